@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// NodeKind is what a Node holds.
+type NodeKind int
+
+// The kinds of Node.
+const (
+	Scalar NodeKind = iota
+	Object
+	List
+)
+
+// String names the kind for messages.
+func (k NodeKind) String() string { return [...]string{"a single value", "an object", "a list"}[k] }
+
+// Node is one YAML value with its place in the file.
+type Node struct {
+	Kind    NodeKind
+	Pos     Pos
+	Text    string  // a Scalar's text
+	Type    string  // a Scalar's type: string, integer, number, boolean, null
+	Entries []Entry // an Object's members, in the order of the file
+	Items   []*Node // a List's members
+
+	lines []string // the file, for places inside Text
+	style yaml.Style
+}
+
+// Entry is one member of an Object.
+type Entry struct {
+	Name  string
+	Pos   Pos // of the name
+	Value *Node
+}
+
+// Get returns the member called name, or nil.
+func (n *Node) Get(name string) *Node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.Entries {
+		if e.Name == name {
+			return e.Value
+		}
+	}
+	return nil
+}
+
+// At returns the place of the byte at offset of Text, in the file's own coordinates.
+// Where YAML makes it unknowable (folded text, escapes) it is the start of the value.
+func (n *Node) At(offset int) Pos {
+	offset = min(max(offset, 0), len(n.Text))
+	before := n.Text[:offset]
+	if n.style&yaml.LiteralStyle != 0 {
+		line := n.Pos.Line + 1 + strings.Count(before, "\n")
+		col := n.literalIndent() + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+		return Pos{File: n.Pos.File, Line: line, Col: col}
+	}
+	if n.style&yaml.FoldedStyle != 0 || strings.Contains(n.Text, "\n") {
+		return n.Pos
+	}
+	col := n.Pos.Col + utf8.RuneCountInString(before)
+	if quote := n.style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle); quote != 0 {
+		col++
+		if !n.standsVerbatim() {
+			return n.Pos
+		}
+	} else if !n.standsVerbatim() {
+		return n.Pos
+	}
+	return Pos{File: n.Pos.File, Line: n.Pos.Line, Col: col}
+}
+
+// literalIndent is the indentation of a | block: that of its first line with text.
+func (n *Node) literalIndent() int {
+	for _, line := range n.lines[min(n.Pos.Line, len(n.lines)):] {
+		if text := strings.TrimLeft(line, " "); text != "" {
+			return len(line) - len(text)
+		}
+	}
+	return 0
+}
+
+// standsVerbatim reports whether Text stands in the file as it is: no escapes, one line.
+func (n *Node) standsVerbatim() bool {
+	if n.Pos.Line > len(n.lines) {
+		return false
+	}
+	runes := []rune(n.lines[n.Pos.Line-1])
+	start := n.Pos.Col - 1
+	if n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		start++
+	}
+	return start <= len(runes) && strings.HasPrefix(string(runes[start:]), n.Text)
+}
+
+// MaxYAMLSource is the largest file that ParseYAML takes, in bytes.
+const MaxYAMLSource = 1 << 20
+
+// ParseYAML reads one YAML document of name file (used in places only). Problems go to
+// d: syntax errors, duplicate keys, and what has no place of its own or means two things
+// (anchors, aliases, merge keys, tags, further documents). The result is nil where
+// nothing can be read.
+func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
+	start := Pos{File: file, Line: 1, Col: 1}
+	if len(src) > MaxYAMLSource {
+		d.Errorf(start, "E001-yaml-syntax", "file is larger than %d bytes", MaxYAMLSource)
+		return nil
+	}
+	if !utf8.Valid(src) {
+		d.Errorf(start, "E001-yaml-syntax", "file is not UTF-8 text")
+		return nil
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(src))
+	var root yaml.Node
+	if err := decoder.Decode(&root); err != nil {
+		if errors.Is(err, io.EOF) {
+			d.Errorf(start, "E001-yaml-syntax", "file is empty")
+			return nil
+		}
+		d.Errorf(yamlErrorPos(file, err), "E001-yaml-syntax", "%s", yamlErrorText(err))
+		return nil
+	}
+	c := yamlConverter{file: file, lines: strings.Split(string(src), "\n"), diags: d}
+	n := c.node(root.Content[0], 0)
+	var second yaml.Node
+	if err := decoder.Decode(&second); err == nil {
+		d.Errorf(c.pos(&second), "E003-unsupported-yaml", "a file holds one document")
+	} else if !errors.Is(err, io.EOF) {
+		d.Errorf(yamlErrorPos(file, err), "E001-yaml-syntax", "%s", yamlErrorText(err))
+	}
+	return n
+}
+
+type yamlConverter struct {
+	file  string
+	lines []string
+	diags *Diagnostics
+}
+
+func (c *yamlConverter) pos(n *yaml.Node) Pos {
+	col := n.Column
+	if n.Line >= 1 && n.Line <= len(c.lines) { // the library counts bytes
+		if line := c.lines[n.Line-1]; col-1 <= len(line) {
+			col = utf8.RuneCountInString(line[:col-1]) + 1
+		}
+	}
+	return Pos{File: c.file, Line: max(n.Line, 1), Col: max(col, 1)}
+}
+
+const maxYAMLDepth = 100
+
+func (c *yamlConverter) node(y *yaml.Node, depth int) *Node {
+	n := &Node{Pos: c.pos(y), lines: c.lines, style: y.Style}
+	if depth > maxYAMLDepth {
+		c.diags.Errorf(n.Pos, "E003-unsupported-yaml", "nested deeper than %d levels", maxYAMLDepth)
+		return n
+	}
+	if y.Anchor != "" || y.Kind == yaml.AliasNode {
+		c.diags.Errorf(n.Pos, "E003-unsupported-yaml", "anchors and aliases are not supported")
+		c.diags.Hintf("write the value out where it is needed")
+		return n
+	}
+	if y.Style&yaml.TaggedStyle != 0 {
+		c.diags.Errorf(n.Pos, "E003-unsupported-yaml", "tags are not supported")
+	}
+	switch y.Kind {
+	case yaml.MappingNode:
+		n.Kind = Object
+		c.members(n, y, depth)
+	case yaml.SequenceNode:
+		n.Kind = List
+		for _, item := range y.Content {
+			n.Items = append(n.Items, c.node(item, depth+1))
+		}
+	default:
+		n.Text, n.Type = y.Value, scalarType(y)
+	}
+	return n
+}
+
+func (c *yamlConverter) members(n *Node, y *yaml.Node, depth int) {
+	seen := make(map[string]Pos, len(y.Content)/2)
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		key, pos := y.Content[i], c.pos(y.Content[i])
+		switch first, twice := seen[key.Value]; {
+		case key.Tag == "!!merge":
+			c.diags.Errorf(pos, "E003-unsupported-yaml", "merge keys are not supported")
+			continue
+		case key.Kind != yaml.ScalarNode:
+			c.diags.Errorf(pos, "E003-unsupported-yaml", "a key must be a single value")
+			continue
+		case twice:
+			c.diags.Errorf(pos, "E002-duplicate-key", "key %q occurs twice", key.Value)
+			c.diags.Hintf("first at line %d", first.Line)
+			continue
+		}
+		seen[key.Value] = pos
+		n.Entries = append(n.Entries, Entry{Name: key.Value, Pos: pos, Value: c.node(y.Content[i+1], depth+1)})
+	}
+}
+
+func scalarType(y *yaml.Node) string {
+	switch y.ShortTag() {
+	case "!!int":
+		return "integer"
+	case "!!float":
+		return "number"
+	case "!!bool":
+		return "boolean"
+	case "!!null":
+		return "null"
+	default: // a timestamp too: this format has no use for it
+		return "string"
+	}
+}
+
+func yamlErrorPos(file string, err error) Pos {
+	line := 1
+	if m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+	}
+	return Pos{File: file, Line: max(line, 1), Col: 1}
+}
+
+func yamlErrorText(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	return regexp.MustCompile(`^line \d+: `).ReplaceAllString(text, "")
+}

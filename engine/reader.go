@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Reader turns Nodes into values and collects every problem it meets. Its methods
+// return the zero value for what they refuse, so that reading goes on.
+type Reader struct {
+	Diags    *Diagnostics
+	Language *Language
+}
+
+// Fields says what to do with each member that an object may have.
+type Fields map[string]func(*Node)
+
+// Object hands every member of n to its function. Members without one are unknown
+// keys; members of required that are absent are reported at n.
+func (r *Reader) Object(n *Node, fields Fields, required ...string) {
+	if !r.kind(n, Object) {
+		return
+	}
+	known := make([]string, 0, len(fields))
+	for name := range fields {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	for _, e := range n.Entries {
+		if read, ok := fields[e.Name]; ok {
+			read(e.Value)
+			continue
+		}
+		r.UnknownKey(e, known)
+	}
+	for _, name := range required {
+		if n.Get(name) == nil {
+			r.Diags.Errorf(n.Pos, "E005-missing-key", "key %q is missing", name)
+		}
+	}
+}
+
+// UnknownKey reports e as none of the known names.
+func (r *Reader) UnknownKey(e Entry, known []string) {
+	r.Diags.Errorf(e.Pos, "E012-unknown-key", "unknown key %q", e.Name)
+	if near := nearest(e.Name, known); near != "" {
+		r.Diags.Hintf("did you mean %q?", near)
+	} else {
+		r.Diags.Hintf("known keys: %s", strings.Join(known, ", "))
+	}
+}
+
+// Members hands every member of n, whatever its name, to read.
+func (r *Reader) Members(n *Node, read func(Entry)) {
+	if r.kind(n, Object) {
+		for _, e := range n.Entries {
+			read(e)
+		}
+	}
+}
+
+// Items hands every member of the list n to read.
+func (r *Reader) Items(n *Node, read func(*Node)) {
+	if r.kind(n, List) {
+		for _, item := range n.Items {
+			read(item)
+		}
+	}
+}
+
+// String returns n's text; n must be written as text or as a number.
+func (r *Reader) String(n *Node) string {
+	if !r.kind(n, Scalar) {
+		return ""
+	}
+	if n.Type == "null" || n.Type == "boolean" {
+		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want text, got %s", n.Type)
+		return ""
+	}
+	return n.Text
+}
+
+// OneOf returns n's text, which must be one of allowed.
+func (r *Reader) OneOf(n *Node, allowed ...string) string {
+	s := r.String(n)
+	if s == "" || slices.Contains(allowed, s) {
+		return s
+	}
+	r.Diags.Errorf(n.Pos, "E006-bad-value", "%q is none of %s", s, strings.Join(allowed, ", "))
+	if near := nearest(s, allowed); near != "" {
+		r.Diags.Hintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+// Bool returns n as true or false.
+func (r *Reader) Bool(n *Node) bool {
+	if r.kind(n, Scalar) && n.Type != "boolean" {
+		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want true or false, got %s", n.Type)
+	}
+	return n.Type == "boolean" && strings.EqualFold(n.Text, "true")
+}
+
+// Int returns n as a whole number.
+func (r *Reader) Int(n *Node) int {
+	if !r.kind(n, Scalar) {
+		return 0
+	}
+	var i int
+	if n.Type != "integer" || json.Unmarshal([]byte(n.Text), &i) != nil {
+		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want a whole number, got %q", n.Text)
+	}
+	return i
+}
+
+// JSON returns n as plain JSON: nil, bool, string, json.Number, []any, map[string]any.
+func (r *Reader) JSON(n *Node) any {
+	switch n.Kind {
+	case Object:
+		out := make(map[string]any, len(n.Entries))
+		for _, e := range n.Entries {
+			out[e.Name] = r.JSON(e.Value)
+		}
+		return out
+	case List:
+		out := make([]any, 0, len(n.Items))
+		for _, item := range n.Items {
+			out = append(out, r.JSON(item))
+		}
+		return out
+	default:
+		return r.scalar(n)
+	}
+}
+
+func (r *Reader) scalar(n *Node) any {
+	switch n.Type {
+	case "null":
+		return nil
+	case "boolean":
+		return strings.EqualFold(n.Text, "true")
+	case "integer", "number":
+		if !json.Valid([]byte(n.Text)) {
+			r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is no JSON number", n.Text)
+			r.Diags.Hintf("quote it where text is meant")
+		}
+		return json.Number(n.Text)
+	default:
+		return n.Text
+	}
+}
+
+func (r *Reader) kind(n *Node, want NodeKind) bool {
+	if n.Kind == want {
+		return true
+	}
+	got := n.Kind.String()
+	if n.Type == "null" {
+		got = "nothing"
+	}
+	r.Diags.Errorf(n.Pos, "E004-wrong-type", "want %s, got %s", want, got)
+	return false
+}
