@@ -21,15 +21,15 @@ func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.
 // Severity says whether a Diagnostic refuses the mapping.
 type Severity int
 
-// An Error refuses the mapping; a Warning is only told.
+// SeverityError refuses the mapping; SeverityWarning is only told.
 const (
-	Error Severity = iota
-	Warning
+	SeverityError Severity = iota
+	SeverityWarning
 )
 
 // String gives "error" or "warning".
 func (s Severity) String() string {
-	if s == Warning {
+	if s == SeverityWarning {
 		return "warning"
 	}
 	return "error"
@@ -59,7 +59,7 @@ func (d Diagnostic) String() string {
 // Diagnostics collects the findings of one load.
 type Diagnostics []Diagnostic
 
-// Errorf adds an Error without a hint.
+// Errorf adds an error without a hint.
 func (d *Diagnostics) Errorf(pos Pos, code, format string, args ...any) {
 	*d = append(*d, Diagnostic{Code: code, Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
@@ -69,9 +69,9 @@ func (d *Diagnostics) Hintf(format string, args ...any) {
 	(*d)[len(*d)-1].Hint = fmt.Sprintf(format, args...)
 }
 
-// Warnf adds a Warning.
+// Warnf adds a warning.
 func (d *Diagnostics) Warnf(pos Pos, code, format string, args ...any) {
-	*d = append(*d, Diagnostic{Code: code, Severity: Warning, Pos: pos, Message: fmt.Sprintf(format, args...)})
+	*d = append(*d, Diagnostic{Code: code, Severity: SeverityWarning, Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
 
 // Sorted gives the findings by file, line, column and code, without repetitions,
@@ -90,11 +90,10 @@ func (d Diagnostics) Sorted() Diagnostics {
 	return out
 }
 
-// Failed reports whether any finding is an Error.
+// Failed reports whether any finding is an error.
 func (d Diagnostics) Failed() bool {
-	return slices.ContainsFunc(d, func(x Diagnostic) bool { return x.Severity == Error })
+	return slices.ContainsFunc(d, func(x Diagnostic) bool { return x.Severity == SeverityError })
 }
-
 
 // nearest returns the known name closest to name, or "" where none is close:
 // at most a third of its letters may differ.

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Context is an integrated account's credentials and settings, the binding `context` of
+// expressions. It prints as "***", whatever prints it.
+type Context map[string]any
+
+const masked = "***"
+
+// Format writes "***".
+func (Context) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
+
+// LogValue gives "***".
+func (Context) LogValue() slog.Value { return slog.StringValue(masked) }
+
+// MarshalJSON gives "***".
+func (Context) MarshalJSON() ([]byte, error) { return []byte(`"` + masked + `"`), nil }
+
+// Param is one header or query parameter of a provider call. One that Secret marks prints
+// as "***".
+type Param struct {
+	Name   string
+	Value  string
+	Secret bool
+}
+
+// Shown is the value, or "***" where it is secret.
+func (p Param) Shown() string {
+	if p.Secret {
+		return masked
+	}
+	return p.Value
+}
+
+// Format writes name=value, or name=*** where the value is secret.
+func (p Param) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%s=%s", p.Name, p.Shown()) }
+
+// LogValue gives what Format writes.
+func (p Param) LogValue() slog.Value { return slog.StringValue(p.Name + "=" + p.Shown()) }
+
+// MarshalJSON gives {"name", "value"}, the value masked where it is secret.
+func (p Param) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"name":%q,"value":%q}`, p.Name, p.Shown()), nil
+}
+
+// Call is one request to a provider, fully computed. It is a value: whoever has it may
+// send it, print it or compare it.
+type Call struct {
+	Name       string // step's name, "main" for the call that the method is about
+	Method     string
+	URL        string // scheme, host and path, encoded; without query
+	ShownURL   string // URL with secrets replaced by "***"
+	Query      []Param
+	Header     []Param
+	Body       []byte // nil: none
+	Repeatable bool   // sending it twice has the effect of once
+}
+
+// Target is URL and query as they go over the wire. It may hold secrets.
+func (c *Call) Target() string { return c.target(c.URL, func(p Param) string { return p.Value }) }
+
+// ShownTarget is Target with secrets replaced by "***".
+func (c *Call) ShownTarget() string { return c.target(c.ShownURL, Param.Shown) }
+
+func (c *Call) target(base string, value func(Param) string) string {
+	var b strings.Builder
+	b.WriteString(base)
+	separator := byte('?')
+	for _, p := range c.Query {
+		b.WriteByte(separator)
+		b.WriteString(url.QueryEscape(p.Name) + "=")
+		if v := value(p); v == masked {
+			b.WriteString(v)
+		} else {
+			b.WriteString(url.QueryEscape(v))
+		}
+		separator = '&'
+	}
+	return b.String()
+}
+
+// Reply is a provider's answer to a Call, whatever its status.
+type Reply struct {
+	Status   int
+	Header   http.Header
+	Body     []byte // at most the Doer's limit
+	Attempts int    // how often the call was sent; at least 1
+	Duration time.Duration
+}
+
+// Doer sends a Call: the only I/O of a request. Its errors are *Error of KindUpstream
+// (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline) or
+// KindProvider (an answer that is no use: larger than the limit, cut off), the last with
+// the Reply as far as it came.
+type Doer interface {
+	Do(ctx context.Context, call *Call) (*Reply, error)
+}

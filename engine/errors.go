@@ -1,0 +1,63 @@
+package engine
+
+import "fmt"
+
+// Kind says whose fault a run-time Error is and of what sort. The set is closed.
+type Kind int
+
+// The kinds of Error.
+const (
+	KindInvalid  Kind = iota + 1 // the caller's: a value that the mapping cannot send
+	KindProvider                 // the provider answered with a failure, or with something unusable
+	KindUpstream                 // no answer from the provider
+	KindTimeout                  // no answer from the provider in time
+	KindMapping                  // the mapping's: an expression failed, overran or gave nonsense
+	KindCanceled                 // the caller went away
+)
+
+// String names the kind in lower case.
+func (k Kind) String() string {
+	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled"}[k]
+}
+
+// Error is the one run-time error of this package.
+type Error struct {
+	Kind     Kind
+	Op       string    // what was being done: "users.update: request_body_mapping"
+	Pos      Pos       // the mapping line that ran; zero unless Kind is KindMapping
+	Pointer  string    // the caller's field at fault ("/roles/0/id", "?collections"); KindInvalid only
+	Provider *Provider // what the provider said; KindProvider only
+	Reply    *Reply    // the answer as far as it came; nil where there was none
+	Err      error     // cause
+}
+
+// Provider is a provider's failure, as the integration's `errors` reads it.
+type Provider struct {
+	Status  int // what the failure means, 400 to 599
+	Message string
+	Fields  []FieldError
+}
+
+// FieldError is one field that the provider found fault with.
+type FieldError struct {
+	Field    string   // the provider's name of it
+	Pointers []string // the caller's fields that feed it, `*` for any index; empty where none is known
+	Message  string
+}
+
+// Error gives "op: cause".
+func (e *Error) Error() string {
+	switch {
+	case e.Err != nil && e.Pos.Line > 0:
+		return fmt.Sprintf("%s: %s: %v", e.Pos, e.Op, e.Err)
+	case e.Err != nil:
+		return fmt.Sprintf("%s: %v", e.Op, e.Err)
+	case e.Provider != nil:
+		return fmt.Sprintf("%s: provider: %s", e.Op, e.Provider.Message)
+	default:
+		return fmt.Sprintf("%s: %s", e.Op, e.Kind)
+	}
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
