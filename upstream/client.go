@@ -1,0 +1,198 @@
+// Package upstream sends calls to providers. It is the only package that does HTTP to
+// them: deadline, retry, redirects, size limits and the guard over addresses live here.
+package upstream
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"portolan/engine"
+)
+
+const (
+	maxRetries   = 1
+	maxRedirects = 3
+)
+
+// Client is an engine.Doer over HTTP. It is immutable and safe for concurrent use.
+type Client struct {
+	transport http.RoundTripper
+	timeout   time.Duration
+	maxBody   int64
+	clock     func() time.Time
+}
+
+var _ engine.Doer = (*Client)(nil)
+
+type settings struct {
+	timeout   time.Duration
+	maxBody   int64
+	transport http.RoundTripper // nil: the guarded one
+	loopback  []netip.AddrPort
+	insecure  bool
+	clock     func() time.Time
+}
+
+// Option changes a default of New.
+type Option func(*settings)
+
+// WithTimeout bounds a whole call, retry and reading of the body included. Default 30 s.
+func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
+
+// WithMaxBody bounds an answer's body, in bytes after decompression. Default 10 MiB.
+func WithMaxBody(bytes int64) Option { return func(s *settings) { s.maxBody = bytes } }
+
+// WithRoundTripper replaces the transport, its guard included. WithLoopback and
+// WithInsecure then have no effect.
+func WithRoundTripper(t http.RoundTripper) Option { return func(s *settings) { s.transport = t } }
+
+// WithLoopback opens exactly these loopback addresses and ports, for providers that this
+// process plays itself. An address that is no loopback address stays closed.
+func WithLoopback(addresses ...netip.AddrPort) Option {
+	return func(s *settings) { s.loopback = append(s.loopback, addresses...) }
+}
+
+// WithInsecure takes the guard away: any address and port may be called. Certificates are
+// still checked.
+func WithInsecure() Option { return func(s *settings) { s.insecure = true } }
+
+// WithClock sets the clock that Reply.Duration is read from. Without one it is 0.
+func WithClock(now func() time.Time) Option { return func(s *settings) { s.clock = now } }
+
+// New returns a Client. By default it calls public addresses on ports 80 and 443 only,
+// looked at after the name is resolved, on every connection.
+func New(opts ...Option) *Client {
+	s := settings{
+		timeout: 30 * time.Second,
+		maxBody: 10 << 20,
+		clock:   func() time.Time { return time.Time{} },
+	}
+	for _, opt := range opts {
+		opt(&s)
+	}
+	if s.transport == nil {
+		s.transport = newTransport(s.loopback, s.insecure)
+	}
+	return &Client{transport: s.transport, timeout: s.timeout, maxBody: s.maxBody, clock: s.clock}
+}
+
+// CloseIdleConnections closes kept connections that no call is using.
+func (c *Client) CloseIdleConnections() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// Do sends call and reads the whole answer, whatever its status.
+//
+// A redirect is followed within the same scheme, host and port, three times at the most,
+// and only where the method stays what it is. A call that is Repeatable is sent once more
+// if its connection fails before any byte of an answer; a status is never retried. (The
+// connection pool itself may send a GET again whose kept connection turns out to be dead.)
+//
+// Errors are *engine.Error:
+//   - KindUpstream: refused, reset, TLS, unknown host, forbidden address, redirect not followed
+//   - KindTimeout: the deadline, of New or of ctx, passed
+//   - KindCanceled: ctx was canceled
+//   - KindProvider, with the Reply as far as it came: the body is over the limit or cut off
+//   - KindInvalid: a header value that HTTP cannot carry
+//   - KindMapping: a URL, method or header name that cannot be sent
+//
+// Their texts hold neither the query nor a header value, nor anything the provider sent.
+func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, error) {
+	start := c.clock()
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	m, err := newMessage(call)
+	if err != nil {
+		return nil, err
+	}
+	res, attempts, err := c.send(ctx, m)
+	if err != nil {
+		return nil, noAnswer(ctx, m.op, err)
+	}
+	defer func() { _ = res.Body.Close() }() // closed unread over the limit, so that the rest is not fetched
+	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBody+1))
+	reply := &engine.Reply{
+		Status: res.StatusCode, Header: res.Header, Body: body,
+		Attempts: attempts, Duration: c.clock().Sub(start),
+	}
+	switch {
+	case int64(len(body)) > c.maxBody:
+		reply.Body = body[:c.maxBody]
+		return nil, useless(m.op, reply, &failure{text: "answer is larger than the limit"})
+	case err != nil && interrupted(ctx, err):
+		return nil, noAnswer(ctx, m.op, err)
+	case err != nil:
+		return nil, useless(m.op, reply, &failure{"answer is cut off", err})
+	}
+	return reply, nil
+}
+
+// send gives the answer's head, after redirects and retry, and how often m was sent from
+// the start or, after a redirect, from where it led.
+func (c *Client) send(ctx context.Context, m *message) (res *http.Response, attempts int, err error) {
+	retries, redirects := 0, 0
+	for {
+		res, repeatable, err := c.roundTrip(ctx, m)
+		if err != nil {
+			if !repeatable || retries == maxRetries || ctx.Err() != nil {
+				return nil, 0, err
+			}
+			retries++
+			continue
+		}
+		next, err := redirect(m, res)
+		if next == nil && err == nil {
+			return res, retries + 1, nil
+		}
+		_ = res.Body.Close()
+		if err != nil {
+			return nil, 0, err
+		}
+		if redirects++; redirects > maxRedirects {
+			return nil, 0, &failure{text: "too many redirects"}
+		}
+		m.url = next
+	}
+}
+
+// redirect gives where res sends m: nil where res is the answer itself.
+func redirect(m *message, res *http.Response) (*url.URL, error) {
+	location := res.Header.Get("Location")
+	keepsMethod := m.method == http.MethodGet || m.method == http.MethodHead
+	switch res.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		keepsMethod = true
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther:
+	default:
+		return nil, nil
+	}
+	if location == "" {
+		return nil, nil
+	}
+	next, err := m.url.Parse(location)
+	switch {
+	case err != nil:
+		return nil, &failure{text: "redirect to an unreadable address refused"} // err would show the address
+	case origin(next) != origin(m.url):
+		return nil, &failure{text: "redirect to another host refused"}
+	case !keepsMethod:
+		return nil, &failure{text: "redirect that would turn " + m.method + " into GET refused"}
+	}
+	return next, nil
+}
+
+// origin is scheme, host and port in one spelling.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}

@@ -1,0 +1,142 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/engine"
+)
+
+func TestNoAnswer(t *testing.T) {
+	secureServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secureServer.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of our refusal
+	secureServer.StartTLS()
+	defer secureServer.Close()
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/eof":
+			hangUp(w)
+		case "/reset":
+			reset(w)
+		case "/garbage":
+			conn := hijack(w)
+			_, _ = io.WriteString(conn, "no HTTP, "+canary+"\r\n\r\n")
+			_ = conn.Close()
+		case "/headers":
+			w.Header().Set("Long", strings.Repeat("x", 2<<20))
+		}
+	}))
+	defer plain.Close()
+	opened := WithLoopback(address(secureServer), address(closed), address(plain))
+	for name, tt := range map[string]struct{ url, text string }{
+		"refused":           {closed.URL, "connection refused"},
+		"closed":            {plain.URL + "/eof", "connection closed before an answer"},
+		"reset":             {plain.URL + "/reset", "connection reset"},
+		"not HTTP":          {plain.URL + "/garbage", "no usable answer"},
+		"endless headers":   {plain.URL + "/headers", "no usable answer"},
+		"untrusted":         {secureServer.URL, "TLS certificate is not trusted"},
+		"TLS to plain HTTP": {"https" + strings.TrimPrefix(plain.URL, "http"), "TLS handshake failed"},
+		"other loopback":    {"http://127.0.0.1:9/", "address or port is not allowed"},
+		"other name of it":  {"http://localhost:443/", "address or port is not allowed"},
+		"v6 loopback":       {"http://[::1]:80/", "address or port is not allowed"},
+		"private":           {"https://10.0.0.1/", "address or port is not allowed"},
+		"metadata service":  {"http://169.254.169.254/latest", "address or port is not allowed"},
+		"unspecified":       {"http://0.0.0.0:80/", "address or port is not allowed"},
+		"mapped":            {"http://[::ffff:127.0.0.1]:80/", "address or port is not allowed"},
+		"odd port":          {"https://192.0.2.1:8443/", "address or port is not allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := New(opened)
+			defer client.CloseIdleConnections()
+			c := secretly(call(http.MethodPut, tt.url))
+			c.Repeatable = true
+			_, err := client.Do(t.Context(), c)
+			wantError(t, err, engine.KindUpstream, tt.text)
+			if e := parts(err); e.Reply != nil || e.Op != "main: PUT https://shown.example.com/users/u1" {
+				t.Errorf("got reply %v, op %q", e.Reply, e.Op)
+			}
+		})
+	}
+}
+
+func TestUnknownHost(t *testing.T) {
+	lookup := &net.DNSError{Err: "no such host", Name: canary, IsNotFound: true}
+	client := New(WithRoundTripper(roundTripper(func(*http.Request) (*http.Response, error) {
+		return nil, &net.OpError{Op: "dial", Err: lookup}
+	})))
+	_, err := client.Do(t.Context(), call(http.MethodGet, "https://api.example.com/"))
+	wantError(t, err, engine.KindUpstream, "host name cannot be resolved")
+	if !errors.Is(err, lookup) {
+		t.Error("cause is lost")
+	}
+}
+
+func TestInsecureOpensEverything(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	client := New(WithInsecure())
+	defer client.CloseIdleConnections()
+	if _, err := client.Do(t.Context(), call(http.MethodGet, server.URL)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTimeAndCancel(t *testing.T) {
+	for name, afterHead := range map[string]bool{"before the head": false, "in the body": true} {
+		t.Run(name, func(t *testing.T) {
+			arrived, release := make(chan struct{}, 8), make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if afterHead {
+					_, _ = io.WriteString(w, "{")
+					_ = http.NewResponseController(w).Flush()
+				}
+				arrived <- struct{}{}
+				<-release
+			}))
+			defer server.Close()
+			defer close(release)
+			c := secretly(call(http.MethodPut, server.URL))
+			c.Repeatable = true
+			do := func(ctx context.Context, timeout time.Duration) error {
+				client := New(WithLoopback(address(server)), WithTimeout(timeout))
+				defer client.CloseIdleConnections()
+				_, err := client.Do(ctx, c)
+				return err
+			}
+
+			err := do(t.Context(), 100*time.Millisecond)
+			wantError(t, err, engine.KindTimeout, "no answer in time")
+			if !errors.Is(err, context.DeadlineExceeded) || parts(err).Reply != nil {
+				t.Errorf("got %#v", err)
+			}
+			<-arrived
+			if len(arrived) != 0 {
+				t.Error("a call that timed out was sent again")
+			}
+
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			wantError(t, do(ctx, time.Minute), engine.KindTimeout, "no answer in time")
+			<-arrived
+
+			ctx, cancel = context.WithCancel(t.Context())
+			defer cancel()
+			go func() { <-arrived; cancel() }()
+			err = do(ctx, time.Minute)
+			wantError(t, err, engine.KindCanceled, "caller went away")
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %#v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,128 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"portolan/engine"
+)
+
+// message is a Call made ready for HTTP.
+type message struct {
+	op         string // for errors; shows no secret
+	method     string
+	url        *url.URL
+	header     http.Header
+	body       []byte
+	repeatable bool
+}
+
+func newMessage(call *engine.Call) (*message, error) {
+	m := &message{
+		op:     call.Name + ": " + call.Method + " " + call.ShownURL,
+		method: call.Method, body: call.Body, repeatable: call.Repeatable,
+	}
+	var err error
+	if m.url, err = exactURL(call.Target()); err != nil {
+		return nil, &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: err}
+	}
+	if !isToken(call.Method) {
+		return nil, &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: errors.New("method is not valid")}
+	}
+	m.header = make(http.Header, len(call.Header)+2)
+	for _, p := range call.Header {
+		if err := m.addHeader(p); err != nil {
+			return nil, err
+		}
+	}
+	if _, ok := m.header["Accept"]; !ok {
+		m.header["Accept"] = []string{"application/json"}
+	}
+	if _, ok := m.header["User-Agent"]; !ok {
+		m.header["User-Agent"] = []string{"portolan"}
+	}
+	return m, nil
+}
+
+// exactURL parses target, which must leave as it is written: net/url would otherwise
+// quietly encode anew what it finds badly encoded.
+func exactURL(target string) (*url.URL, error) {
+	u, err := url.Parse(target)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("URL is not a complete http or https URL") // err would show it
+	case u.User != nil:
+		return nil, errors.New("URL holds a user name or password")
+	case strings.Contains(target, "#") || u.String() != target:
+		return nil, errors.New("URL has characters that are not encoded")
+	}
+	return u, nil
+}
+
+// addHeader keeps a name as the mapping spells it ("api_key" is no "Api_key" everywhere),
+// except for those that net/http looks for under their canonical spelling.
+func (m *message) addHeader(p engine.Param) error {
+	name := p.Name
+	switch canonical := textproto.CanonicalMIMEHeaderKey(name); canonical {
+	case "Accept", "Range", "User-Agent":
+		name = canonical
+	case "Accept-Encoding", "Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: fmt.Errorf("header %s cannot be set", canonical)}
+	}
+	if !isToken(name) {
+		return &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: fmt.Errorf("header name %q is not valid", name)}
+	}
+	if strings.ContainsFunc(p.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return &engine.Error{
+			Kind: engine.KindInvalid, Op: m.op,
+			Err: fmt.Errorf("value of header %s has a line break or another control character", name),
+		}
+	}
+	m.header[name] = append(m.header[name], p.Value)
+	return nil
+}
+
+// isToken reports whether s is a token of RFC 9110 §5.6.2.
+func isToken(s string) bool {
+	const (
+		letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		others  = "0123456789!#$%&'*+-.^_`|~"
+	)
+	return s != "" && strings.Trim(s, letters+others) == ""
+}
+
+// roundTrip sends m once. Where that fails, repeatable says whether it may be tried
+// again: m allows it and the connection broke, or never came to be, before any answer.
+func (c *Client) roundTrip(ctx context.Context, m *message) (res *http.Response, repeatable bool, err error) {
+	var connected, answered atomic.Bool // set from the connection's own goroutines
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
+		GotFirstResponseByte: func() { answered.Store(true) },
+	})
+	var body io.Reader
+	if len(m.body) > 0 {
+		body = bytes.NewReader(m.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, m.method, "", body)
+	if err != nil {
+		return nil, false, err
+	}
+	req.URL, req.Host, req.Header = m.url, m.url.Host, m.header
+	res, err = c.transport.RoundTrip(req)
+	if err != nil {
+		broken := connected.Load() || isAny(err, syscall.ECONNREFUSED, syscall.ECONNRESET, io.EOF)
+		return nil, m.repeatable && broken && !answered.Load(), err
+	}
+	return res, false, nil
+}
