@@ -2,7 +2,14 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/recolabs/gnata"
@@ -18,22 +25,95 @@ type Limits struct {
 // Language is JSONata with Portolan's function library, a clock, a random source and limits.
 // It is immutable and safe for concurrent use.
 type Language struct {
-	limits Limits
-	eval   func(ctx context.Context, x *gnata.Expression, bindings any) (any, error)
+	limits    Limits
+	functions []string // every $name that an expression may call, sorted
+	eval      func(ctx context.Context, x *gnata.Expression, bindings any) (any, error)
 }
 
-// NewLanguage builds the language. now feeds $now and $millis, random feeds $uuid.
+// refusedFunctions give another answer at each call or run text as code: a mapping must
+// have neither.
+var refusedFunctions = []string{"eval", "random", "shuffle"}
+
+// NewLanguage builds the language. now feeds $now and $millis, random feeds $uuid; both
+// must be safe for concurrent use.
 func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Language {
 	if limits.EvalTimeout == 0 {
 		limits.EvalTimeout = 100 * time.Millisecond
 	}
-	_ = now
-	_ = random
-	env := gnata.NewCustomEnv(nil)
-	return &Language{limits: limits, eval: func(ctx context.Context, x *gnata.Expression, bindings any) (any, error) {
+	if limits.ResultBytes == 0 {
+		limits.ResultBytes = 10 << 20
+	}
+	if limits.SourceBytes == 0 {
+		limits.SourceBytes = 64 << 10
+	}
+	l := &Language{limits: limits}
+	custom := make(map[string]gnata.CustomFunc)
+	for name, f := range library(now, random) {
+		custom[name] = l.customFunc(name, f)
+	}
+	env := gnata.NewCustomEnv(custom)
+	// What takes a function as an argument, or needs a built-in, is written in JSONata.
+	for name, src := range libraryInJSONata {
+		x, err := gnata.Compile(src)
+		if err != nil {
+			panic(err) // our own text, compiled by every test
+		}
+		f, err := x.EvalWithCustomFuncs(context.Background(), nil, env)
+		if err != nil {
+			panic(err)
+		}
+		env.Bind(name, f)
+	}
+	env.Range(func(name string, _ any) {
+		if !slices.Contains(refusedFunctions, name) {
+			l.functions = append(l.functions, name)
+		}
+	})
+	slices.Sort(l.functions)
+	l.eval = func(ctx context.Context, x *gnata.Expression, bindings any) (any, error) {
 		return x.EvalWithCustomFuncs(ctx, bindings, env)
-	}}
+	}
+	return l
 }
+
+// customFunc makes f callable by gnata: plain JSON in, plain JSON out.
+func (l *Language) customFunc(name string, f function) gnata.CustomFunc {
+	return func(args []any, _ any) (any, error) {
+		if len(args) < f.min || len(args) > f.max {
+			return nil, &functionError{name, "wrong number of arguments"}
+		}
+		plain := make([]any, len(args))
+		w := walk{left: l.limits.ResultBytes}
+		for i, arg := range args {
+			v, _, err := w.value(arg, 0)
+			if err != nil {
+				return nil, &functionError{name, err.Error()}
+			}
+			plain[i] = v
+		}
+		v, err := f.call(plain)
+		if err != nil {
+			return nil, &functionError{name, err.Error()}
+		}
+		switch v.(type) {
+		case nil:
+			return nil, nil // undefined
+		case jsonNull:
+			return gnataNull, nil
+		}
+		return withNulls(v)
+	}
+}
+
+// SyntaxError says why an expression does not compile.
+type SyntaxError struct {
+	Offset  int // of the byte in the source
+	Message string
+	code    string // of the Diagnostic
+}
+
+// Error gives the message.
+func (e *SyntaxError) Error() string { return e.Message }
 
 // Expr is a compiled expression. It is immutable and safe for concurrent use.
 type Expr struct {
@@ -45,36 +125,177 @@ type Expr struct {
 
 // Compile compiles src. The error is a *SyntaxError.
 func (l *Language) Compile(src string) (*Expr, error) {
-	prog, err := gnata.Compile(src)
+	if len(src) > l.limits.SourceBytes {
+		return nil, &SyntaxError{Message: fmt.Sprintf("expression is longer than %d bytes", l.limits.SourceBytes), code: "E020-bad-expression"}
+	}
+	prog, err := gnataCompile(src)
 	if err != nil {
+		return nil, locate(src, err, func(prefix string) error { _, err := gnataCompile(prefix); return err })
+	}
+	if err := checkTokens(src); err != nil {
 		return nil, err
 	}
 	return &Expr{Source: src, lang: l, prog: prog}, nil
+}
+
+func gnataCompile(src string) (_ *gnata.Expression, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.New("JSONata error S0500: compiler failure")
+		}
+	}()
+	return gnata.Compile(forCompiler(src))
+}
+
+type deadlineKey struct{}
+
+var errOverrun = fmt.Errorf("expression took too long: %w", context.DeadlineExceeded)
+
+// WithDeadline gives ctx the deadline of an evaluation, for callers with several
+// evaluations in a row: one timer serves them all. Eval does it itself for any other ctx.
+func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithValue(ctx, deadlineKey{}, true), l.limits.EvalTimeout, errOverrun)
 }
 
 // Eval evaluates the expression over bindings, plain JSON values that are only read.
 // The value is plain JSON: nil, bool, string, finite float64, json.Number, []any,
 // map[string]any; it may share parts with bindings. present is false where the expression
 // gives nothing (JSONata's undefined); null is present and nil. An evaluation that
-// fails, overruns or gives anything else is an error.
+// fails, overruns or gives anything else is an error, which quotes nothing of the data;
+// it is context.DeadlineExceeded where the evaluation overran.
 func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, present bool, err error) {
-	v, err := x.lang.eval(ctx, x.prog, bindings)
-	if err != nil || v == nil {
-		return nil, false, err
+	if ctx.Value(deadlineKey{}) == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = x.lang.WithDeadline(ctx)
+		defer cancel()
 	}
-	return gnata.NormalizeValue(v), true, nil
+	defer func() {
+		if recover() != nil {
+			value, present, err = nil, false, errInternal
+		}
+	}()
+	input, err := withNulls(bindings)
+	if err != nil {
+		return nil, false, fmt.Errorf("bindings: %w", err)
+	}
+	v, err := x.lang.eval(ctx, x.prog, input)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, false, context.Cause(ctx)
+	case err != nil:
+		return nil, false, x.withoutValues(err)
+	case v == nil:
+		return nil, false, nil
+	}
+	w := walk{left: x.lang.limits.ResultBytes}
+	v, _, err = w.value(v, 0)
+	if err != nil {
+		return nil, false, fmt.Errorf("result: %w", err)
+	}
+	return v, true, nil
 }
 
-// Expr compiles n's text as an expression that may use the given bindings. What does not
-// compile is reported at its place in the file and gives an expression that yields nothing.
+// Expr compiles n's text as an expression that may use the given bindings; without any,
+// bindings are not checked. What does not compile is reported at its place in the file
+// and gives an expression that yields nothing.
 func (r *Reader) Expr(n *Node, bindings ...string) *Expr {
 	src := r.String(n)
-	x, err := r.Language.Compile(src)
+	x, err := r.Language.Compile("()")
 	if err != nil {
-		r.Diags.Errorf(n.Pos, "E020-bad-expression", "%s", err)
-		x, _ = r.Language.Compile("$__nothing")
-		x.Source = src
+		panic(err) // cannot fail
 	}
-	x.node = n
-	return x
+	x.Source, x.node = src, n
+	if n.Kind != Scalar {
+		return x
+	}
+	if !n.knowsPlaces() {
+		r.Diags.Errorf(n.Pos, "E003-unsupported-yaml", "places inside this expression are unknowable")
+		r.Diags.Hintf("write an expression of several lines as a block that starts with | alone")
+	}
+	compiled, err := r.Language.Compile(src)
+	var bad *SyntaxError
+	if errors.As(err, &bad) {
+		r.Diags.Errorf(n.At(bad.Offset), bad.code, "%s", bad.Message)
+		return x
+	}
+	for _, f := range r.Language.checkNames(src, bindings) {
+		r.Diags.Errorf(n.At(f.offset), f.code, "%s", f.message)
+		r.Diags.Hintf("%s", f.hint)
+	}
+	compiled.node = n
+	return compiled
 }
+
+var (
+	errInternal   = errors.New("expression failed inside")
+	gnataError    = regexp.MustCompile(`^([A-Z]\d{4})(?:: (?:(\$[A-Za-z0-9]+): )?(.*))?$`)
+	gnataMessages = map[string]string{
+		"D1001": "number out of range", "D1002": "the operand of - is no number", "D1004": "the regular expression matches the empty text",
+		"D1009": "two keys of an object are the same", "D2014": "the range is too large", "D3001": "number out of range",
+		"D3010": "an argument is too large or empty", "D3012": "the replacement is no text", "D3030": "the text is no number",
+		"D3050": "the function needs two parameters", "D3060": "the root of a negative number", "D3061": "number out of range",
+		"D3070": "the items to sort are neither all texts nor all numbers", "D3110": "the text is no date and time",
+		"D3138": "more than one item matches", "D3139": "no item matches", "D3141": "an assertion failed",
+		"S0217": "% has no parent here", "T0410": "an argument has the wrong type", "T0411": "the context has the wrong type",
+		"T0412": "the items of an argument have the wrong type", "T1003": "a key of an object is no text",
+		"T1005": "a function is called without its $", "T1006": "what is called is no function", "T1007": "what is applied is no function",
+		"T1008": "what is applied is no function", "T2001": "the left side of an operator is no number",
+		"T2002": "the right side of an operator is no number", "T2003": "the start of a range is no whole number",
+		"T2004": "the end of a range is no whole number", "T2006": "the right side of ~> is no function",
+		"T2007": "texts and numbers cannot be sorted together", "T2008": "only texts and numbers can be sorted",
+		"T2009": "texts and numbers cannot be compared", "T2010": "only texts and numbers can be compared",
+		"T2011": "the update of a transform is no object", "T2012": "the deletion of a transform is no list of texts",
+		"U1001": "recursion is too deep",
+	}
+)
+
+// withoutValues rewrites an evaluation's error: gnata's own texts may quote data.
+// A text that the expression itself spells out, for $error or $assert, is kept.
+func (x *Expr) withoutValues(err error) error {
+	if own := (*functionError)(nil); errors.As(err, &own) {
+		return own
+	}
+	if inside := runtime.Error(nil); errors.As(err, &inside) {
+		return errInternal
+	}
+	m := gnataError.FindStringSubmatch(err.Error())
+	if m == nil {
+		return errInternal
+	}
+	code, name, text := m[1], m[2], gnataMessages[m[1]]
+	if (code == "D3137" || code == "D3141") && x.spells(strings.TrimPrefix(err.Error(), code+": ")) {
+		return fmt.Errorf("%s: %s", code, strings.TrimPrefix(err.Error(), code+": "))
+	}
+	if !slices.Contains(x.lang.functions, strings.TrimPrefix(name, "$")) {
+		name = ""
+	}
+	switch {
+	case text == "" && name == "":
+		return errors.New(code)
+	case text == "":
+		return fmt.Errorf("%s: %s failed", code, name)
+	case name == "":
+		return fmt.Errorf("%s: %s", code, text)
+	default:
+		return fmt.Errorf("%s: %s: %s", code, name, text)
+	}
+}
+
+// spells reports whether text is a string literal of the expression.
+func (x *Expr) spells(text string) bool {
+	return slices.ContainsFunc(lex(x.Source), func(t token) bool {
+		return t.kind == tokenString && t.text(x.Source) == text
+	})
+}
+
+// gnataNull is gnata's null; its nil is JSONata's undefined.
+var gnataNull = func() any {
+	v, err := gnata.DecodeJSON(json.RawMessage("null"))
+	if err != nil {
+		panic(err)
+	}
+	return v
+}()
+
+// collapse makes gnata's unfinished sequences a value or a list.
+func collapse(v any) any { return gnata.NormalizeValue(v) }

@@ -106,6 +106,29 @@ func (n *Node) standsVerbatim() bool {
 	return start <= len(runes) && strings.HasPrefix(string(runes[start:]), n.Text)
 }
 
+// knowsPlaces reports whether At can find the places inside Text: not where YAML joins
+// lines, nor behind an explicit indentation (|2).
+func (n *Node) knowsPlaces() bool {
+	if n.Pos.Line < 1 || n.Pos.Line > len(n.lines) {
+		return true
+	}
+	runes := []rune(n.lines[n.Pos.Line-1])
+	rest := string(runes[min(max(n.Pos.Col-1, 0), len(runes)):])
+	switch {
+	case n.style&yaml.FoldedStyle != 0:
+		return false
+	case n.style&yaml.LiteralStyle != 0:
+		header, _, _ := strings.Cut(rest, "#")
+		return !strings.ContainsAny(header, "123456789")
+	case n.style&yaml.DoubleQuotedStyle != 0:
+		return regexp.MustCompile(`^"(\\.|[^"\\])*"`).MatchString(rest)
+	case n.style&yaml.SingleQuotedStyle != 0:
+		return regexp.MustCompile(`^'(''|[^'])*'`).MatchString(rest)
+	default:
+		return n.standsVerbatim()
+	}
+}
+
 // MaxYAMLSource is the largest file that ParseYAML takes, in bytes.
 const MaxYAMLSource = 1 << 20
 

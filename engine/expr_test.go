@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var exprClock = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
+
+func testLanguage(limits Limits) *Language {
+	return NewLanguage(func() time.Time { return exprClock }, bytes.NewReader(bytes.Repeat([]byte{0xab}, 1<<16)), limits)
+}
+
+func decodeJSON(t testing.TB, src string) any {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(src))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", src, err)
+	}
+	return v
+}
+
+func encodeJSON(t testing.TB, v any) string {
+	t.Helper()
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// evalText evaluates src over the JSON object input: JSON text, "undefined", or the error.
+func evalText(t testing.TB, l *Language, src, input string) string {
+	t.Helper()
+	x, err := l.Compile(src)
+	if err != nil {
+		return "compile: " + err.Error()
+	}
+	v, present, err := x.Eval(t.Context(), decodeJSON(t, input).(map[string]any))
+	switch {
+	case err != nil:
+		return "error: " + err.Error()
+	case !present:
+		return "undefined"
+	default:
+		return encodeJSON(t, v)
+	}
+}
+
+func TestEval(t *testing.T) {
+	const input = `{"body":{"id":9007199254740993,"none":null,"list":[1,null,2],"one":["x"],"zero":[],"name":"Ada"}}`
+	tests := []struct{ name, src, want string }{
+		{"path", `body.name`, `"Ada"`},
+		{"undefined", `body.missing`, "undefined"},
+		{"null is present", `body.none`, "null"},
+		{"null inside a list", `body.list`, "[1,null,2]"},
+		{"null of a list", `body.list[1]`, "null"},
+		{"null of a lookup", `$lookup(body, "none")`, "null"},
+		{"null compared in a list", `body.list[$ = null]`, "null"},
+		{"null in a result", `{"a": body.none, "b": body.missing}`, `{"a":null}`},
+		{"big integer", `{"id": body.id}`, `{"id":9007199254740993}`},
+		{"big integer as text", `$string(body.id)`, `"9007199254740993"`},
+		{"no item", `body.zero`, "[]"},
+		{"keys", `$keys(body.{"a": 1})[]`, `["a"]`},
+		{"sequence inside", `{"k": $keys(body)[0]}`, `{"k":"id"}`},
+		{"infinite", `1/0`, "error: result: a number is not finite"},
+		{"function", `$uppercase`, "error: result: a function is no value"},
+		{"function inside", `{"f": function($x){$x}}`, "error: result: a function is no value"},
+		{"minus zero", `-0 * 1`, "0"},
+		{"division after a predicate", `body.list[2] / 2`, "1"},
+		{"division after a block", `(1; 6) / 3`, "2"},
+		{"escaped bracket", `$replace("a(b", /\(/, "-")`, `"a-b"`},
+		{"now", `$now()`, `"2026-03-04T05:06:07.089Z"`},
+		{"now with a picture", `$now("[Y0001]-[M01]")`, `"2026-03"`},
+		{"now with a timezone", `$now("[H01]:[m01]", "+0200")`, `"07:06"`},
+		{"millis", `$millis()`, "1772600767089"},
+		{"uuid", `$uuid()`, `"abababab-abab-4bab-abab-abababababab"`},
+		{"nothing", `()`, "undefined"},
+	}
+	l := testLanguage(Limits{})
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, evalText(t, l, tt.src, input)); diff != "" {
+				t.Errorf("%s: (-want +got)\n%s", tt.src, diff)
+			}
+		})
+	}
+}
+
+func TestEvalErrorsQuoteNoData(t *testing.T) {
+	const input = `{"secret":"hunter2","n":5}`
+	tests := []struct{ src, want string }{
+		{`$toMillis(secret)`, "error: D3110: $toMillis: the text is no date and time"},
+		{`$error(secret)`, "error: D3137"},
+		{`$error("no role")`, "error: D3137: no role"},
+		{`$assert(false, "wrong")`, "error: D3141: wrong"},
+		{`$assert(false, secret)`, "error: D3141: an assertion failed"},
+		{`secret + 1`, "error: T2001: the left side of an operator is no number"},
+		{`$number(secret)`, "error: D3030: $number: the text is no number"},
+		{`$substring(n, 1)`, "error: T0410: $substring: an argument has the wrong type"},
+		{`$jsonParse(secret)`, "error: $jsonParse: the text is no JSON"},
+		{`$pick(n, "a")`, "error: $pick: wants an object"},
+		{`{secret: 1, "hunter2": 2}`, "error: D1009: two keys of an object are the same"},
+		{`$fromMillis(n, "[Z", secret)`, "error: D3137"},
+		{`$nosuch(1)`, "error: T1006: what is called is no function"},
+		{`[1..secret]`, "error: T2004: the end of a range is no whole number"},
+	}
+	l := testLanguage(Limits{})
+	for _, tt := range tests {
+		got := evalText(t, l, tt.src, input)
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", tt.src, diff)
+		}
+		if strings.Contains(got, "hunter2") {
+			t.Errorf("%s: quotes the data: %s", tt.src, got)
+		}
+	}
+}
+
+func TestEvalLimits(t *testing.T) {
+	l := testLanguage(Limits{EvalTimeout: 100 * time.Millisecond, ResultBytes: 1 << 16, SourceBytes: 4096})
+	tests := []struct{ name, src, want string }{
+		{"tail recursion", `($f := function($x){ $f($x + 1) }; $f(0))`, "deadline"},
+		{"recursion", `($f := function($x){ 1 + $f($x + 1) }; $f(0))`, "U1001: recursion is too deep"},
+		{"mutual recursion", `($a := function($x){ $b($x) }; $b := function($x){ $a($x) }; $a(0))`, "deadline"},
+		{"doubling", `$reduce([1..60], function($a, $b){ $a & $a }, "x")`, "deadline"},
+		{"large text", `$reduce([1..17], function($a, $b){ $a & $a }, "x")`, "result: larger than the limit"},
+		{"large range", `[1..100000000]`, "D2014: the range is too large"},
+		{"many items", `[1..20000]`, "result: larger than the limit"},
+		{"many references", `$reduce([1..40], function($a, $b){ {"l": $a, "r": $a} }, {})`, "result: larger than the limit"},
+		{"many references to a function", `$removeEmpty($reduce([1..13], function($a, $b){ {"l": $a, "r": $a} }, {"x": 1}))`, "$removeEmpty: larger than the limit"},
+		{"deep", `$reduce([1..2000], function($a, $b){ {"a": $a} }, {})`, "result: nested deeper than 1000 levels"},
+		{"pad", `$pad("x", 1000000000)`, "D3010: $pad: an argument is too large or empty"},
+		{"loop of loops", `$map([1..100000], function($i){ $sum([1..1000]) })`, "deadline"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			x, err := l.Compile(tt.src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, present, err := x.Eval(t.Context(), nil)
+			if err == nil {
+				t.Fatalf("want an error, got %v, %v", v, present)
+			}
+			if tt.want == "deadline" {
+				if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errOverrun) {
+					t.Errorf("want an overrun, got %v", err)
+				}
+			} else if err.Error() != tt.want {
+				t.Errorf("want %q, got %q", tt.want, err)
+			}
+		})
+	}
+	if _, err := l.Compile(strings.Repeat("1+", 3000) + "1"); err == nil || !strings.Contains(err.Error(), "longer than 4096") {
+		t.Errorf("source over the limit: %v", err)
+	}
+}
+
+func TestEvalCancel(t *testing.T) {
+	l := testLanguage(Limits{EvalTimeout: time.Minute})
+	x, err := l.Compile(`($f := function($x){ $f($x + 1) }; $f(0))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := x.Eval(ctx, nil); !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the caller's cancel: %v", err)
+	}
+	ctx, cancel = testLanguage(Limits{EvalTimeout: time.Nanosecond}).WithDeadline(t.Context())
+	defer cancel()
+	if _, _, err := x.Eval(ctx, nil); !errors.Is(err, errOverrun) {
+		t.Errorf("Eval keeps the deadline that WithDeadline gave: %v", err)
+	}
+}
+
+func TestEvalReadsOnly(t *testing.T) {
+	const input = `{"body":{"b":[3,1,2,null],"o":{"x":{"y":1},"z":[[1],[2]]},"n":null,"s":"t"},"query":{}}`
+	l := testLanguage(Limits{})
+	for _, src := range []string{
+		`body ~> |$|{"s": "changed", "new": 1}, "n"|`, `body ~> |o.x|{"y": 2}|`, `$sort(body.b[$ != null])`, `$reverse(body.b)`,
+		`$append(body.b, 4)`, `body.b^(>$)`, `$merge([body, {"s": 1}])`, `$spread(body)`, `$removeEmpty(body)`, `$omit(body, "s")`,
+		`$mapValues(body, {"t": "u"})`, `$mapValues(body.o, function($v){ $v ~> |$|{"w": 1}| })`, `$flatten(body.o.z)`, `$distinct(body.b)`,
+		`body.**`, `body.*`, `$shuffled := body.b`, `$each(body, function($v, $k){ {$k: $v} })`, `$zip(body.b, body.b)`, `body`, `$`,
+	} {
+		bindings := decodeJSON(t, input).(map[string]any)
+		x, err := l.Compile(src)
+		if err != nil {
+			t.Fatalf("%s: %v", src, err)
+		}
+		if _, _, err := x.Eval(t.Context(), bindings); err != nil && !strings.Contains(err.Error(), ": ") {
+			t.Errorf("%s: %v", src, err)
+		}
+		if diff := cmp.Diff(decodeJSON(t, input), any(bindings)); diff != "" {
+			t.Errorf("%s wrote into its bindings:\n%s", src, diff)
+		}
+	}
+}
+
+func TestEvalBindings(t *testing.T) {
+	l := testLanguage(Limits{})
+	x, err := l.Compile(`context.key`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _, err := x.Eval(t.Context(), map[string]any{"context": Context{"key": "k"}})
+	if err != nil || v != "k" {
+		t.Errorf("an account's context: %v, %v", v, err)
+	}
+	if _, _, err := x.Eval(t.Context(), map[string]any{"context": map[string]any{"n": 1}}); err == nil {
+		t.Error("a Go int is no plain JSON and must be refused")
+	}
+}

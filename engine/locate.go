@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// maxBrackets is how deep the brackets of an expression may be nested.
+const maxBrackets = 200
+
+var (
+	compileError = regexp.MustCompile(`^JSONata error ([A-Z]\d{4})(?: at token "((?s:.*?))")?: `)
+	// tooShort is how the compiler says that the text ends too early.
+	tooShort = regexp.MustCompile(`^JSONata error (S0207|[A-Z]\d{4} at token "(EOF)?":)`)
+)
+
+// locate turns the compiler's error about src into one with a place: the first token at
+// which what stands before it cannot go on. compile compiles a prefix.
+func locate(src string, err error, compile func(prefix string) error) *SyntaxError {
+	code := "S0500"
+	if m := compileError.FindStringSubmatch(err.Error()); m != nil {
+		code = m[1]
+	}
+	bad := func(offset int, format string, args ...any) *SyntaxError {
+		return &SyntaxError{
+			Offset: offset, code: "E020-bad-expression",
+			Message: fmt.Sprintf(format, args...) + " (JSONata " + code + ")",
+		}
+	}
+	tokens := significant(lex(src))
+	if len(tokens) == 0 {
+		return bad(0, "the expression is empty")
+	}
+	first := sort.Search(len(tokens), func(i int) bool {
+		return tokens[i].kind == tokenUnclosed || broken(compile(prefix(src, tokens[:i+1])))
+	})
+	if first < len(tokens) {
+		t := tokens[first]
+		if t.kind == tokenUnclosed {
+			return bad(t.start, "%s", unclosedText(src[t.start]))
+		}
+		return bad(t.start, "%s", refusal(code, shown(src, t)))
+	}
+	if open, ok := unclosedBracket(src, tokens); ok {
+		return bad(open.start, "%q is never closed", src[open.start:open.end])
+	}
+	last := tokens[len(tokens)-1]
+	return bad(last.start, "nothing follows %s", shown(src, last))
+}
+
+// broken reports whether a prefix that compiles to err cannot become an expression.
+func broken(err error) bool { return err != nil && !tooShort.MatchString(err.Error()) }
+
+// prefix is the text of tokens, at least one, with a stand-in for empty names: the
+// compiler's errors tell those from the end of the text by nothing.
+func prefix(src string, tokens []token) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		switch raw := src[t.start:t.end]; raw {
+		case `""`, `''`, "``":
+			b.WriteString(raw[:1] + "_" + raw[1:])
+		default:
+			b.WriteString(raw)
+		}
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// shown is a token for a message, cut where it is long.
+func shown(src string, t token) string {
+	raw := []rune(src[t.start:t.end])
+	if len(raw) > 30 {
+		raw = append(raw[:30:30], '…')
+	}
+	return fmt.Sprintf("%q", string(raw))
+}
+
+func unclosedText(opening byte) string {
+	switch opening {
+	case '`':
+		return "the name is never closed with a backtick"
+	case '/':
+		return "the regular expression or comment is never closed"
+	default:
+		return fmt.Sprintf("the string is never closed with %c", opening)
+	}
+}
+
+func refusal(code, token string) string {
+	switch code {
+	case "S0102":
+		return token + " is no number"
+	case "S0103", "S0104":
+		return token + " holds an unknown escape"
+	case "S0202", "S0203", "S0204":
+		return token + " stands where a bracket, comma or colon is expected"
+	case "S0208":
+		return token + " stands where a $parameter is expected"
+	case "S0209", "S0210":
+		return token + " cannot follow a grouping"
+	case "S0211":
+		return token + " cannot start an operand"
+	case "S0212":
+		return "the left side of := must be a $variable"
+	case "S0214":
+		return token + " stands where a $variable is expected"
+	case "S0215", "S0216":
+		return "@ cannot follow a predicate or a sorting"
+	case "S0301":
+		return "the regular expression is empty"
+	case "S0302":
+		return token + " is no regular expression; its flags are i and m"
+	default:
+		return "unexpected " + token
+	}
+}
+
+// unclosedBracket is the innermost bracket that nothing closes.
+func unclosedBracket(src string, tokens []token) (token, bool) {
+	var open []token
+	for _, t := range tokens {
+		if t.kind != tokenOperator {
+			continue
+		}
+		switch src[t.start] {
+		case '(', '[', '{':
+			open = append(open, t)
+		case ')', ']', '}':
+			open = open[:max(len(open)-1, 0)]
+		}
+	}
+	if len(open) == 0 {
+		return token{}, false
+	}
+	return open[len(open)-1], true
+}
+
+// checkTokens finds what the compiler lets through and would fail at each evaluation.
+func checkTokens(src string) error {
+	depth := 0
+	for _, t := range lex(src) {
+		raw := src[t.start:t.end]
+		switch t.kind {
+		case tokenOperator:
+			switch raw {
+			case "(", "[", "{":
+				depth++
+			case ")", "]", "}":
+				depth--
+			}
+			if depth > maxBrackets {
+				return &SyntaxError{Offset: t.start, code: "E020-bad-expression", Message: fmt.Sprintf("brackets are nested deeper than %d", maxBrackets)}
+			}
+		case tokenVariable:
+			if slices.Contains(refusedFunctions, raw[1:]) {
+				return &SyntaxError{Offset: t.start, code: "E023-refused-function", Message: raw + " is refused: a mapping gives the same answer each time and runs no text as code"}
+			}
+		case tokenRegex:
+			if _, err := regexp.Compile(raw[1:strings.LastIndexByte(raw, '/')]); err != nil {
+				return &SyntaxError{Offset: t.start, code: "E020-bad-expression", Message: "the regular expression is not one of RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
+			}
+		}
+	}
+	return nil
+}
+
+// forCompiler respells what the compiler reads wrongly: an escaped bracket in a regular
+// expression, and a division after a closing bracket, which it takes for a regular
+// expression.
+func forCompiler(src string) string {
+	if !strings.Contains(src, "/") {
+		return src
+	}
+	var b strings.Builder
+	var before token
+	for _, t := range lex(src) {
+		raw := src[t.start:t.end]
+		switch {
+		case t.kind == tokenRegex:
+			raw = escapedBracket.ReplaceAllStringFunc(raw, func(s string) string {
+				if s[1] == '\\' {
+					return s
+				}
+				return fmt.Sprintf(`\x%02x`, s[1])
+			})
+		case t.is(src, "/") && (before.is(src, ")") || before.is(src, "]") || before.is(src, "}")):
+			raw = "*1/"
+		}
+		b.WriteString(raw)
+		if t.kind != tokenSpace && t.kind != tokenComment {
+			before = t
+		}
+	}
+	return b.String()
+}
+
+var escapedBracket = regexp.MustCompile(`\\[\\()\[\]{}]`)
