@@ -13,11 +13,12 @@ const (
 	KindTimeout                  // no answer from the provider in time
 	KindMapping                  // the mapping's: an expression failed, overran or gave nonsense
 	KindCanceled                 // the caller went away
+	KindAccount                  // the integrated account's: a credential is missing or malformed
 )
 
 // String names the kind in lower case.
 func (k Kind) String() string {
-	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled"}[k]
+	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled", "account"}[k]
 }
 
 // Error is the one run-time error of this package.
@@ -38,11 +39,11 @@ type Provider struct {
 	Fields  []FieldError
 }
 
-// FieldError is one field that the provider found fault with.
+// FieldError is one field that the provider found fault with. Support.Pointer tells which
+// field of the caller's feeds it.
 type FieldError struct {
-	Field    string   // the provider's name of it
-	Pointers []string // the caller's fields that feed it, `*` for any index; empty where none is known
-	Message  string
+	Field   string // the provider's name of it
+	Message string
 }
 
 // Error gives "op: cause".

@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"slices"
+	"strings"
+)
+
 // finding is one name that an expression cannot use.
 type finding struct {
 	offset        int
@@ -7,6 +12,195 @@ type finding struct {
 	message, hint string
 }
 
+// checkNames finds the functions, variables and bindings that src uses and that do not
+// exist. Without bindings, those are not checked.
+//
+// The root of an expression is the object of its bindings, so a name where the root is the
+// context must be a binding; behind a dot, in a predicate, a grouping or a sorting it is a
+// field of some value and cannot be known.
 func (l *Language) checkNames(src string, bindings []string) []finding {
-	return nil
+	tree, err := parseTree(src)
+	if err != nil {
+		return nil
+	}
+	c := &nameCheck{src: src, functions: l.functions, bindings: bindings}
+	c.node(tree, true, (&nameScope{}).with(c, tree))
+	return c.findings
 }
+
+type nameCheck struct {
+	src       string
+	functions []string
+	bindings  []string
+	findings  []finding
+}
+
+// nameScope is a block or a function body with the variables that it binds anywhere: one
+// may call a function that is bound further down.
+type nameScope struct {
+	outer *nameScope
+	names []string
+}
+
+// with is s and the variables bound in nodes, outside of blocks and functions inside them.
+func (s *nameScope) with(c *nameCheck, nodes ...*treeNode) *nameScope {
+	for _, n := range nodes {
+		s.names = append(s.names, n.bound()...)
+		if n.kind == treeBind && n.left.kind == treeVariable {
+			s.names = append(s.names, n.left.token.text(c.src))
+		}
+		if n.kind != treeBlock && n.kind != treeLambda {
+			s.with(c, n.children()...)
+		}
+	}
+	return s
+}
+
+// bound are the variables that @ and # bind at n.
+func (n *treeNode) bound() []string {
+	if n.kind == treeLambda {
+		return nil
+	}
+	return n.parameters
+}
+
+func (s *nameScope) all() []string {
+	if s == nil {
+		return nil
+	}
+	return append(s.outer.all(), s.names...)
+}
+
+// node checks n, whose context is the root or not, and reports whether n's value is the
+// root.
+func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
+	switch n.kind {
+	case treeName:
+		c.name(n, root)
+		return false
+	case treeVariable:
+		return c.variable(n, root, s, "E024-unknown-variable")
+	case treePath:
+		if n.left.kind == treeLiteral && n.left.token.kind == tokenString {
+			c.name(n.left, root) // in a path, a string is a name
+			return c.node(n.right, false, s)
+		}
+		return c.node(n.right, c.node(n.left, root, s), s)
+	case treePredicate, treeGroup, treeSort:
+		of := c.node(n.left, root, s)
+		if n.right != nil {
+			c.node(n.right, of, s)
+		}
+		c.nodes(n.items, of, s)
+		return of && n.kind != treeGroup
+	case treeBlock:
+		return c.nodes(n.items, root, (&nameScope{outer: s}).with(c, n.items...))
+	case treeLambda:
+		inner := &nameScope{outer: s, names: slices.Clone(n.parameters)}
+		c.node(n.right, root, inner.with(c, n.right))
+		return false
+	case treeTransform:
+		c.nodes(n.items, false, s)
+		return false
+	case treeCall:
+		c.callee(n.left, root, s)
+	case treeObject:
+		for i := 0; i < len(n.items); i += 2 {
+			c.key(n.items[i], root)
+		}
+		c.nodes(n.items, root, s)
+		return false
+	case treeOperator:
+		if n.left != nil {
+			c.node(n.left, root, s)
+		}
+		if n.token.is(c.src, "~>") && n.right.kind == treeVariable {
+			c.callee(n.right, root, s)
+		} else {
+			c.node(n.right, root, s)
+		}
+		return false
+	case treeBind:
+		return c.node(n.right, root, s)
+	default:
+		c.nodes([]*treeNode{n.left, n.right, n.other}, root, s)
+	}
+	c.nodes(n.items, root, s)
+	return false
+}
+
+// nodes checks all and reports whether the last one's value is the root.
+func (c *nameCheck) nodes(all []*treeNode, root bool, s *nameScope) (last bool) {
+	for _, n := range all {
+		if n != nil {
+			last = c.node(n, root, s)
+		}
+	}
+	return last
+}
+
+func (c *nameCheck) name(n *treeNode, root bool) {
+	name := n.token.text(c.src)
+	if !root || len(c.bindings) == 0 || slices.Contains(c.bindings, name) {
+		return
+	}
+	f := finding{offset: n.start, code: "E022-unknown-binding", message: "unknown binding " + quoted(name)}
+	if near := nearest(name, c.bindings); near != "" {
+		f.hint = "did you mean " + quoted(near) + "?"
+	} else {
+		f.hint = "bindings here: " + strings.Join(c.bindings, ", ")
+	}
+	c.findings = append(c.findings, f)
+}
+
+// key explains a bare name as a key: JSONata reads it as a path, not as the key's name.
+func (c *nameCheck) key(n *treeNode, root bool) {
+	before := len(c.findings)
+	if n.kind == treeName {
+		c.name(n, root)
+	}
+	if len(c.findings) > before {
+		c.findings[before].hint = "a key of that name is written in quotes"
+	}
+}
+
+func (c *nameCheck) callee(n *treeNode, root bool, s *nameScope) {
+	switch n.kind {
+	case treeVariable:
+		c.variable(n, root, s, "E021-unknown-function")
+	case treeName:
+		f := finding{offset: n.start, code: "E021-unknown-function", message: "unknown function " + quoted(n.token.text(c.src))}
+		if near := nearest(n.token.text(c.src), c.functions); near != "" {
+			f.hint = "did you mean " + quoted("$"+near) + "?"
+		}
+		c.findings = append(c.findings, f)
+	default:
+		c.node(n, root, s)
+	}
+}
+
+func (c *nameCheck) variable(n *treeNode, root bool, s *nameScope, code string) (isRoot bool) {
+	name := n.token.text(c.src)
+	switch name {
+	case "":
+		return root
+	case "$":
+		return true
+	}
+	known := append(s.all(), c.functions...)
+	if slices.Contains(known, name) {
+		return false
+	}
+	what := "variable "
+	if code == "E021-unknown-function" {
+		what = "function "
+	}
+	f := finding{offset: n.start, code: code, message: "unknown " + what + quoted("$"+name)}
+	if near := nearest(name, known); near != "" {
+		f.hint = "did you mean " + quoted("$"+near) + "?"
+	}
+	c.findings = append(c.findings, f)
+	return false
+}
+
+func quoted(s string) string { return `"` + s + `"` }

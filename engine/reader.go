@@ -162,3 +162,11 @@ func (r *Reader) kind(n *Node, want NodeKind) bool {
 	r.Diags.Errorf(n.Pos, "E004-wrong-type", "want %s, got %s", want, got)
 	return false
 }
+
+// Pos is the place of the expression in its file; zero where it stands in none.
+func (x *Expr) Pos() Pos {
+	if x == nil || x.node == nil {
+		return Pos{}
+	}
+	return x.node.At(0)
+}

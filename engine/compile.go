@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Model is what the engine reads of a unified method's schemas, as plain JSON: names,
+// types and known values. Nothing is validated with them here.
+type Model struct {
+	Request  map[string]any
+	Query    map[string]any
+	Response map[string]any
+}
+
+// Models are the unified methods, by Operation.
+type Models map[Operation]Model
+
+// Compile follows the documents' references and probes what each mapping does. A plan
+// with an error is in the catalog where it could be built at all; whoever serves it must
+// first see that diagnostics have not Failed.
+func Compile(docs *Documents, models Models) (*Catalog, Diagnostics) {
+	var diags Diagnostics
+	c := &compiler{models: models, diags: &diags, language: docs.language}
+	catalog := &Catalog{plans: map[string]map[Operation]*Plan{}}
+	for _, p := range docs.providers {
+		if p.integration == nil {
+			continue
+		}
+		integration := c.integration(p.name, p.integration)
+		catalog.integrations = append(catalog.integrations, integration)
+		plans := map[Operation]*Plan{}
+		for _, m := range p.mappings {
+			for _, op := range m.methods {
+				if plan := c.plan(integration, p.integration, m, op); plan != nil {
+					plans[plan.operation] = plan
+				}
+			}
+		}
+		catalog.plans[p.name] = plans
+	}
+	return catalog, diags
+}
+
+type compiler struct {
+	models   Models
+	diags    *Diagnostics
+	language *Language
+}
+
+func (c *compiler) integration(name string, doc *integrationDoc) *integration {
+	return &integration{
+		name: name, label: doc.label, credentials: doc.credentials, baseURL: doc.baseURL,
+		baseSecret: slices.ContainsFunc(doc.credentials, func(cr Credential) bool {
+			return cr.Secret && slices.Contains(doc.baseURL.variables, cr.Name)
+		}),
+		authHeader: params(doc.authorization.header, doc.credentials),
+		authQuery:  params(doc.authorization.query, doc.credentials),
+		errors:     doc.errors,
+		rateLimit:  doc.rateLimit,
+	}
+}
+
+func params(docs []paramDoc, credentials []Credential) []param {
+	out := make([]param, 0, len(docs))
+	for _, d := range docs {
+		out = append(out, param{name: d.name, expr: d.expr, secret: usesSecret(d.expr.Source, credentials)})
+	}
+	return out
+}
+
+var (
+	contextUse    = regexp.MustCompile("\\bcontext\\b")
+	contextMember = regexp.MustCompile("\\bcontext\\s*\\.\\s*(?:`([^`]*)`|([A-Za-z_]\\w*))")
+)
+
+// usesSecret reports whether the expression src may read a secret credential: it names
+// one, or takes the context otherwise than by a plain member.
+func usesSecret(src string, credentials []Credential) bool {
+	members := contextMember.FindAllStringSubmatch(src, -1)
+	if len(members) < len(contextUse.FindAllString(src, -1)) || strings.Contains(src, "$$") {
+		return true
+	}
+	return slices.ContainsFunc(members, func(m []string) bool {
+		return slices.ContainsFunc(credentials, func(c Credential) bool { return c.Secret && (c.Name == m[1] || c.Name == m[2]) })
+	})
+}
+
+func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op *operationDoc) *Plan {
+	p := &Plan{
+		integration: in, language: c.language,
+		operation: Operation{m.model, op.resource, op.method},
+		response:  op.response,
+		record:    []string{"response"},
+	}
+	model, known := c.models[p.operation]
+	if !known {
+		c.unknownOperation(m, op)
+		return nil
+	}
+	p.main = c.step(doc, &op.step)
+	for _, s := range op.before {
+		p.before = append(p.before, c.step(doc, s))
+	}
+	for _, s := range op.after {
+		p.after = append(p.after, c.step(doc, s))
+	}
+	if slices.Contains(append(p.before, p.after...), nil) || p.main == nil {
+		return nil
+	}
+	if op.record != nil {
+		p.record = strings.Split(op.record.Text, ".")
+	}
+	p.needsAnswer = c.needsAnswer(p, op)
+	r := &Reader{Diags: c.diags}
+	if op.bodySchema != nil {
+		p.bodySchema, p.bodySchemaPos = r.JSON(op.bodySchema), op.bodySchema.Pos
+	}
+	if op.querySchema != nil {
+		p.querySchema, p.querySchemaPos = r.JSON(op.querySchema), op.querySchema.Pos
+	}
+	for _, q := range append(slices.Clone(in.authQuery), p.main.query...) {
+		if slices.ContainsFunc(in.authQuery, func(a param) bool { return a.name == q.name }) {
+			p.authorizingQuery = append(p.authorizingQuery, q.name)
+		}
+	}
+	c.checkResponse(op, model)
+	p.support = c.probe(p, op, model)
+	p.hash = contentHash(doc, op)
+	return p
+}
+
+func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
+	var resources, methods []string
+	for known := range c.models {
+		if known.Model != m.model {
+			continue
+		}
+		resources = append(resources, known.Resource)
+		if known.Resource == op.resource {
+			methods = append(methods, known.Method)
+		}
+	}
+	slices.Sort(resources)
+	slices.Sort(methods)
+	pos, what, name, near := op.pos, "method", op.method, nearest(op.method, methods)
+	if len(methods) == 0 {
+		what, name, near = "resource", op.resource, nearest(op.resource, resources)
+		pos = resourcePos(m.node, op.resource)
+	}
+	if len(resources) == 0 {
+		pos, what, name, near = m.node.Get("model").Pos, "model", m.model, ""
+	}
+	c.diags.Errorf(pos, "E040-unknown-"+what, "there is no unified %s %q", what, name)
+	if near != "" {
+		c.diags.Hintf("did you mean %q?", near)
+	}
+}
+
+func resourcePos(root *Node, resource string) Pos {
+	for _, e := range root.Get("resources").Entries {
+		if e.Name == resource {
+			return e.Pos
+		}
+	}
+	return root.Pos
+}
+
+// step resolves one call; nil where it names no method of the integration.
+func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
+	if s.call == nil { // reported when it was read
+		return nil
+	}
+	method, ok := doc.methods[s.call.Text]
+	if !ok {
+		known := make([]string, 0, len(doc.methods))
+		for name := range doc.methods {
+			known = append(known, name)
+		}
+		slices.Sort(known)
+		c.diags.Errorf(s.call.Pos, "E033-unknown-call", "the integration has no %q", s.call.Text)
+		if near := nearest(s.call.Text, known); near != "" {
+			c.diags.Hintf("did you mean %q?", near)
+		} else {
+			c.diags.Hintf("it has %s", strings.Join(known, ", "))
+		}
+		return nil
+	}
+	if method.path == nil { // likewise
+		return nil
+	}
+	out := &step{
+		name: s.name, verb: method.verb, path: method.path,
+		header: params(method.params.header, doc.credentials), query: params(method.params.query, doc.credentials),
+		queryMap: s.query, bodyMap: s.body, form: method.form, repeatable: method.repeatable, runIf: s.runIf,
+		variables: map[string]param{},
+	}
+	for _, v := range params(s.pathVariables, doc.credentials) {
+		out.variables[v.name] = v
+	}
+	for _, name := range method.path.variables {
+		if _, ok := out.variables[name]; !ok && name != "id" {
+			c.diags.Errorf(s.call.Pos, "E031-missing-path-variable", "%s needs the path variable %q", s.call.Text, name)
+			c.diags.Hintf("give it in path_variables")
+		}
+	}
+	for _, v := range s.pathVariables {
+		if !slices.Contains(method.path.variables, v.name) {
+			c.diags.Errorf(v.pos, "E032-unused-path-variable", "%s has no path variable %q", s.call.Text, v.name)
+		}
+	}
+	return out
+}
+
+var answerUse = regexp.MustCompile(`\bresponse\b`)
+
+// needsAnswer reports whether a 2xx answer of the main call must be usable JSON: an
+// expression reads it, or tells success from failure by it.
+func (c *compiler) needsAnswer(p *Plan, op *operationDoc) bool {
+	exprs := []*Expr{p.response}
+	for _, s := range op.after {
+		exprs = append(exprs, s.runIf, s.body, s.query)
+		for _, v := range s.pathVariables {
+			exprs = append(exprs, v.expr)
+		}
+	}
+	uses := func(x *Expr, re *regexp.Regexp) bool { return x != nil && re.MatchString(x.Source) }
+	return uses(p.integration.errors.when, regexp.MustCompile(`\berror\b`)) ||
+		slices.ContainsFunc(exprs, func(x *Expr) bool { return uses(x, answerUse) })
+}
+
+// contentHash is over what the plan does, not over how its files are written.
+func contentHash(doc *integrationDoc, op *operationDoc) string {
+	var r Reader
+	var diags Diagnostics
+	r.Diags = &diags
+	content := map[string]any{"integration": r.JSON(doc.node), "method": r.JSON(op.node)}
+	text, _ := json.Marshal(content) // plain JSON with sorted keys: cannot fail
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,94 @@
+package engine
+
+import "regexp"
+
+// The formats that a mapping folder's files declare in their first key.
+const (
+	FormatIntegration = "portolan/integration/v1"
+	FormatMapping     = "portolan/mapping/v1"
+)
+
+// integrationDoc is integration.yaml as read: how to call a provider over HTTP.
+type integrationDoc struct {
+	node          *Node
+	name, label   string
+	baseURL       *template
+	baseURLNode   *Node
+	credentials   []Credential
+	authorization paramDocs
+	errors        errorsDoc
+	rateLimit     rateLimitDoc
+	methods       map[string]*methodDoc // by "resource.method"
+}
+
+// Credential is one value that an integrated account of the integration holds.
+type Credential struct {
+	Name, Label string
+	Secret      bool
+	Required    bool
+	Pattern     *regexp.Regexp // nil: none; anchored
+	Enum        []string
+	Default     string
+}
+
+// paramDocs are computed headers and query parameters.
+type paramDocs struct {
+	header, query []paramDoc
+}
+
+type paramDoc struct {
+	name string
+	pos  Pos // of the name
+	expr *Expr
+}
+
+type errorsDoc struct {
+	when, status, message, fields *Expr // nil: the default
+}
+
+type rateLimitDoc struct {
+	limit, remaining, reset *Expr // nil: not told
+}
+
+// methodDoc is one HTTP method of a provider's resource.
+type methodDoc struct {
+	verb       string
+	path       *template
+	params     paramDocs
+	form       bool
+	repeatable bool
+}
+
+// mappingDoc is <model>.yaml as read: how a provider's resources become unified ones.
+type mappingDoc struct {
+	node    *Node
+	model   string
+	methods []*operationDoc
+}
+
+// operationDoc is one unified method of a mapping.
+type operationDoc struct {
+	node             *Node
+	pos              Pos // of the method's key
+	resource, method string
+	step             stepDoc // the main call
+	querySchema      *Node
+	bodySchema       *Node
+	response         *Expr
+	record           *Node // a plain path; nil: response
+	before, after    []*stepDoc
+}
+
+// mainCall is the name of the call that a method is about, where steps have their own.
+const mainCall = "main"
+
+// stepDoc is one provider call: the main one or a before or after step.
+type stepDoc struct {
+	name          string
+	call          *Node
+	runIf         *Expr
+	pathVariables []paramDoc
+	query         *Expr
+	body          *Expr
+	bodyPos       Pos // of the request_body_mapping key
+}

@@ -1,0 +1,114 @@
+package engine
+
+// resultField is a member of the object that an expression builds as its result.
+type resultField struct {
+	name  string // "id"; of an object inside, "person/first-name"
+	key   int    // offset of the key
+	value int    // offset of the value
+	array bool   // the value is surely an array, or nothing
+}
+
+// resultFields finds the object constructors that end src, through ( ), [ ], paths,
+// conditions and $removeEmpty, and gives their members whose keys are literal.
+func resultFields(src string) []resultField {
+	tree, err := parseTree(src)
+	if err != nil {
+		return nil
+	}
+	f := fieldFinder{src: src}
+	f.result(tree, "")
+	return f.fields
+}
+
+type fieldFinder struct {
+	src    string
+	fields []resultField
+}
+
+func (f *fieldFinder) result(n *treeNode, prefix string) {
+	switch n.kind {
+	case treeObject:
+		f.members(n, prefix)
+	case treeBlock, treeArray:
+		if len(n.items) > 0 {
+			f.result(n.items[len(n.items)-1], prefix)
+		}
+	case treePath, treeBind:
+		f.result(n.right, prefix)
+	case treePredicate, treeSort:
+		f.result(n.left, prefix)
+	case treeCondition:
+		f.result(n.right, prefix)
+		if n.other != nil {
+			f.result(n.other, prefix)
+		}
+	case treeCall:
+		if f.isRemoveEmpty(n.left) && len(n.items) == 1 {
+			f.result(n.items[0], prefix)
+		}
+	case treeOperator:
+		chained := n.right
+		if chained.kind == treeCall {
+			chained = chained.left
+		}
+		if n.token.is(f.src, "~>") && f.isRemoveEmpty(chained) {
+			f.result(n.left, prefix)
+		}
+	}
+}
+
+func (f *fieldFinder) isRemoveEmpty(n *treeNode) bool {
+	return n.kind == treeVariable && n.token.text(f.src) == "removeEmpty"
+}
+
+func (f *fieldFinder) members(n *treeNode, prefix string) {
+	for i := 0; i+1 < len(n.items); i += 2 {
+		key, value := n.items[i], n.items[i+1]
+		if key.kind != treeLiteral || key.token.kind != tokenString {
+			continue
+		}
+		name := prefix + key.token.text(f.src)
+		f.fields = append(f.fields, resultField{name: name, key: key.start, value: value.start, array: surelyArray(value)})
+		if object := objectOf(value); object != nil {
+			f.members(object, name+"/")
+		}
+	}
+}
+
+// objectOf is the object constructor that n is, in brackets or not.
+func objectOf(n *treeNode) *treeNode {
+	for n.kind == treeBlock && len(n.items) > 0 {
+		n = n.items[len(n.items)-1]
+	}
+	if n.kind == treeObject {
+		return n
+	}
+	return nil
+}
+
+func surelyArray(n *treeNode) bool {
+	if n.keepArray {
+		return true
+	}
+	switch n.kind {
+	case treeArray:
+		return true
+	case treeBlock:
+		return len(n.items) > 0 && surelyArray(n.items[len(n.items)-1])
+	case treeCondition:
+		return surelyArray(n.right) && (n.other == nil || surelyArray(n.other))
+	case treePath: // a [] on any step keeps the whole path an array
+		return keepsArray(n.left) || surelyArray(n.right)
+	case treePredicate:
+		return keepsArray(n.left)
+	default:
+		return false
+	}
+}
+
+func keepsArray(n *treeNode) bool {
+	if n.keepArray {
+		return true
+	}
+	return (n.kind == treePath || n.kind == treePredicate) && (keepsArray(n.left) || n.kind == treePath && keepsArray(n.right))
+}

@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	authorizationBindings = []string{"context", "url"}
+	errorBindings         = []string{"error", "headers", "status"}
+	rateLimitBindings     = []string{"headers", "status"}
+)
+
+func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
+	doc := &integrationDoc{node: root, methods: map[string]*methodDoc{}}
+	if !r.CheckFormat(root, FormatIntegration) {
+		return nil
+	}
+	r.Object(root, Fields{
+		"format": func(*Node) {},
+		"name": func(n *Node) {
+			if doc.name = r.Name(n); doc.name != folder {
+				r.Diags.Errorf(n.Pos, "E006-bad-value", "name %q differs from its folder %q", doc.name, folder)
+			}
+		},
+		"label":         func(n *Node) { doc.label = r.String(n) },
+		"base_url":      func(n *Node) { doc.baseURL, doc.baseURLNode = r.template(n), n },
+		"credentials":   func(n *Node) { doc.credentials = readCredentials(r, n) },
+		"authorization": func(n *Node) { doc.authorization = readParams(r, n, authorizationBindings) },
+		"errors": func(n *Node) {
+			r.Object(n, Fields{
+				"when":    func(n *Node) { doc.errors.when = r.Expr(n, errorBindings...) },
+				"status":  func(n *Node) { doc.errors.status = r.Expr(n, errorBindings...) },
+				"message": func(n *Node) { doc.errors.message = r.Expr(n, errorBindings...) },
+				"fields":  func(n *Node) { doc.errors.fields = r.Expr(n, errorBindings...) },
+			})
+		},
+		"rate_limit": func(n *Node) {
+			r.Object(n, Fields{
+				"limit":     func(n *Node) { doc.rateLimit.limit = r.Expr(n, rateLimitBindings...) },
+				"remaining": func(n *Node) { doc.rateLimit.remaining = r.Expr(n, rateLimitBindings...) },
+				"reset":     func(n *Node) { doc.rateLimit.reset = r.Expr(n, rateLimitBindings...) },
+			})
+		},
+		"resources": func(n *Node) {
+			r.Members(n, func(resource Entry) {
+				r.checkName(resource.Name, resource.Pos)
+				r.Members(resource.Value, func(method Entry) {
+					r.checkName(method.Name, method.Pos)
+					doc.methods[resource.Name+"."+method.Name] = readMethod(r, method.Value)
+				})
+			})
+		},
+	}, "name", "base_url", "resources")
+	checkBaseURL(r, doc)
+	return doc
+}
+
+func readCredentials(r *Reader, n *Node) []Credential {
+	var out []Credential
+	r.Items(n, func(n *Node) {
+		var c Credential
+		r.Object(n, Fields{
+			"name":     func(n *Node) { c.Name = r.Name(n) },
+			"label":    func(n *Node) { c.Label = r.String(n) },
+			"secret":   func(n *Node) { c.Secret = r.Bool(n) },
+			"required": func(n *Node) { c.Required = r.Bool(n) },
+			"pattern":  func(n *Node) { c.Pattern = r.pattern(n) },
+			"enum":     func(n *Node) { r.Items(n, func(n *Node) { c.Enum = append(c.Enum, r.String(n)) }) },
+			"default":  func(n *Node) { c.Default = r.String(n) },
+		}, "name")
+		if slices.ContainsFunc(out, func(o Credential) bool { return o.Name == c.Name }) {
+			r.Diags.Errorf(n.Pos, "E002-duplicate-key", "credential %q occurs twice", c.Name)
+		}
+		out = append(out, c)
+	})
+	return out
+}
+
+// pattern reads a regular expression, which is made to match the whole value.
+func (r *Reader) pattern(n *Node) *regexp.Regexp {
+	re, err := regexp.Compile(`\A(?:` + r.String(n) + `)\z`)
+	if err != nil {
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "pattern does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil
+	}
+	return re
+}
+
+func readParams(r *Reader, n *Node, bindings []string) paramDocs {
+	var p paramDocs
+	r.Object(n, Fields{
+		"headers": func(n *Node) {
+			p.header = readParamList(r, n, bindings)
+			r.Members(n, func(e Entry) {
+				if !validHeaderName(e.Name) {
+					r.Diags.Errorf(e.Pos, "E006-bad-value", "%q is no header name", e.Name)
+				}
+			})
+		},
+		"query": func(n *Node) { p.query = readParamList(r, n, bindings) },
+	})
+	return p
+}
+
+func readParamList(r *Reader, n *Node, bindings []string) []paramDoc {
+	var out []paramDoc
+	r.Members(n, func(e Entry) {
+		out = append(out, paramDoc{name: e.Name, pos: e.Pos, expr: r.Expr(e.Value, bindings...)})
+	})
+	return out
+}
+
+func validHeaderName(name string) bool {
+	return regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$").MatchString(name)
+}
+
+func readMethod(r *Reader, n *Node) *methodDoc {
+	m := &methodDoc{}
+	r.Object(n, Fields{
+		"method": func(n *Node) {
+			m.verb = r.OneOf(n, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
+		},
+		"path":       func(n *Node) { m.path = r.template(n) },
+		"headers":    func(n *Node) { m.params.header = readParamList(r, n, authorizationBindings) },
+		"query":      func(n *Node) { m.params.query = readParamList(r, n, authorizationBindings) },
+		"body":       func(n *Node) { m.form = r.OneOf(n, "json", "form") == "form" },
+		"repeatable": func(n *Node) { m.repeatable = r.Bool(n) },
+	}, "method", "path")
+	return m
+}
+
+// template reads a URL template; what does not parse gives an empty one.
+func (r *Reader) template(n *Node) *template {
+	text := r.String(n)
+	t, err := parseTemplate(text)
+	var bad *templateError
+	if errors.As(err, &bad) {
+		r.Diags.Errorf(n.At(bad.offset), "E030-bad-template", "%s", bad.message)
+	}
+	if t == nil {
+		return &template{literals: []string{""}}
+	}
+	return t
+}
+
+// checkBaseURL refuses what is no absolute http(s) URL, and variables that could name any
+// host: an account's settings must not choose whom its credentials are sent to.
+func checkBaseURL(r *Reader, doc *integrationDoc) {
+	if doc.baseURL == nil || doc.baseURLNode.Text == "" {
+		return
+	}
+	sample, _ := doc.baseURL.expand(func(string) (string, error) { return "x", nil })
+	u, err := url.Parse(sample)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		r.Diags.Errorf(doc.baseURLNode.Pos, "E006-bad-value", "base_url is no absolute http or https URL without query")
+	}
+	for _, name := range doc.baseURL.variables {
+		i := slices.IndexFunc(doc.credentials, func(c Credential) bool { return c.Name == name })
+		at := doc.baseURLNode.At(strings.Index(doc.baseURLNode.Text, "{"+name+"}"))
+		switch {
+		case i < 0:
+			r.Diags.Errorf(at, "E031-missing-path-variable", "base_url needs %q, which is no credential", name)
+		case doc.credentials[i].Pattern == nil && doc.credentials[i].Enum == nil:
+			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in base_url without pattern or enum", name)
+			r.Diags.Hintf("declare which values it may have, or an account could send its credentials anywhere")
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package engine
+
+import "slices"
+
+// Plan is one unified method of one integration, compiled. It is immutable and safe for
+// concurrent use; a request reads no YAML, expression, template or schema text.
+type Plan struct {
+	integration      *integration
+	operation        Operation
+	hash             string
+	main             *step
+	before, after    []*step
+	response         *Expr
+	record           []string // names of the path to the provider's record
+	bodySchema       any      // plain JSON; nil: none declared
+	bodySchemaPos    Pos
+	querySchema      any
+	querySchemaPos   Pos
+	support          Support
+	needsAnswer      bool // something reads the main answer's body
+	language         *Language
+	authorizingQuery []string
+}
+
+// Operation names a unified method: ticketing, users, update.
+type Operation struct{ Model, Resource, Method string }
+
+// String gives model.resource.method.
+func (o Operation) String() string { return o.Model + "." + o.Resource + "." + o.Method }
+
+// integration is a compiled integration.yaml, shared by its plans.
+type integration struct {
+	name, label string
+	credentials []Credential
+	baseURL     *template
+	baseSecret  bool
+	authHeader  []param
+	authQuery   []param
+	errors      errorsDoc
+	rateLimit   rateLimitDoc
+}
+
+// param is a computed header or query parameter; secret where a secret credential feeds it.
+type param struct {
+	name   string
+	expr   *Expr
+	secret bool
+}
+
+// step is one compiled provider call.
+type step struct {
+	name       string
+	verb       string
+	path       *template
+	variables  map[string]param // by the path's variable
+	header     []param
+	query      []param
+	queryMap   *Expr
+	bodyMap    *Expr
+	form       bool
+	repeatable bool
+	runIf      *Expr
+}
+
+// Integration is the integration's name.
+func (p *Plan) Integration() string { return p.integration.name }
+
+// Operation is the unified method that the plan carries out.
+func (p *Plan) Operation() Operation { return p.operation }
+
+// Version names the plan and its content: <integration>/<model>.<resource>.<method>@<hash>.
+// Comments and layout of the mapping do not change it.
+func (p *Plan) Version() string {
+	return p.integration.name + "/" + p.operation.String() + "@" + p.hash
+}
+
+// BodySchema is the mapping's request_body_schema as plain JSON and its place; nil where
+// none is declared. It must only be read.
+func (p *Plan) BodySchema() (any, Pos) { return p.bodySchema, p.bodySchemaPos }
+
+// QuerySchema is the mapping's query_schema as plain JSON and its place; nil where none
+// is declared. It must only be read.
+func (p *Plan) QuerySchema() (any, Pos) { return p.querySchema, p.querySchemaPos }
+
+// Support says which unified fields reach the provider.
+func (p *Plan) Support() *Support { return &p.support }
+
+// AuthorizingQuery names the query parameters that authenticate towards the provider.
+func (p *Plan) AuthorizingQuery() []string { return slices.Clone(p.authorizingQuery) }
+
+// Credentials are those that an integrated account of the integration holds.
+func (p *Plan) Credentials() []Credential { return slices.Clone(p.integration.credentials) }
+
+// Catalog holds the plans of all integrations. It is immutable and safe for concurrent use.
+type Catalog struct {
+	plans        map[string]map[Operation]*Plan
+	integrations []*integration
+}
+
+// Plan finds the plan of an integration's method; nil where it maps none.
+func (c *Catalog) Plan(integration string, op Operation) *Plan { return c.plans[integration][op] }
+
+// Integrations are the names of all integrations, sorted.
+func (c *Catalog) Integrations() []string {
+	out := make([]string, 0, len(c.integrations))
+	for _, i := range c.integrations {
+		out = append(out, i.name)
+	}
+	return out
+}
+
+// BaseURL is the integration's base_url as it was written, with its variables; "" where
+// there is no such integration.
+func (c *Catalog) BaseURL(integration string) string {
+	for _, i := range c.integrations {
+		if i.name == integration {
+			return i.baseURL.String()
+		}
+	}
+	return ""
+}
+
+// Methods are the methods that an integration maps for a resource, sorted.
+func (c *Catalog) Methods(integration, model, resource string) []string {
+	var out []string
+	for op := range c.plans[integration] {
+		if op.Model == model && op.Resource == resource {
+			out = append(out, op.Method)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Plans are all plans, sorted by integration and operation.
+func (c *Catalog) Plans() []*Plan {
+	var out []*Plan
+	for _, plans := range c.plans {
+		for _, p := range plans {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Plan) int {
+		if a.Version() < b.Version() {
+			return -1
+		}
+		return 1
+	})
+	return out
+}

@@ -1,0 +1,364 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// prober runs a write mapping on made-up bodies to learn which unified fields reach the
+// wire, and where. What a mapping's text says is not believed: only what it does.
+type prober struct {
+	plan   *Plan
+	body   schemaPair // unified request schema beside the mapping's own
+	query  map[string]any
+	noise  map[string]bool // places on the wire that differ between two equal bodies
+	failed error           // the first evaluation that failed
+}
+
+// schemaPair is one place in the unified schema beside the same place in the mapping's.
+type schemaPair struct{ unified, own map[string]any }
+
+func (s schemaPair) property(name string) schemaPair {
+	return schemaPair{member(member(s.unified, "properties"), name), member(member(s.own, "properties"), name)}
+}
+
+func (s schemaPair) items() schemaPair {
+	return schemaPair{member(s.unified, "items"), member(s.own, "items")}
+}
+
+// find is the keyword's value, the mapping's own before the unified one.
+func (s schemaPair) find(keyword string) any {
+	if v, ok := s.own[keyword]; ok {
+		return v
+	}
+	return s.unified[keyword]
+}
+
+func (s schemaPair) required() []string {
+	var out []string
+	for _, list := range []any{s.unified["required"], s.own["required"]} {
+		names, _ := list.([]any)
+		for _, n := range names {
+			if name, ok := n.(string); ok && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+func (s schemaPair) number(keyword string, otherwise int) int {
+	if n, ok := wholeNumber(s.find(keyword)); ok {
+		return n
+	}
+	return otherwise
+}
+
+// kind is the JSON type, null set aside; "" where none is said.
+func (s schemaPair) kind() string {
+	for _, schema := range []map[string]any{s.own, s.unified} {
+		switch t := schema["type"].(type) {
+		case string:
+			if t != "null" {
+				return t
+			}
+		case []any:
+			for _, one := range t {
+				if name, ok := one.(string); ok && name != "null" {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func member(m map[string]any, name string) map[string]any {
+	v, _ := m[name].(map[string]any)
+	return v
+}
+
+// leafPaths lists the leaves under a schema: "emails", "*", "email". An object without
+// properties is one leaf.
+func leafPaths(schema map[string]any, path []string) [][]string {
+	extend := func(name string) []string { return append(slices.Clone(path), name) }
+	if properties := member(schema, "properties"); len(properties) > 0 {
+		var out [][]string
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			if len(path) > 0 || name != RemoteData {
+				out = append(out, leafPaths(member(properties, name), extend(name))...)
+			}
+		}
+		return out
+	}
+	if items := member(schema, "items"); items != nil {
+		return leafPaths(items, extend("*"))
+	}
+	return [][]string{path}
+}
+
+// target is one leaf in one body: entry index of length entries where it is in an array.
+type target struct {
+	path          []string
+	length, index int
+	value         any
+	absent        bool
+	filler        int // which of its known values a neighbour takes
+}
+
+// make builds the smallest body that both schemas accept and that holds t.
+func (p *prober) make(t target) map[string]any {
+	body, _ := p.object(p.body, t, t.path).(map[string]any)
+	return body
+}
+
+func (p *prober) object(s schemaPair, t target, path []string) any {
+	out := map[string]any{}
+	for _, name := range s.required() {
+		if len(path) == 0 || name != path[0] {
+			out[name] = sample(s.property(name), t.filler)
+		}
+	}
+	if len(path) > 0 {
+		if v, ok := p.value(s.property(path[0]), t, path[1:]); ok {
+			out[path[0]] = v
+		}
+	}
+	return out
+}
+
+func (p *prober) value(s schemaPair, t target, path []string) (any, bool) {
+	switch {
+	case len(path) == 0:
+		return t.value, !t.absent
+	case path[0] != "*":
+		return p.object(s, t, path), true
+	}
+	list := make([]any, 0, t.length)
+	inner := t
+	inner.length, inner.index = 1, 0 // an array inside an array has one entry
+	for i := range t.length {
+		if i != t.index {
+			list = append(list, sample(s.items(), t.filler))
+		} else if v, ok := p.value(s.items(), inner, path[1:]); ok {
+			list = append(list, v)
+		}
+	}
+	return list, true
+}
+
+// sample is the smallest value that both schemas accept.
+func sample(s schemaPair, filler int) any {
+	if v, ok := s.own["const"]; ok {
+		return v
+	}
+	if v, ok := s.unified["const"]; ok {
+		return v
+	}
+	if values, _ := s.find("enum").([]any); len(values) > 0 {
+		return values[filler%len(values)]
+	}
+	switch s.kind() {
+	case "boolean":
+		return true
+	case "integer", "number":
+		return json.Number("1")
+	case "array":
+		list := []any{}
+		for range s.number("minItems", 0) {
+			list = append(list, sample(s.items(), filler))
+		}
+		return list
+	case "object":
+		out := map[string]any{}
+		for _, name := range s.required() {
+			out[name] = sample(s.property(name), filler)
+		}
+		return out
+	default:
+		return mark(s, "neighbour")
+	}
+}
+
+// mark is a text that names itself, in the format that the schema asks for.
+func mark(s schemaPair, name string) string {
+	switch s.find("format") {
+	case "email":
+		return name + "@example.com"
+	case "date-time":
+		return "2001-02-03T04:05:06Z"
+	case "uri":
+		return "https://example.com/" + name
+	case "uuid":
+		return "00000000-0000-4000-8000-00000000000" + strconv.Itoa(len(name)%10)
+	default:
+		return name
+	}
+}
+
+// candidates are the values to try at a leaf. Where closed, each is a case of its own
+// that must change something; otherwise two values of one kind that must differ.
+func candidates(s schemaPair) (values []any, closed bool) {
+	if v, ok := s.own["const"]; ok {
+		return []any{v}, true
+	}
+	if values, _ := s.find("enum").([]any); len(values) > 0 {
+		return slices.DeleteFunc(slices.Clone(values), func(v any) bool { return v == nil }), true
+	}
+	one, two := mark(s, "probe-one"), mark(s, "the-second-probe")
+	if s.find("format") == "date-time" {
+		two = "2002-03-04T05:06:07Z"
+	}
+	switch s.kind() {
+	case "boolean":
+		return []any{true, false}, true
+	case "integer", "number":
+		return []any{json.Number("11"), json.Number("22")}, false
+	case "object":
+		return []any{map[string]any{probeKey: one}, map[string]any{probeKey: two}}, false
+	case "array":
+		return []any{[]any{one}, []any{two}}, false
+	default:
+		return []any{one, two}, false
+	}
+}
+
+// probeKey is the member that a probed object without properties of its own holds.
+const probeKey = "probe"
+
+// wire is everything that the mapping computes from body, as place → JSON text. Places of
+// the main call's body have no prefix; others start with a zone such as "?" or "<step>:".
+func (p *prober) wire(body map[string]any) map[string]string {
+	ctx, cancel := p.plan.language.WithDeadline(context.Background())
+	defer cancel()
+	req := &Request{ID: "probe-id", Body: body, Query: p.query, RawQuery: p.query}
+	bindings := req.bindings(map[string]any{}, nil)
+	out := map[string]string{}
+	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
+		zone := ""
+		if s != p.plan.main {
+			zone = s.name + ":"
+		}
+		if s.runIf != nil {
+			if v, _, err := s.runIf.Eval(ctx, bindings); err != nil || !truthy(v) {
+				continue
+			}
+		}
+		p.flatten(ctx, out, zone, s.bodyMap, bindings)
+		p.flatten(ctx, out, zone+"?", s.queryMap, bindings)
+		for name, v := range s.variables {
+			p.flatten(ctx, out, zone+"{"+name+"}", v.expr, bindings)
+		}
+	}
+	for place := range p.noise {
+		delete(out, place)
+	}
+	return out
+}
+
+func (p *prober) flatten(ctx context.Context, out map[string]string, place string, x *Expr, bindings map[string]any) {
+	if x == nil {
+		return
+	}
+	v, present, err := x.Eval(ctx, bindings)
+	if err != nil {
+		if p.failed == nil {
+			p.failed = &Error{Kind: KindMapping, Op: p.plan.operation.String(), Pos: x.Pos(), Err: err}
+		}
+		return
+	}
+	if present {
+		flattenJSON(out, place, v)
+	}
+}
+
+// flattenJSON writes each scalar and empty array of v to out. Empty objects are nothing.
+func flattenJSON(out map[string]string, place string, v any) {
+	join := func(name string) string { return strings.TrimPrefix(place+"/"+name, "/") }
+	switch v := v.(type) {
+	case map[string]any:
+		for name, m := range v {
+			flattenJSON(out, join(name), m)
+		}
+	case []any:
+		for i, item := range v {
+			flattenJSON(out, join(strconv.Itoa(i)), item)
+		}
+		if len(v) == 0 {
+			out[place] = "[]"
+		}
+	default:
+		text, _ := json.Marshal(v)
+		out[place] = string(text)
+	}
+}
+
+// changed lists the places at which two wires differ, sorted.
+func changed(a, b map[string]string) []string {
+	var out []string
+	for place, v := range a {
+		if w, ok := b[place]; !ok || v != w {
+			out = append(out, place)
+		}
+	}
+	for place := range b {
+		if _, ok := a[place]; !ok {
+			out = append(out, place)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// try finds the places that the leaf at t feeds, and those of its closed values that feed
+// nothing.
+func (p *prober) try(s schemaPair, t target) (places []string, idle []any) {
+	values, closed := candidates(s)
+	if !closed {
+		t.value = values[0]
+		one := p.wire(p.make(t))
+		t.value = values[1]
+		places = changed(one, p.wire(p.make(t)))
+		return trimProbeKey(places), nil
+	}
+	for _, v := range values {
+		t.value = v
+		found := p.tryClosed(t, len(values))
+		if len(found) == 0 {
+			idle = append(idle, v)
+		}
+		places = append(places, found...)
+	}
+	slices.Sort(places)
+	return slices.Compact(places), idle
+}
+
+// tryClosed compares t with the same body without the leaf. Neighbours that must have a
+// value too take each known one in turn: beside an equal one, nothing might change.
+func (p *prober) tryClosed(t target, values int) []string {
+	without := t
+	without.absent = true
+	for t.filler = range max(values, 1) {
+		without.filler = t.filler
+		if places := changed(p.wire(p.make(t)), p.wire(p.make(without))); len(places) > 0 {
+			return places
+		}
+		if t.length == 1 {
+			break
+		}
+	}
+	return nil
+}
+
+func trimProbeKey(places []string) []string {
+	for i, place := range places {
+		if at := strings.LastIndexByte(place, '/'); at >= 0 && place[at+1:] == probeKey {
+			places[i] = place[:at]
+		}
+	}
+	return places
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// template is a URL or path with {variables} (RFC 6570 level 1). It is immutable.
+type template struct {
+	literals  []string // one more than variables
+	variables []string
+}
+
+var templateVariable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// parseTemplate parses text. The error's offset is that of the brace at fault.
+func parseTemplate(text string) (*template, error) {
+	t := &template{}
+	for rest := text; ; {
+		literal, after, open := strings.Cut(rest, "{")
+		if i := strings.IndexFunc(literal, badInURL); i >= 0 {
+			return nil, &templateError{len(text) - len(rest) + i, fmt.Sprintf("%q cannot stand in a URL", literal[i:i+1])}
+		}
+		t.literals = append(t.literals, literal)
+		if !open {
+			return t, nil
+		}
+		at := len(text) - len(after) - 1
+		name, tail, closed := strings.Cut(after, "}")
+		if !closed {
+			return nil, &templateError{at, "{ is not closed"}
+		}
+		if !templateVariable.MatchString(name) {
+			return nil, &templateError{at, fmt.Sprintf("%q is no variable name", name)}
+		}
+		t.variables = append(t.variables, name)
+		rest = tail
+	}
+}
+
+func badInURL(r rune) bool {
+	return r <= ' ' || r >= utf8.RuneSelf || strings.ContainsRune("}\"<>\\^`|", r)
+}
+
+type templateError struct {
+	offset  int
+	message string
+}
+
+func (e *templateError) Error() string { return e.message }
+
+// expand puts values in; encode turns each into URL text.
+func (t *template) expand(value func(name string) (string, error)) (string, error) {
+	var b strings.Builder
+	for i, name := range t.variables {
+		b.WriteString(t.literals[i])
+		v, err := value(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(v)
+	}
+	b.WriteString(t.literals[len(t.variables)])
+	return b.String(), nil
+}
+
+// String gives the template as it was written.
+func (t *template) String() string {
+	s, _ := t.expand(func(name string) (string, error) { return "{" + name + "}", nil })
+	return s
+}
+
+var (
+	errEmptySegment   = errors.New("is empty")
+	errDotSegment     = errors.New(`is "." or ".."`)
+	errControlSegment = errors.New("holds a control character")
+	errNotText        = errors.New("is not valid UTF-8")
+)
+
+// encodeSegment percent-encodes v as one path segment: all but unreserved characters.
+// What would change the path's shape, or name nothing, is refused.
+func encodeSegment(v string) (string, error) {
+	switch {
+	case v == "":
+		return "", errEmptySegment
+	case v == "." || v == "..":
+		return "", errDotSegment
+	case !utf8.ValidString(v):
+		return "", errNotText
+	case strings.ContainsFunc(v, unicode.IsControl):
+		return "", errControlSegment
+	}
+	return strings.ReplaceAll(url.QueryEscape(v), "+", "%20"), nil
+}

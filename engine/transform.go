@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// Answer is a provider's answer that is no failure, read once for all expressions.
+type Answer struct {
+	reply  *Reply
+	body   any // plain JSON, where isJSON
+	isJSON bool
+	header map[string]any // names in lower case, repeated ones joined
+}
+
+// Answers are the provider's answers to one method: the main call's and those of the
+// before and after steps that ran, by name.
+type Answers struct {
+	Main   *Answer
+	Before map[string]*Answer
+	After  map[string]*Answer
+}
+
+// Record is a unified record.
+type Record struct {
+	Fields map[string]any  // plain JSON; without members that are null
+	Remote json.RawMessage // the provider's record as it came; nil where there is none
+}
+
+// Transform turns the provider's answers into the unified record. It does no I/O and
+// writes into neither argument. Its error is an *Error of KindMapping.
+func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*Record, error) {
+	ctx, cancel := p.language.WithDeadline(ctx)
+	defer cancel()
+	account := withDefaults(p.integration.credentials, req.Context)
+	bindings := req.bindings(account, answerBodies(answers.Before))
+	bindAnswer(bindings, answers)
+
+	record := &Record{Fields: map[string]any{}, Remote: p.remote(answers)}
+	if p.response != nil {
+		value, present, err := p.eval(ctx, p.response, mainCall, "response_mapping", bindings)
+		if err != nil {
+			return nil, err
+		}
+		if present && value != nil {
+			fields, ok := value.(map[string]any)
+			if !ok {
+				return nil, &Error{Kind: KindMapping, Op: p.operation.String() + ": response_mapping", Pos: p.response.Pos(),
+					Reply: answers.Main.reply, Err: errors.New("gives no object")}
+			}
+			record.Fields, _ = withoutNulls(fields).(map[string]any)
+		}
+	}
+	if id, ok := record.Fields["id"]; !ok || id == "" {
+		record.Fields = maps.Clone(record.Fields)
+		record.Fields["id"] = req.ID
+	}
+	return record, nil
+}
+
+// bindAnswer adds what response-side expressions see beside the request's bindings.
+func bindAnswer(bindings map[string]any, answers Answers) {
+	bindings["after"] = answerBodies(answers.After)
+	if answers.Main == nil {
+		return
+	}
+	if answers.Main.isJSON {
+		bindings["response"] = answers.Main.body
+	}
+	bindings["headers"] = answers.Main.header
+	bindings["status"] = json.Number(strconv.Itoa(answers.Main.reply.Status))
+}
+
+func answerBodies(answers map[string]*Answer) map[string]any {
+	out := make(map[string]any, len(answers))
+	for name, a := range answers {
+		if a.isJSON {
+			out[name] = a.body
+		}
+	}
+	return out
+}
+
+// readAnswer parses what reply holds.
+func readAnswer(reply *Reply) *Answer {
+	a := &Answer{reply: reply, header: headerBinding(reply)}
+	a.body, a.isJSON = parseBody(reply.Body)
+	return a
+}
+
+// headerBinding is the answer's headers, names in lower case, repeated ones joined.
+func headerBinding(reply *Reply) map[string]any {
+	out := make(map[string]any, len(reply.Header))
+	for name, values := range reply.Header {
+		out[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	return out
+}
+
+// parseBody reads a body as JSON; false where it is empty or anything else.
+func parseBody(body []byte) (any, bool) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var v any
+	if decoder.Decode(&v) != nil || decoder.More() {
+		return nil, false
+	}
+	if _, err := decoder.Token(); err == nil {
+		return nil, false
+	}
+	return v, true
+}
+
+// remote cuts the provider's record out of the answer that holds it, as it came.
+func (p *Plan) remote(answers Answers) json.RawMessage {
+	answer, path := answers.Main, p.record[1:]
+	if p.record[0] == "after" {
+		if len(path) == 0 {
+			return nil
+		}
+		answer, path = answers.After[path[0]], path[1:]
+	}
+	if answer == nil || !answer.isJSON {
+		return nil
+	}
+	raw := json.RawMessage(bytes.TrimSpace(answer.reply.Body))
+	for _, name := range path {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(raw, &object) != nil {
+			return nil
+		}
+		raw = object[name]
+	}
+	return raw
+}
