@@ -1,0 +1,307 @@
+package sandbox
+
+import (
+	"maps"
+	"slices"
+
+	"portolan/engine"
+)
+
+// Format is what the first key of a sandbox.yaml says.
+const Format = "portolan/sandbox/v1"
+
+// Bindings that expressions may use; see the package comment.
+var (
+	baseBindings   = []string{"request", "params", "state", "found", "facts", "settings", "now", "serial"}
+	viewBindings   = append(slices.Clip(baseBindings), "record")
+	answerBindings = append(slices.Clip(baseBindings), "problem", "saved")
+	finishBindings = append(slices.Clip(answerBindings), "answer")
+)
+
+// Load reads the sandbox.yaml of the provider called name; file stands in places. The
+// diagnostics hold everything that is wrong with it; the provider is nil if any of it is
+// an error.
+func Load(name, file string, src []byte, language *engine.Language) (*Provider, engine.Diagnostics) {
+	var diags engine.Diagnostics
+	root := engine.ParseYAML(file, src, &diags)
+	if root == nil {
+		return nil, diags.Sorted()
+	}
+	l := &loader{
+		Reader:  &engine.Reader{Diags: &diags, Language: language},
+		p:       &Provider{name: name, views: map[string]*expr{}, facts: map[string]any{}, settings: map[string]any{}},
+		root:    root,
+		answers: map[string]*answer{},
+		checks:  map[string]*checks{},
+	}
+	if l.CheckFormat(root, Format) {
+		l.provider()
+	}
+	if diags.Failed() {
+		return nil, diags.Sorted()
+	}
+	return l.p, diags.Sorted()
+}
+
+type loader struct {
+	*engine.Reader
+	p       *Provider
+	root    *engine.Node
+	answers map[string]*answer // by name; filled in when their turn comes
+	checks  map[string]*checks
+}
+
+func (l *loader) provider() {
+	for _, e := range entries(l.root.Get("answers")) {
+		l.answers[e.Name] = &answer{}
+	}
+	for _, e := range entries(l.root.Get("checks")) {
+		l.checks[e.Name] = &checks{}
+	}
+	if views := l.root.Get("views"); views != nil {
+		l.Members(views, func(e engine.Entry) {
+			l.p.views[e.Name] = l.expr(e.Value, "view "+e.Name, viewBindings)
+		})
+	}
+	skip := func(*engine.Node) {}
+	l.Object(l.root, engine.Fields{
+		"format":      skip,
+		"views":       skip,
+		"routes":      skip, // faults name them, checks stand in them
+		"faults":      skip,
+		"demo":        l.demo,
+		"facts":       func(n *engine.Node) { l.p.facts = l.data(n) },
+		"settings":    func(n *engine.Node) { l.p.settings = l.data(n) },
+		"collections": func(n *engine.Node) { l.Members(n, l.collection) },
+		"find":        func(n *engine.Node) { l.p.find = l.find(n) },
+		"guard":       func(n *engine.Node) { l.p.guard = l.refuse(n) },
+		"no_route":    func(n *engine.Node) { l.p.noRoute = l.answer(n) },
+		"finish": func(n *engine.Node) {
+			l.Object(n, engine.Fields{
+				"headers": func(n *engine.Node) { l.p.finish.headers = l.headers(n, finishBindings) },
+				"body":    func(n *engine.Node) { l.p.finish.body = l.expr(n, "finish", finishBindings) },
+			})
+		},
+		"answers": func(n *engine.Node) {
+			l.Members(n, func(e engine.Entry) { *l.answers[e.Name] = *l.inlineAnswer(e.Value) })
+		},
+		"checks": func(n *engine.Node) {
+			l.Members(n, func(e engine.Entry) { l.checks[e.Name].list = l.inlineChecks(e.Value) })
+		},
+	}, "demo", "routes", "no_route")
+	if n := l.root.Get("routes"); n != nil {
+		l.Items(n, l.route)
+	}
+	l.faults(l.root.Get("faults"))
+}
+
+func entries(n *engine.Node) []engine.Entry {
+	if n == nil {
+		return nil
+	}
+	return n.Entries
+}
+
+func (l *loader) expr(n *engine.Node, what string, names []string) *expr {
+	return &expr{Expr: l.Expr(n, names...), pos: n.Pos, what: what}
+}
+
+func (l *loader) data(n *engine.Node) map[string]any {
+	out := map[string]any{}
+	l.Members(n, func(e engine.Entry) { out[e.Name] = l.JSON(e.Value) })
+	return out
+}
+
+// reference gives the member of known that n names.
+func reference[T any](l *loader, n *engine.Node, known map[string]*T) *T {
+	if t := known[l.OneOf(n, slices.Sorted(maps.Keys(known))...)]; t != nil {
+		return t
+	}
+	return new(T)
+}
+
+func (l *loader) demo(n *engine.Node) {
+	d := &l.p.demo
+	l.Object(n, engine.Fields{
+		"integrated_account_id": func(n *engine.Node) { d.IntegratedAccountID = l.String(n) },
+		"context":               func(n *engine.Node) { d.Context = l.data(n) },
+		"sample_id":             func(n *engine.Node) { d.SampleID = l.String(n) },
+		"query":                 func(n *engine.Node) { d.Query = l.data(n) },
+	}, "integrated_account_id", "context", "sample_id")
+}
+
+func (l *loader) collection(e engine.Entry) {
+	c := collection{name: e.Name, records: []any{}}
+	l.Object(e.Value, engine.Fields{
+		"key":     func(n *engine.Node) { c.key = l.String(n) },
+		"records": func(*engine.Node) {},
+	}, "key", "records")
+	seen := map[string]bool{}
+	if records := e.Value.Get("records"); records != nil {
+		l.Items(records, func(n *engine.Node) {
+			record := any(l.data(n))
+			key, err := keyOf(record, c.key)
+			switch {
+			case err != nil:
+				l.Diags.Errorf(n.Pos, "E006-bad-value", "%s", err)
+			case seen[key]:
+				l.Diags.Errorf(n.Pos, "E002-duplicate-key", "a record with %s %s occurs twice", c.key, key)
+			}
+			seen[key] = true
+			c.records = append(c.records, record)
+		})
+	}
+	l.p.collections = append(l.p.collections, c)
+}
+
+func (l *loader) find(n *engine.Node) []*finding {
+	var out []*finding
+	l.Members(n, func(e engine.Entry) {
+		f := &finding{name: e.Name}
+		out = append(out, f)
+		if e.Value.Kind != engine.Object {
+			f.of = l.expr(e.Value, "find "+e.Name, baseBindings)
+			return
+		}
+		l.Object(e.Value, engine.Fields{
+			"of":   func(n *engine.Node) { f.of = l.expr(n, "find "+e.Name, baseBindings) },
+			"view": func(n *engine.Node) { f.view = reference(l, n, l.p.views) },
+		}, "of", "view")
+	})
+	return out
+}
+
+// refuse reads a list of checks, each a name or written out.
+func (l *loader) refuse(n *engine.Node) []*checks {
+	var out []*checks
+	l.Items(n, func(n *engine.Node) {
+		if n.Kind == engine.Scalar {
+			out = append(out, reference(l, n, l.checks))
+			return
+		}
+		out = append(out, &checks{list: l.inlineChecks(n)})
+	})
+	return out
+}
+
+// inlineChecks reads one check or a list of them.
+func (l *loader) inlineChecks(n *engine.Node) []check {
+	var out []check
+	read := func(n *engine.Node) {
+		c := check{}
+		l.Object(n, engine.Fields{
+			"when":   func(n *engine.Node) { c.when = l.expr(n, "when", baseBindings) },
+			"answer": func(n *engine.Node) { c.answer = l.answer(n) },
+		}, "when", "answer")
+		out = append(out, c)
+	}
+	if n.Kind == engine.List {
+		l.Items(n, read)
+	} else {
+		read(n)
+	}
+	return out
+}
+
+// answer reads an answer, a name or written out.
+func (l *loader) answer(n *engine.Node) *answer {
+	if n.Kind == engine.Scalar {
+		return reference(l, n, l.answers)
+	}
+	return l.inlineAnswer(n)
+}
+
+func (l *loader) inlineAnswer(n *engine.Node) *answer {
+	a := &answer{}
+	l.Object(n, engine.Fields{
+		"status":  func(n *engine.Node) { a.status = l.expr(n, "status", answerBindings) },
+		"headers": func(n *engine.Node) { a.headers = l.headers(n, answerBindings) },
+		"body":    func(n *engine.Node) { a.body = l.expr(n, "body", answerBindings) },
+		"text":    func(n *engine.Node) { a.text = l.expr(n, "text", answerBindings) },
+	}, "status")
+	if a.body != nil && a.text != nil {
+		l.Diags.Errorf(n.Pos, "E006-bad-value", "an answer has a body or a text, not both")
+	}
+	return a
+}
+
+func (l *loader) headers(n *engine.Node, names []string) []header {
+	var out []header
+	l.Members(n, func(e engine.Entry) {
+		out = append(out, header{name: e.Name, value: l.expr(e.Value, "header "+e.Name, names)})
+	})
+	return out
+}
+
+func (l *loader) changes(n *engine.Node, what string) []change {
+	known := make([]string, 0, len(l.p.collections))
+	for _, c := range l.p.collections {
+		known = append(known, c.name)
+	}
+	var out []change
+	l.Members(n, func(e engine.Entry) {
+		if !slices.Contains(known, e.Name) {
+			l.UnknownKey(e, known)
+		}
+		out = append(out, change{collection: e.Name, records: l.expr(e.Value, what+" "+e.Name, baseBindings)})
+	})
+	return out
+}
+
+func (l *loader) route(n *engine.Node) {
+	rt := &route{}
+	l.Object(n, engine.Fields{
+		"route": func(n *engine.Node) {
+			rt.text = l.String(n)
+			var err error
+			if rt.method, rt.path, err = parseRoute(rt.text); err != nil {
+				l.Diags.Errorf(n.Pos, "E006-bad-value", "%s", err)
+			}
+			if slices.ContainsFunc(l.p.routes, func(o *route) bool { return o.text == rt.text }) {
+				l.Diags.Errorf(n.Pos, "E002-duplicate-key", "route %q occurs twice", rt.text)
+			}
+		},
+		"find":   func(n *engine.Node) { rt.find = l.find(n) },
+		"refuse": func(n *engine.Node) { rt.refuse = l.refuse(n) },
+		"put":    func(n *engine.Node) { rt.put = l.changes(n, "put") },
+		"remove": func(n *engine.Node) { rt.remove = l.changes(n, "remove") },
+		"answer": func(n *engine.Node) { rt.answer = l.answer(n) },
+	}, "route", "answer")
+	l.p.routes = append(l.p.routes, rt)
+}
+
+// faults reads the provider's own faults, which may take the place of built-in ones.
+func (l *loader) faults(n *engine.Node) {
+	l.p.faults = builtinFaults()
+	if n == nil {
+		return
+	}
+	texts := make([]string, 0, len(l.p.routes))
+	for _, rt := range l.p.routes {
+		texts = append(texts, rt.text)
+	}
+	l.Members(n, func(e engine.Entry) {
+		f := &fault{Fault: Fault{Name: e.Name}}
+		required := []string{"description"}
+		at := slices.IndexFunc(l.p.faults, func(o *fault) bool { return o.Name == e.Name })
+		if at >= 0 {
+			f.Description = l.p.faults[at].Description
+			required = nil
+		}
+		l.Object(e.Value, engine.Fields{
+			"description": func(n *engine.Node) { f.Description = l.String(n) },
+			"on":          func(n *engine.Node) { l.Items(n, func(n *engine.Node) { f.on = append(f.on, l.OneOf(n, texts...)) }) },
+			"like":        func(n *engine.Node) { f.act = builtinAct(l.OneOf(n, builtinNames()...)) },
+			"answer":      func(n *engine.Node) { f.act = answering(l.answer(n)) },
+			"change":      func(n *engine.Node) { f.act = changing(l.expr(n, "change", finishBindings)) },
+		}, required...)
+		if f.act == nil {
+			l.Diags.Errorf(e.Pos, "E005-missing-key", "fault %q has none of answer, change, like", e.Name)
+		}
+		if at >= 0 {
+			l.p.faults[at] = f
+		} else {
+			l.p.faults = append(l.p.faults, f)
+		}
+	})
+}

@@ -1,0 +1,284 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// play runs the exchange and gives the answer. change, where not nil, computes another
+// body for an answer that tells of success.
+func (x *exchange) play(change *expr) *response {
+	if x.route != nil && x.route.writes() {
+		x.player.writing.Lock()
+		defer x.player.writing.Unlock()
+	}
+	if err := x.begin(); err != nil {
+		return failed(err)
+	}
+	a, err := x.perform()
+	if err != nil {
+		return failed(err)
+	}
+	return x.finish(a, change)
+}
+
+// begin lets expressions see the state and evaluates the provider's own `find`.
+func (x *exchange) begin() error {
+	state := x.player.state.Load()
+	x.bindings["state"] = state.collections
+	x.bindings["serial"] = float64(state.serial + 1)
+	return x.find(x.player.find)
+}
+
+// perform does what the request asks for, unless that is refused, and gives the answer to make.
+func (x *exchange) perform() (*answer, error) {
+	if a, err := x.refusal(x.player.guard); a != nil || err != nil {
+		return a, err
+	}
+	if x.route == nil {
+		return x.player.noRoute, nil
+	}
+	if err := x.find(x.route.find); err != nil {
+		return nil, err
+	}
+	if a, err := x.refusal(x.route.refuse); a != nil || err != nil {
+		return a, err
+	}
+	return x.route.answer, x.commit()
+}
+
+func (x *exchange) find(findings []*finding) error {
+	for _, f := range findings {
+		v, present, err := f.of.eval(x.ctx, x.bindings)
+		if err == nil && present && f.view != nil {
+			v, err = x.show(v, f.view)
+		}
+		if err != nil {
+			return err
+		}
+		if present {
+			x.found[f.name] = v
+		}
+	}
+	return nil
+}
+
+// show gives v, a record or a list of them, as view shows it.
+func (x *exchange) show(v any, view *expr) (any, error) {
+	list, many := v.([]any)
+	if !many {
+		list = []any{v}
+	}
+	shown := make([]any, 0, len(list))
+	for _, record := range list {
+		x.bindings["record"] = record
+		out, present, err := view.eval(x.ctx, x.bindings)
+		if err != nil {
+			return nil, err
+		}
+		if present {
+			shown = append(shown, out)
+		}
+	}
+	if !many && len(shown) == 1 {
+		return shown[0], nil
+	}
+	return shown, nil
+}
+
+// refusal gives the answer of the first check that finds a problem.
+func (x *exchange) refusal(all []*checks) (*answer, error) {
+	for _, group := range all {
+		for _, c := range group.list {
+			problem, _, err := c.when.eval(x.ctx, x.bindings)
+			if err != nil {
+				return nil, err
+			}
+			if truthy(problem) {
+				x.bindings["problem"] = problem
+				return c.answer, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// truthy says whether v tells a problem: neither false nor nothing nor empty nor 0.
+func truthy(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case bool:
+		return v
+	case string:
+		return v != ""
+	case float64:
+		return v != 0
+	case json.Number:
+		f, err := v.Float64()
+		return err != nil || f != 0
+	case []any:
+		return len(v) > 0
+	case map[string]any:
+		return len(v) > 0
+	default:
+		return true
+	}
+}
+
+// commit changes the state as the route says. Later changes see earlier ones; if one
+// fails, none is made.
+func (x *exchange) commit() error {
+	if !x.route.writes() {
+		return nil
+	}
+	next := x.player.state.Load().next()
+	saved := map[string]any{}
+	x.bindings["state"] = next.collections
+	for _, ch := range x.route.put {
+		records, present, err := ch.records.eval(x.ctx, x.bindings)
+		if err == nil && present {
+			saved[ch.collection] = records
+			err = ch.failed(next.put(x.player.collection(ch.collection), records))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, ch := range x.route.remove {
+		records, present, err := ch.records.eval(x.ctx, x.bindings)
+		if err == nil && present {
+			err = ch.failed(next.remove(x.player.collection(ch.collection), records))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	x.bindings["saved"] = saved
+	x.player.state.Store(next)
+	return nil
+}
+
+func (ch change) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return ch.records.failed(err)
+}
+
+func (p *Provider) collection(name string) collection {
+	for _, c := range p.collections {
+		if c.name == name {
+			return c
+		}
+	}
+	return collection{name: name} // not reached: Load knows the names
+}
+
+// finish evaluates a, then what the provider does with every answer.
+func (x *exchange) finish(a *answer, change *expr) *response {
+	out, err := x.respond(a, change)
+	if err != nil {
+		return failed(err)
+	}
+	return out
+}
+
+func (x *exchange) respond(a *answer, change *expr) (*response, error) {
+	status, _, err := a.status.eval(x.ctx, x.bindings)
+	if err != nil {
+		return nil, err
+	}
+	code, err := strconv.Atoi(fmt.Sprint(status))
+	if err != nil || code < 200 || code > 599 {
+		return nil, a.status.failed(fmt.Errorf("%v is no HTTP status from 200 to 599", status))
+	}
+	out := &response{status: code, header: http.Header{}}
+	text, isText, err := a.text.eval(x.ctx, x.bindings)
+	if err != nil {
+		return nil, err
+	}
+	body, isJSON, err := a.body.eval(x.ctx, x.bindings)
+	if err != nil {
+		return nil, err
+	}
+	view := map[string]any{"status": float64(code)}
+	x.bindings["answer"] = view
+	if isJSON {
+		view["body"] = body
+		computed := []*expr{x.player.finish.body}
+		if change != nil && code < 300 {
+			computed = []*expr{change, x.player.finish.body}
+		}
+		for _, e := range computed {
+			v, present, err := e.eval(x.ctx, x.bindings)
+			if err != nil {
+				return nil, err
+			}
+			if present {
+				view["body"] = v
+			}
+		}
+		out.json(view["body"])
+	} else if isText {
+		out.text(fmt.Sprint(text))
+	}
+	view["text"] = string(out.body)
+	for _, h := range append(x.player.finish.headers[:len(x.player.finish.headers):len(x.player.finish.headers)], a.headers...) {
+		v, present, err := h.value.eval(x.ctx, x.bindings)
+		if err != nil {
+			return nil, err
+		}
+		if present {
+			out.header.Set(h.name, fmt.Sprint(v))
+		}
+	}
+	return out, nil
+}
+
+// response is an answer ready to be sent.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func plain(status int, text string) *response {
+	out := &response{status: status, header: http.Header{}}
+	out.text(text)
+	return out
+}
+
+// failed tells the author of a sandbox.yaml that an expression of it failed.
+func failed(err error) *response {
+	return plain(http.StatusInternalServerError, "sandbox: "+err.Error())
+}
+
+func (r *response) text(text string) {
+	r.body = []byte(text)
+	r.header.Set("Content-Type", "text/plain; charset=utf-8")
+}
+
+func (r *response) json(v any) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		r.status = http.StatusInternalServerError
+		r.text("sandbox: " + err.Error())
+		return
+	}
+	r.body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	r.header.Set("Content-Type", "application/json; charset=utf-8")
+}
+
+func (r *response) write(w http.ResponseWriter) {
+	for name, list := range r.header {
+		w.Header()[name] = list
+	}
+	w.WriteHeader(r.status)
+	_, _ = w.Write(r.body) // a client that is gone needs no answer; a 204 has no body
+}

@@ -1,0 +1,220 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"portolan/engine"
+)
+
+var update = flag.Bool("update", false, "rewrite the responses in testdata")
+
+// basePaths are the paths of the providers' base URLs.
+var basePaths = map[string]string{"hive": "/api/v1/", "pivotal_tracker": "/services/v5", "planhat": "", "teamwork": ""}
+
+func clock() time.Time { return time.Date(2026, 3, 2, 9, 15, 44, 310e6, time.UTC) }
+
+func testLanguage() *engine.Language {
+	return engine.NewLanguage(clock, zeros{}, engine.Limits{EvalTimeout: 10 * time.Second}) // a loaded machine is no failure
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// loadShipped loads a provider's own sandbox.yaml, with texts replaced in pairs.
+func loadShipped(t *testing.T, name string, replace ...string) *Provider {
+	t.Helper()
+	file := filepath.Join("..", "mappings", name, "sandbox.yaml")
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(string(src), replace[i]) {
+			t.Fatalf("%s does not contain %q", file, replace[i])
+		}
+		src = []byte(strings.Replace(string(src), replace[i], replace[i+1], 1))
+	}
+	p, diags := Load(name, name+"/sandbox.yaml", src, testLanguage())
+	for _, d := range diags {
+		t.Error(d)
+	}
+	if p == nil {
+		t.FailNow()
+	}
+	return p
+}
+
+// serve starts a server that plays providers, and gives its URL.
+func serve(t *testing.T, s *Sandbox) string {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func newSandbox(t *testing.T, providers ...*Provider) *Sandbox {
+	t.Helper()
+	mounts := make([]Mount, 0, len(providers))
+	for _, p := range providers {
+		mounts = append(mounts, Mount{Provider: p, BasePath: basePaths[p.Name()]})
+	}
+	return New(mounts, clock, WithSlow(50*time.Millisecond))
+}
+
+// TestExchanges plays testdata/<provider>/*.txtar: pairs of sections "request" and
+// "response", sent one after the other to a sandbox of its own. A section "headers" holds
+// the headers of every request; "Name:" in a request takes one away. A section "replace"
+// holds lines "old => new" for the provider's sandbox.yaml.
+func TestExchanges(t *testing.T) {
+	files, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no exchanges: %v", err)
+	}
+	for _, file := range files {
+		name := filepath.Base(filepath.Dir(file))
+		t.Run(name+"/"+strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			playFile(t, name, file)
+		})
+	}
+}
+
+func playFile(t *testing.T, name, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var common http.Header
+	var replace []string
+	for _, f := range archive.Files {
+		switch f.Name {
+		case "headers":
+			_, common, _ = message("x\n" + string(f.Data))
+		case "replace":
+			for line := range strings.Lines(string(f.Data)) {
+				old, replacement, _ := strings.Cut(strings.TrimSpace(line), " => ")
+				replace = append(replace, old, replacement)
+			}
+		}
+	}
+	url := serve(t, newSandbox(t, loadShipped(t, name, replace...)))
+	sent := ""
+	for i := range archive.Files {
+		f := &archive.Files[i]
+		switch f.Name {
+		case "request":
+			sent = string(f.Data)
+		case "response":
+			first, _, _ := strings.Cut(sent, "\n")
+			got := send(t, url+"/"+name+strings.TrimSuffix(basePaths[name], "/"), sent, common, string(f.Data))
+			if *update {
+				f.Data = []byte(got)
+			} else if diff := cmp.Diff(string(f.Data), got); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", first, diff)
+			}
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// send sends one request and writes its answer like want: the headers that want
+// names, or, to a want without any line, none.
+func send(t *testing.T, base, sent string, common http.Header, want string) string {
+	t.Helper()
+	line, header, body := message(sent)
+	method, target, _ := strings.Cut(line, " ")
+	req, err := http.NewRequest(method, base+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, from := range []http.Header{common, header} {
+		for k, v := range from {
+			if req.Header[k] = v; v[0] == "" {
+				delete(req.Header, k)
+			}
+		}
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	out.WriteString(res.Status[:3] + "\n")
+	_, wanted, _ := message(want)
+	for _, k := range slices.Sorted(maps.Keys(wanted)) {
+		out.WriteString(k + ": " + res.Header.Get(k) + "\n")
+	}
+	answer = laidOut(answer)
+	if len(answer) > 0 {
+		out.WriteString(strings.TrimSuffix(string(answer), "\n") + "\n")
+	}
+	return out.String()
+}
+
+// laidOut writes JSON on one line where it fits, indented where it does not.
+func laidOut(src []byte) []byte {
+	var line, lines bytes.Buffer
+	if json.Compact(&line, src) != nil || json.Indent(&lines, src, "", "  ") != nil {
+		return src
+	}
+	if line.Len() <= 160 {
+		return line.Bytes()
+	}
+	return lines.Bytes()
+}
+
+var headerLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):(?: (.*))?$`)
+
+// message splits a section into its first line, its headers and its body.
+func message(section string) (first string, header http.Header, body string) {
+	scanner := bufio.NewScanner(strings.NewReader(section))
+	scanner.Buffer(nil, 1<<20)
+	header = http.Header{}
+	scanner.Scan()
+	first = scanner.Text()
+	var rest []string
+	inBody := false
+	for scanner.Scan() {
+		m := headerLine.FindStringSubmatch(scanner.Text())
+		switch {
+		case inBody || m == nil:
+			if inBody || scanner.Text() != "" {
+				rest = append(rest, scanner.Text())
+			}
+			inBody = true
+		default:
+			header.Set(m[1], m[2])
+		}
+	}
+	return first, header, strings.Join(rest, "\n")
+}
