@@ -1,0 +1,152 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const maxSchemaDepth = 64
+
+// checkSchema finds what the library would accept, or would refuse without a place.
+func checkSchema(doc any) []Problem {
+	if deeper(doc, maxSchemaDepth) {
+		return []Problem{{Message: fmt.Sprintf("nested deeper than %d levels", maxSchemaDepth)}}
+	}
+	c := checker{root: doc}
+	switch strings.TrimSuffix(draftOf(doc), "#") {
+	case draft2020, draft2019, draft07:
+	default:
+		c.add("/$schema", "must be %s, %s or %s", draft2020, draft2019, draft07)
+	}
+	c.walk(doc, "")
+	return c.problems
+}
+
+func deeper(v any, levels int) bool {
+	inside := func(v any) bool { return deeper(v, levels-1) }
+	switch v := v.(type) {
+	case map[string]any:
+		return levels == 0 || slices.ContainsFunc(slices.Collect(maps.Values(v)), inside)
+	case []any:
+		return levels == 0 || slices.ContainsFunc(v, inside)
+	default:
+		return false
+	}
+}
+
+type checker struct {
+	root     any
+	problems []Problem
+}
+
+func (c *checker) add(pointer, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+// walk checks the schema or list of schemas v.
+func (c *checker) walk(v any, at string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			c.keyword(name, v[name], at+"/"+escapeToken(name))
+		}
+	case []any:
+		for i, item := range v {
+			c.walk(item, at+"/"+strconv.Itoa(i))
+		}
+	}
+}
+
+func (c *checker) keyword(name string, value any, at string) {
+	switch name {
+	case "const", "enum", "default", "examples": // data
+	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
+		c.number(value, at, math.MaxInt32)
+	case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
+		c.number(value, at, math.MaxFloat64)
+	case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies":
+		members, _ := value.(map[string]any) // its names are no keywords
+		for _, member := range slices.Sorted(maps.Keys(members)) {
+			c.walk(members[member], at+"/"+escapeToken(member))
+		}
+	case "$id":
+		c.add(at, "only the schema as a whole may have an $id")
+	case "$ref", "$dynamicRef", "$recursiveRef":
+		if text, ok := value.(string); ok {
+			c.reference(text, at)
+		}
+	default:
+		if !strings.HasPrefix(name, "x-") {
+			c.walk(value, at)
+		}
+	}
+}
+
+// number refuses what the library would take for another number or for none.
+func (c *checker) number(value any, at string, most float64) {
+	if n, ok := value.(json.Number); ok {
+		if f, err := n.Float64(); err != nil || f > most {
+			c.add(at, "is out of range")
+		}
+	}
+}
+
+func (c *checker) reference(text, at string) {
+	fragment, local := strings.CutPrefix(text, "#")
+	if !local {
+		c.add(at, "must lead into the schema itself (#…), nothing else is loaded")
+		return
+	}
+	if !strings.HasPrefix(fragment, "/") || fragment == "/" {
+		return // the root, or an anchor, which the library looks up
+	}
+	if pointer, err := url.PathUnescape(fragment); err != nil || !resolves(c.root, pointer) {
+		c.add(at, "leads to nothing in the schema")
+	}
+}
+
+func resolves(v any, pointer string) bool {
+	_, ok := lookup(v, pointer)
+	return ok
+}
+
+// lookup gives the part of v that an RFC 6901 pointer names.
+func lookup(v any, pointer string) (any, bool) {
+	if pointer == "" {
+		return v, true
+	}
+	for token := range strings.SplitSeq(pointer[1:], "/") {
+		token = unescapeToken(token)
+		switch container := v.(type) {
+		case map[string]any:
+			member, ok := container[token]
+			if !ok {
+				return nil, false
+			}
+			v = member
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(container) {
+				return nil, false
+			}
+			v = container[i]
+		default:
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+func escapeToken(name string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+}
+
+func unescapeToken(token string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+}

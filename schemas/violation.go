@@ -1,0 +1,274 @@
+package schemas
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"math"
+	"math/big"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// The codes of a Violation. The set is closed.
+const (
+	CodeRequired   = "required"   // required, dependentRequired
+	CodeType       = "type"       // type
+	CodeEnum       = "enum"       // enum, const, not over one of them
+	CodeFormat     = "format"     // format, pattern, propertyNames, any other not, more than one of oneOf
+	CodeRange      = "range"      // minimum, maximum and their exclusive forms, multipleOf
+	CodeLength     = "length"     // min… and max… of Length, Items, Properties and Contains, uniqueItems
+	CodeAdditional = "additional" // additionalProperties, unevaluatedProperties, false
+)
+
+// Violation is one way in which a value breaks a schema.
+type Violation struct {
+	Pointer string // RFC 6901, into the value; of what is missing or unknown, its own place
+	Code    string
+	Message string // one lower-case sentence that starts with the place; holds no value of the caller's
+	Allowed []any  // the values that are allowed; CodeEnum only, nil where there is no list
+}
+
+// Validate gives every violation of v, sorted by pointer; none where v is valid. v is
+// plain JSON and only read. Any Go type is let through where the schema says nothing of
+// the value (json.RawMessage in a field that may hold anything); elsewhere what is not
+// plain JSON, NaN and the infinities included, is a CodeType violation.
+func (s *Schema) Validate(v any) []Violation {
+	err := validate(s.root, v)
+	if err == nil {
+		return nil
+	}
+	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
+		return violations(invalid, s.index, v)
+	}
+	if at, ok := notJSON(v, ""); ok {
+		return []Violation{{Pointer: at, Code: CodeType, Message: subject(at) + " must be a JSON value"}}
+	}
+	// The schema refers to itself without end.
+	return []Violation{{Code: CodeType, Message: subject("") + " cannot be checked: " + withoutURL(err.Error())}}
+}
+
+// validate runs the library, which panics on numbers without a finite value.
+func validate(s *jsonschema.Schema, v any) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("a number is out of range")
+		}
+	}()
+	return s.Validate(v)
+}
+
+// notJSON finds the first part of v that is no plain JSON.
+func notJSON(v any, at string) (pointer string, found bool) {
+	switch v := v.(type) {
+	case nil, bool, string:
+		return "", false
+	case float64:
+		return at, math.IsInf(v, 0) || math.IsNaN(v)
+	case json.Number:
+		_, ok := new(big.Rat).SetString(string(v))
+		return at, !ok
+	case []any:
+		for i, item := range v {
+			if p, bad := notJSON(item, at+"/"+strconv.Itoa(i)); bad {
+				return p, true
+			}
+		}
+		return "", false
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if p, bad := notJSON(v[name], at+"/"+escapeToken(name)); bad {
+				return p, true
+			}
+		}
+		return "", false
+	default:
+		return at, true
+	}
+}
+
+// finding is a Violation with the names that its message is made of, so that the
+// alternatives of an anyOf can be told as one.
+type finding struct {
+	Violation
+	names []string // of the types wanted, or of the property missing
+}
+
+func violations(err *jsonschema.ValidationError, x index, v any) []Violation {
+	r := reporter{index: x, value: v}
+	found := tidy(r.collect(err, false))
+	if len(found) == 0 { // never valid in silence
+		found = one("", CodeFormat, "does not match the schema")
+	}
+	out := make([]Violation, len(found))
+	for i, f := range found {
+		out[i] = f.Violation
+	}
+	return out
+}
+
+// tidy sorts findings and drops repetitions; the library goes through maps in any order.
+func tidy(found []finding) []finding {
+	slices.SortFunc(found, func(a, b finding) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
+	})
+	return slices.CompactFunc(found, func(a, b finding) bool {
+		return a.Pointer == b.Pointer && a.Code == b.Code && a.Message == b.Message
+	})
+}
+
+type reporter struct {
+	index index
+	value any
+}
+
+// collect gives the findings of err's leaves. names: the value at fault is a property's name.
+func (r *reporter) collect(err *jsonschema.ValidationError, names bool) []finding {
+	owner, path := r.index.find(err.AbsoluteKeywordLocation)
+	names = names || owner.names
+	keyword := ""
+	if len(path) > 0 {
+		keyword = path[0]
+	}
+	switch {
+	case keyword == "minContains" || len(err.Causes) == 0:
+		at := pointerOf(err.InstanceLocation)
+		if names {
+			return one(at, CodeFormat, "has a name that is not allowed")
+		}
+		if owner.schema == nil {
+			return one(at, CodeFormat, "does not match the schema")
+		}
+		return r.leaf(owner.schema, keyword, path, at)
+	case len(path) == 1 && (keyword == "anyOf" || keyword == "oneOf"):
+		return r.alternatives(err, names)
+	}
+	var out []finding
+	for _, cause := range err.Causes {
+		out = append(out, r.collect(cause, names)...)
+	}
+	return out
+}
+
+// pointerOf turns the library's instance location, whose tokens are also escaped as URLs,
+// into an RFC 6901 pointer.
+func pointerOf(location string) string {
+	tokens := strings.Split(location, "/")
+	for i, t := range tokens {
+		tokens[i] = unquoteURL(t)
+	}
+	return strings.Join(tokens, "/")
+}
+
+func one(at, code, predicate string) []finding {
+	return []finding{{Violation: Violation{Pointer: at, Code: code, Message: subject(at) + " " + predicate}}}
+}
+
+// leaf tells how the value at breaks keyword of s.
+func (r *reporter) leaf(s *jsonschema.Schema, keyword string, path []string, at string) []finding {
+	switch keyword {
+	case "":
+		return one(at, CodeAdditional, "is not allowed")
+	case "type":
+		return []finding{r.wrongType(at, s.Types)}
+	case "enum":
+		return []finding{notOneOf(at, s.Enum)}
+	case "const":
+		return []finding{notOneOf(at, s.Constant)}
+	case "required":
+		return r.missing(at, s.Required)
+	case "dependentRequired", "dependencies":
+		return r.missing(at, dependents(s, path))
+	case "additionalProperties":
+		return r.unknown(at, s)
+	case "format":
+		return one(at, CodeFormat, "must be a valid "+s.Format)
+	case "pattern":
+		return one(at, CodeFormat, "must match the pattern "+clip(s.Pattern.String()))
+	case "not":
+		if len(s.Not.Enum) > 0 || len(s.Not.Constant) > 0 {
+			return one(at, CodeEnum, "has a value that is not allowed")
+		}
+		return one(at, CodeFormat, "has a form that is not allowed")
+	case "oneOf":
+		return one(at, CodeFormat, "matches more than one of its alternatives")
+	}
+	if predicate, ok := rangeMessage(s, keyword); ok {
+		return one(at, CodeRange, predicate)
+	}
+	if predicate, ok := lengthMessage(s, keyword); ok {
+		return one(at, CodeLength, predicate)
+	}
+	return one(at, CodeFormat, "does not match the schema")
+}
+
+func dependents(s *jsonschema.Schema, path []string) []string {
+	if len(path) < 2 {
+		return nil
+	}
+	if names, ok := s.Dependencies[path[1]].([]string); ok && path[0] == "dependencies" {
+		return names
+	}
+	return s.DependentRequired[path[1]]
+}
+
+func (r *reporter) wrongType(at string, want []string) finding {
+	value, _ := lookup(r.value, at)
+	return finding{names: want, Violation: Violation{Pointer: at, Code: CodeType, Message: typeMessage(at, want, value)}}
+}
+
+func notOneOf(at string, allowed []any) finding {
+	return finding{Violation: Violation{Pointer: at, Code: CodeEnum, Message: enumMessage(at, allowed), Allowed: slices.Clone(allowed)}}
+}
+
+// missing gives a finding for each of the names that the object at has no member of.
+func (r *reporter) missing(at string, names []string) []finding {
+	object := r.object(at)
+	var out []finding
+	for _, name := range names {
+		if _, ok := object[name]; !ok {
+			found := one(at+"/"+escapeToken(name), CodeRequired, "is required")
+			found[0].names = []string{name}
+			out = append(out, found...)
+		}
+	}
+	return out
+}
+
+// unknown gives a finding for each member of the object at that s does not know.
+func (r *reporter) unknown(at string, s *jsonschema.Schema) []finding {
+	object := r.object(at)
+	patterns := slices.Collect(maps.Keys(s.PatternProperties))
+	var free []string // known and not yet used
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		if _, used := object[name]; !used {
+			free = append(free, name)
+		}
+	}
+	var out []finding
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		isPattern := func(p *regexp.Regexp) bool { return p.MatchString(name) }
+		if _, ok := s.Properties[name]; ok || slices.ContainsFunc(patterns, isPattern) {
+			continue
+		}
+		predicate := "is not a known field"
+		if len(out) < maxSuggestions {
+			if near := nearest(name, free); near != "" {
+				predicate += " (did you mean " + near + "?)"
+			}
+		}
+		out = append(out, one(at+"/"+escapeToken(name), CodeAdditional, predicate)...)
+	}
+	return out
+}
+
+func (r *reporter) object(at string) map[string]any {
+	value, _ := lookup(r.value, at)
+	object, _ := value.(map[string]any)
+	return object
+}
