@@ -86,29 +86,35 @@ func objectOf(n *treeNode) *treeNode {
 	return nil
 }
 
+// surelyArray reports whether n gives an array, or nothing, whatever the data. A [] counts
+// where the evaluator heeds it: on a name, a call, a predicate, or any step of a path.
 func surelyArray(n *treeNode) bool {
-	if n.keepArray {
-		return true
-	}
 	switch n.kind {
 	case treeArray:
 		return true
+	case treeName, treeCall:
+		return n.keepArray
+	case treePredicate:
+		return n.keepArray || keepsArray(n.left)
+	case treePath:
+		return keepsArray(n) || n.right.kind == treeArray
 	case treeBlock:
 		return len(n.items) > 0 && surelyArray(n.items[len(n.items)-1])
 	case treeCondition:
 		return surelyArray(n.right) && (n.other == nil || surelyArray(n.other))
-	case treePath: // a [] on any step keeps the whole path an array
-		return keepsArray(n.left) || surelyArray(n.right)
-	case treePredicate:
-		return keepsArray(n.left)
 	default:
 		return false
 	}
 }
 
+// keepsArray reports whether a step of the path n is followed by [].
 func keepsArray(n *treeNode) bool {
-	if n.keepArray {
-		return true
+	switch n.kind {
+	case treePath:
+		return keepsArray(n.left) || keepsArray(n.right)
+	case treePredicate:
+		return n.keepArray || keepsArray(n.left)
+	default:
+		return n.keepArray
 	}
-	return (n.kind == treePath || n.kind == treePredicate) && (keepsArray(n.left) || n.kind == treePath && keepsArray(n.right))
 }

@@ -167,35 +167,3 @@ func checkTokens(src string) error {
 	}
 	return nil
 }
-
-// forCompiler respells what the compiler reads wrongly: an escaped bracket in a regular
-// expression, and a division after a closing bracket, which it takes for a regular
-// expression.
-func forCompiler(src string) string {
-	if !strings.Contains(src, "/") {
-		return src
-	}
-	var b strings.Builder
-	var before token
-	for _, t := range lex(src) {
-		raw := src[t.start:t.end]
-		switch {
-		case t.kind == tokenRegex:
-			raw = escapedBracket.ReplaceAllStringFunc(raw, func(s string) string {
-				if s[1] == '\\' {
-					return s
-				}
-				return fmt.Sprintf(`\x%02x`, s[1])
-			})
-		case t.is(src, "/") && (before.is(src, ")") || before.is(src, "]") || before.is(src, "}")):
-			raw = "*1/"
-		}
-		b.WriteString(raw)
-		if t.kind != tokenSpace && t.kind != tokenComment {
-			before = t
-		}
-	}
-	return b.String()
-}
-
-var escapedBracket = regexp.MustCompile(`\\[\\()\[\]{}]`)

@@ -105,10 +105,13 @@ func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 	case treeCall:
 		c.callee(n.left, root, s)
 	case treeObject:
-		for i := 0; i < len(n.items); i += 2 {
-			c.key(n.items[i], root)
+		for i, item := range n.items {
+			if i%2 == 0 && item.kind == treeName {
+				c.key(item, root)
+			} else {
+				c.node(item, root, s)
+			}
 		}
-		c.nodes(n.items, root, s)
 		return false
 	case treeOperator:
 		if n.left != nil {
@@ -156,9 +159,7 @@ func (c *nameCheck) name(n *treeNode, root bool) {
 // key explains a bare name as a key: JSONata reads it as a path, not as the key's name.
 func (c *nameCheck) key(n *treeNode, root bool) {
 	before := len(c.findings)
-	if n.kind == treeName {
-		c.name(n, root)
-	}
+	c.name(n, root)
 	if len(c.findings) > before {
 		c.findings[before].hint = "a key of that name is written in quotes"
 	}
