@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Plan is one unified method of one integration, compiled. It is immutable and safe for
 // concurrent use; a request reads no YAML, expression, template or schema text.
@@ -147,4 +150,13 @@ func (c *Catalog) Plans() []*Plan {
 		return 1
 	})
 	return out
+}
+
+// ParseOperation reads "model.resource.method".
+func ParseOperation(name string) (Operation, bool) {
+	parts := strings.Split(name, ".")
+	if len(parts) != 3 {
+		return Operation{}, false
+	}
+	return Operation{parts[0], parts[1], parts[2]}, true
 }

@@ -1,0 +1,203 @@
+package accounts_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/accounts"
+)
+
+func lookup(name string) (string, bool) {
+	value, ok := map[string]string{"TOKEN": "t0ken==", "KEY": canary, "EMPTY": "", "NESTED": "${KEY}", "BROKEN": canary + "\n"}[name]
+	return value, ok
+}
+
+func TestLoadFile(t *testing.T) {
+	const src = `# who may call
+format: portolan/accounts/v1
+tokens:
+  - {name: ci, token: "${TOKEN}"}
+  - name: büro
+    sha256: 5E884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8
+    environment: production
+accounts:
+  - {id: 62F44730-dd91-461e-bd6a-aedd9e0ad79d, integration: example, base_url: "http://127.0.0.1:9000/api/v1/",
+     context: {key: "a ${KEY}-${EMPTY}$b", größe: 9007199254740993, plain: 1.50, yes: true, none: null, day: 2026-01-02,
+       list: ["${NESTED}", {x: ""}]}}
+  - id: 62f44730-dd91-461e-bd6a-aedd9e0ad79e
+    integration: other
+    environment: 2026
+`
+	file, err := accounts.LoadFile("a.yaml", []byte(src), lookup, accounts.Options{AllowInsecureUpstreams: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTokens := []accounts.StoredToken{
+		{Token: accounts.Token{Name: "ci", Environment: "default"}, Hash: accounts.HashToken("t0ken==")},
+		{Token: accounts.Token{Name: "büro", Environment: "production"}, Hash: accounts.HashToken("password")},
+	}
+	if diff := cmp.Diff(wantTokens, file.Tokens); diff != "" {
+		t.Error(diff)
+	}
+	want := []accounts.Account{
+		{
+			ID: id1, Integration: "example", Environment: "default", BaseURL: "http://127.0.0.1:9000/api/v1/",
+			Context: accounts.Context{
+				"key": "a " + canary + "-$b", "größe": json.Number("9007199254740993"), "plain": json.Number("1.50"), "yes": true, "none": nil,
+				"day": "2026-01-02", "list": []any{"${KEY}", map[string]any{"x": ""}},
+			},
+		},
+		{ID: id2, Integration: "other", Environment: "2026", Context: accounts.Context{}},
+	}
+	for i, a := range file.Accounts {
+		if diff := cmp.Diff(want[i], a.Account); diff != "" || len(file.Accounts) != len(want) {
+			t.Error(diff)
+		}
+	}
+	for key, place := range map[string]string{
+		"": "a.yaml:9:5", "integration": "a.yaml:9:61", "context": "a.yaml:10:15", "context.größe": "a.yaml:10:53", "nothing": "a.yaml:9:5",
+	} {
+		if got := file.Accounts[0].At(key).String(); got != place {
+			t.Errorf("At(%q): want %s, got %s", key, place, got)
+		}
+	}
+}
+
+func TestLoadFileProblems(t *testing.T) {
+	const head = "format: portolan/accounts/v1\n"
+	account := func(rest string) string {
+		return head + "accounts:\n  - {id: " + id1 + ", integration: example, " + rest + "}\n"
+	}
+	token := func(rest string) string { return head + "tokens:\n  - {name: ci, " + rest + "}\n" }
+	for name, tt := range map[string]struct{ src, want string }{
+		"empty":          {"", "1:1: E010-missing-format: file is empty (start with `format: portolan/accounts/v1`)"},
+		"no format":      {"tokens: []\n", "1:1: E010-missing-format: key \"format\" is missing (start with `format: portolan/accounts/v1`)"},
+		"other format":   {"tokkens: []\nformat: portolan/accounts/v2\n", "2:9: E011-wrong-format: not an accounts file of this version (start with `format: portolan/accounts/v1`)"},
+		"a list":         {"- a\n", "1:1: E004-wrong-type: want an object, got a list"},
+		"nothing":        {"---\n", "2:1: E004-wrong-type: want an object, got nothing"},
+		"syntax":         {head + "tokens: [\n", "3:1: E001-yaml-syntax: did not find expected node content"},
+		"not UTF-8":      {"\xff", "1:1: E001-yaml-syntax: file is not UTF-8 text"},
+		"too large":      {strings.Repeat("#", 1<<20) + "\n", "1:1: E001-yaml-syntax: file is larger than 1048576 bytes"},
+		"two documents":  {head + "---\n" + head, "2:1: E003-unsupported-yaml: a file holds one document"},
+		"deep":           {head + "accounts: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "2:110: E003-unsupported-yaml: nested deeper than 100 levels"},
+		"unquoted *":     {token("token: *" + canary), "1:1: E001-yaml-syntax: a value that starts with * must be quoted"},
+		"anchor":         {token("token: &" + canary + " x"), "3:22: E003-unsupported-yaml: anchors and aliases are not supported (quote a value that starts with & or *)"},
+		"tag":            {token("token: !" + canary + " x"), "3:22: E003-unsupported-yaml: tags are not supported (quote a value that starts with !)"},
+		"merge key":      {account("<<: {a: b}"), "3:73: E003-unsupported-yaml: a key must be a single value"},
+		"unknown key":    {head + "acounts: []\n", `2:1: E012-unknown-key: unknown key "acounts" (did you mean "accounts"?)`},
+		"strange key":    {token("token: a, zzz: b"), `3:32: E012-unknown-key: unknown key "zzz" (known keys: environment, name, sha256, token)`},
+		"duplicate key":  {account("context: {a: " + canary + ", a: x}"), `3:101: E002-duplicate-key: key "a" occurs twice (first at line 3)`},
+		"no list":        {head + "tokens: {}\n", "2:9: E004-wrong-type: want a list, got an object"},
+		"no object":      {head + "tokens: [" + canary + "]\n", "2:10: E004-wrong-type: want an object, got a single value"},
+		"no name":        {head + "tokens: [{token: a}]\n", `2:10: E005-missing-key: key "name" is missing`},
+		"no token":       {head + "tokens: [{name: a}]\n", `2:10: E005-missing-key: key "token" or "sha256" is missing`},
+		"both":           {token("token: " + canary + ", sha256: " + canary), "3:45: E006-bad-value: \"token\" and \"sha256\" exclude each other (keep one of them)\na.yaml:3:45: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
+		"short hash":     {token("sha256: abcd"), "3:23: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
+		"token object":   {token("token: {a: " + canary + "}"), "3:22: E004-wrong-type: want a single value, got an object"},
+		"token null":     {token("token: null"), "3:22: E004-wrong-type: want text, got nothing"},
+		"token boolean":  {token("token: true"), "3:22: E004-wrong-type: want text, got true or false (quote it)"},
+		"token spaces":   {token(`token: "a ` + canary + `"`), "3:22: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
+		"token newline":  {token(`token: "${BROKEN}"`), "3:22: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
+		"token empty":    {token(`token: "${EMPTY}"`), "3:22: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
+		"token unset":    {token(`token: "x${NOPE}"`), "3:22: E080-unset-variable: environment variable NOPE is not set"},
+		"token twice":    {token("token: " + canary) + "  - {name: two, token: " + canary + "}\n", "4:5: E082-duplicate-token: the same token occurs twice (first at line 3)"},
+		"id":             {head + "accounts: [{id: seven, integration: x}]\n", "2:17: E006-bad-value: id is no uuid (62f44730-dd91-461e-bd6a-aedd9e0ad79d is one)"},
+		"id twice":       {account("environment: a") + "  - {id: " + strings.ToUpper(id1) + ", integration: x}\n", "4:10: E081-duplicate-account: account id " + id1 + " occurs twice (first at line 3)"},
+		"no id":          {head + "accounts: [{}]\n", "2:12: E005-missing-key: key \"id\" is missing\na.yaml:2:12: E005-missing-key: key \"integration\" is missing"},
+		"context list":   {account("context: []"), "3:82: E004-wrong-type: want an object, got a list"},
+		"context unset":  {account("context: {a: [{b: \"${NOPE}" + canary + "\"}], c: \"${ALSO}\"}"), "3:91: E080-unset-variable: environment variable NOPE is not set\na.yaml:3:119: E080-unset-variable: environment variable ALSO is not set"},
+		"bad reference":  {account("context: {a: \"${no-name" + canary + "\"}"), "3:86: E006-bad-value: ${ is not followed by a variable's name and } (a value that holds ${ itself can come from a variable)"},
+		"octal":          {account("context: {a: 0o17}"), "3:86: E006-bad-value: this is a number in YAML and none in JSON (quote it where text is meant)"},
+		"infinity":       {account("context: {a: .inf}"), "3:86: E006-bad-value: this is a number in YAML and none in JSON (quote it where text is meant)"},
+		"empty base_url": {account("base_url: ''"), "3:83: E004-wrong-type: want text, got nothing"},
+		"everything": {"tokens: [{nme: a}]\naccounts: [{integraton: b}]\n", strings.Join([]string{
+			"1:1: E010-missing-format: key \"format\" is missing (start with `format: portolan/accounts/v1`)",
+			`a.yaml:1:10: E005-missing-key: key "name" is missing`,
+			`a.yaml:1:10: E005-missing-key: key "token" or "sha256" is missing`,
+			`a.yaml:1:11: E012-unknown-key: unknown key "nme" (did you mean "name"?)`,
+			`a.yaml:2:12: E005-missing-key: key "id" is missing`,
+			`a.yaml:2:12: E005-missing-key: key "integration" is missing`,
+			`a.yaml:2:13: E012-unknown-key: unknown key "integraton" (did you mean "integration"?)`,
+		}, "\n")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, err := accounts.LoadFile("a.yaml", []byte(tt.src), lookup, accounts.Options{AllowInsecureUpstreams: true})
+			if diff := cmp.Diff("a.yaml:"+tt.want, fmt.Sprint(err)); diff != "" || file != nil {
+				t.Errorf("file %v, %s", file, diff)
+			}
+			if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), canary) {
+				t.Errorf("shows a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	load := func(url string, opts accounts.Options) error {
+		_, err := accounts.LoadFile("a.yaml", []byte("format: portolan/accounts/v1\naccounts: [{id: "+id1+", integration: x, base_url: '"+url+"'}]\n"), lookup, opts)
+		return err
+	}
+	const place = "a.yaml:2:83: "
+	if want, got := place+"E083-base-url-refused: an account may not have a base_url of its own (it needs --allow-insecure-upstreams)",
+		fmt.Sprint(load("http://127.0.0.1", accounts.Options{})); got != want {
+		t.Error(cmp.Diff(want, got))
+	}
+	for url, good := range map[string]bool{
+		"http://127.0.0.1:9000/api/v1": true, "https://api.example.com/": true, "http://[::1]:80": true,
+		"ftp://example.com": false, "example.com/api": false, "http://": false, "http://:80/": false, "/api": false,
+		"http://u:" + canary + "@example.com": false, "http://example.com?": false, "http://example.com?a=" + canary: false,
+		"http://example.com/#": false, "http://example.com/%zz": false, "http://${HOST}/": false,
+	} {
+		err := load(url, accounts.Options{AllowInsecureUpstreams: true})
+		if good != (err == nil) || strings.Contains(fmt.Sprint(err), canary) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+func TestAtMost100Problems(t *testing.T) {
+	_, err := accounts.LoadFile("a.yaml", []byte("format: portolan/accounts/v1\ntokens:\n"+strings.Repeat("  - a\n", 150)), lookup, accounts.Options{})
+	if problems, ok := errors.AsType[accounts.FileErrors](err); !ok || len(problems) != 100 || problems[99].Pos.Line != 102 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzLoadFile(f *testing.F) {
+	f.Add([]byte("format: portolan/accounts/v1\ntokens: [{name: ci, token: \"${TOKEN}\"}]\naccounts:\n  - {id: " + id1 + ", integration: x, context: {a: [1, \"${KEY}\"]}}\n"))
+	f.Add([]byte("format: portolan/accounts/v1\naccounts: &a [*a, !x y, {<<: {}}, {? [a] : b}]\n"))
+	f.Add([]byte("# nothing\n"))
+	f.Add([]byte("--- |\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		file, err := accounts.LoadFile("a.yaml", src, lookup, accounts.Options{})
+		if err != nil {
+			problems, ok := errors.AsType[accounts.FileErrors](err)
+			if !ok || len(problems) == 0 || file != nil {
+				t.Fatalf("file %v, error %#v", file, err)
+			}
+			lines := strings.Count(string(src), "\n") + 2
+			for _, p := range problems {
+				if p.Pos.Line < 1 || p.Pos.Line > lines || p.Pos.Col < 1 || strings.Contains(p.String(), canary) {
+					t.Errorf("problem %v", p)
+				}
+			}
+			return
+		}
+		list := make([]accounts.Account, len(file.Accounts))
+		for i, a := range file.Accounts {
+			list[i] = a.Account
+		}
+		if _, err := accounts.NewMemory(file.Tokens, list); err != nil {
+			t.Errorf("what the file allows, the store refuses: %v", err)
+		}
+		for _, a := range list {
+			if _, err := json.Marshal(map[string]any(a.Context)); err != nil {
+				t.Errorf("context is no JSON: %v", err)
+			}
+		}
+	})
+}

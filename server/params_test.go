@@ -1,0 +1,205 @@
+package server
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/engine"
+)
+
+const accountID = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
+
+func read(t *testing.T, raw string) (params, []Failure) {
+	t.Helper()
+	q, failures := decodeQuery(raw)
+	if len(failures) > 0 {
+		t.Fatalf("%q cannot be decoded: %v", raw, failures)
+	}
+	return readParams(q)
+}
+
+func TestParams(t *testing.T) {
+	tests := []struct {
+		name, query string
+		want        params // account, format and rawQuery are filled in where they are zero
+	}{
+		{"nothing else", "", params{}},
+		{"formats", "truto_response_format=debug", params{format: formatDebug}},
+		{"unified by name", "truto_response_format=unified", params{}},
+		{"normalized", "truto_response_format=normalized", params{format: formatNormalized}},
+		{"raw", "truto_response_format=raw", params{format: formatRaw}},
+		{"true", "truto_ignore_remote_data=true&truto_skip_api_call=1", params{ignoreRemote: true, skipCall: true}},
+		{"false", "truto_ignore_remote_data=false&truto_skip_api_call=0", params{}},
+		{"excluded, one", "truto_exclude_fields=emails", params{exclude: []string{"emails"}}},
+		{"excluded, commas", "truto_exclude_fields=emails,%20roles", params{exclude: []string{"emails", "roles"}}},
+		{"excluded, repeated", "truto_exclude_fields=b&truto_exclude_fields=a", params{exclude: []string{"b", "a"}}},
+		{"excluded, brackets", "truto_exclude_fields[]=b&truto_exclude_fields[]=a,c", params{exclude: []string{"b", "a", "c"}}},
+		{"excluded, indices", "truto_exclude_fields[1]=b&truto_exclude_fields[0]=a", params{exclude: []string{"a", "b"}}},
+		{"excluded, twice", "truto_exclude_fields=a,b,a", params{exclude: []string{"a", "b"}}},
+		{
+			"remote query", "remote_query[a][b]=1",
+			params{remote: []engine.Param{{Name: "a[b]", Value: "1"}}},
+		},
+		{
+			"the rest", "limit=5&filter[a]=1&is_active=",
+			params{query: map[string]any{"limit": "5", "filter": map[string]any{"a": "1"}, "is_active": ""}},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, failures := read(t, "integrated_account_id="+accountID+"&"+tt.query)
+			if len(failures) > 0 {
+				t.Fatal(failures)
+			}
+			tt.want.account = accountID
+			if tt.want.format == "" {
+				tt.want.format = formatUnified
+			}
+			if tt.want.query == nil {
+				tt.want.query = map[string]any{}
+			}
+			tt.want.rawQuery = got.rawQuery
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(params{})); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if got.rawQuery["integrated_account_id"] != accountID {
+				t.Errorf("rawQuery is not what came: %v", got.rawQuery)
+			}
+		})
+	}
+}
+
+func TestParamsAccountIsLowerCase(t *testing.T) {
+	got, failures := read(t, "integrated_account_id="+strings.ToUpper(accountID))
+	if len(failures) > 0 {
+		t.Fatal(failures)
+	}
+	if got.account != accountID {
+		t.Errorf("got %s", got.account)
+	}
+}
+
+func TestCollections(t *testing.T) {
+	entry := func(id, kind string) any {
+		e := map[string]any{"id": id}
+		if kind != "" {
+			e["type"] = kind
+		}
+		return e
+	}
+	tests := []struct {
+		query string
+		want  any // nil: none
+	}{
+		{"collections=7", []any{entry("7", "")}},
+		{"collections=7,8", []any{entry("7,8", "")}},
+		{"collections[]=7", []any{entry("7", "")}},
+		{"collections[0]=7", []any{entry("7", "")}},
+		{"collections=7&collections=8", []any{entry("7", ""), entry("8", "")}},
+		{"collections[id]=7&collections[type]=project", []any{entry("7", "project")}},
+		{"collections[0][id]=7&collections[0][type]=project", []any{entry("7", "project")}},
+		{"collections[][id]=7&collections[][type]=project", []any{entry("7", "project")}},
+		{"collections[0][id]=7&collections[1][id]=8", []any{entry("7", ""), entry("8", "")}},
+		{"collections[]=7&collections[][id]=8", []any{entry("7", ""), entry("8", "")}},
+		{"collections=", nil},
+		{"collections", nil},
+		{"collections[]=", nil},
+		{"collections[]=&collections[]=", nil},
+	}
+	for _, tt := range tests {
+		got, failures := read(t, "integrated_account_id="+accountID+"&"+tt.query)
+		if len(failures) > 0 {
+			t.Errorf("%q: %v", tt.query, failures)
+		}
+		want := map[string]any{}
+		if tt.want != nil {
+			want["collections"] = tt.want
+		}
+		if diff := cmp.Diff(want, got.query); diff != "" {
+			t.Errorf("%q: (-want +got)\n%s", tt.query, diff)
+		}
+		if _, ok := got.rawQuery["collections"]; !ok {
+			t.Errorf("%q: rawQuery lost the collections", tt.query)
+		}
+	}
+}
+
+func TestParamsFailures(t *testing.T) {
+	fail := func(pointer string, code Code, message string) Failure {
+		return Failure{Pointer: pointer, Code: code, Message: message}
+	}
+	formats := fail("?truto_response_format", CodeEnum, "must be one of unified, raw, normalized, debug")
+	formats.Allowed = []any{"unified", "raw", "normalized", "debug"}
+	boolean := fail("?truto_skip_api_call", CodeEnum, "must be one of true, false, 1, 0")
+	boolean.Allowed = []any{"true", "false", "1", "0"}
+	required := fail("?integrated_account_id", CodeRequired, "is required: the id of the connected account")
+	const ok = "integrated_account_id=" + accountID + "&"
+	tests := []struct {
+		query string
+		want  []Failure
+	}{
+		{"", []Failure{required}},
+		{"integrated_account_id=", []Failure{fail("?integrated_account_id", CodeEmpty, "must not be empty")}},
+		{"integrated_account_id=7", []Failure{fail("?integrated_account_id", CodeFormat, "must be a UUID")}},
+		{ok[:len(ok)-2] + "g", []Failure{fail("?integrated_account_id", CodeFormat, "must be a UUID")}},
+		{ok + ok, []Failure{fail("?integrated_account_id", CodeType, "must be one value, given once")}},
+		{"integrated_account_id[]=" + accountID, []Failure{fail("?integrated_account_id", CodeType, "must be one value, given once")}},
+		{ok + "truto_response_format=RAW", []Failure{formats}},
+		{ok + "truto_response_format=", []Failure{fail("?truto_response_format", CodeEmpty, "must not be empty")}},
+		{ok + "truto_response_format=raw&truto_response_format=raw", []Failure{fail("?truto_response_format", CodeType, "must be one value, given once")}},
+		{ok + "truto_skip_api_call=yes", []Failure{boolean}},
+		{ok + "truto_skip_api_call=TRUE", []Failure{boolean}},
+		{ok + "truto_skip_api_call", []Failure{fail("?truto_skip_api_call", CodeEmpty, "must not be empty")}},
+		{ok + "truto_skip_api_call[a]=1", []Failure{fail("?truto_skip_api_call", CodeType, "must be one value, given once")}},
+		{ok + "truto_exclude_fields=", []Failure{fail("?truto_exclude_fields", CodeEmpty, "holds an empty name")}},
+		{ok + "truto_exclude_fields=a,,b", []Failure{fail("?truto_exclude_fields", CodeEmpty, "holds an empty name")}},
+		{ok + "truto_exclude_fields[a]=b", []Failure{fail("?truto_exclude_fields", CodeType, "must be a list of names")}},
+		{ok + "truto_exclude_fields[0][a]=b", []Failure{fail("?truto_exclude_fields", CodeType, "must be a list of names")}},
+		{ok + "truto_respones_format=raw", []Failure{fail("?truto_respones_format", CodeAdditional, `is no parameter of Portolan (did you mean "truto_response_format"?)`)}},
+		{ok + "truto_x=1", []Failure{fail("?truto_x", CodeAdditional, "is no parameter of Portolan")}},
+		{ok + "collections[0][id]=", []Failure{fail("?collections[0][id]", CodeEmpty, "must not be empty")}},
+		{ok + "collections[id]=", []Failure{fail("?collections[id]", CodeEmpty, "must not be empty")}},
+		{ok + "collections[]=7&collections[]=", []Failure{fail("?collections[1]", CodeEmpty, "must not be empty")}},
+		{ok + "collections[0][type]=project", []Failure{fail("?collections[0][id]", CodeRequired, "is required")}},
+		{ok + "collections[0][id]=7&collections[0][id]=8", []Failure{fail("?collections[0][id]", CodeType, "must be one value, given once")}},
+		{ok + "collections[0][id]=7&collections[0][type]=", []Failure{fail("?collections[0][type]", CodeEmpty, "must not be empty")}},
+		{ok + "collections[0][id]=7&collections[0][typ]=x", []Failure{fail("?collections[0][typ]", CodeAdditional, `is not known here (did you mean "type"?)`)}},
+		{ok + "collections[0][]=7", []Failure{fail("?collections[0]", CodeType, "must be an id or an object with id and type")}},
+		{
+			"truto_response_format=RAW&truto_skip_api_call=&collections[1][id]=7&collections[0][name]=x&truto_x=1",
+			[]Failure{
+				required, formats,
+				fail("?truto_skip_api_call", CodeEmpty, "must not be empty"),
+				fail("?collections[0][id]", CodeRequired, "is required"),
+				fail("?collections[0][name]", CodeAdditional, "is not known here"),
+				fail("?truto_x", CodeAdditional, "is no parameter of Portolan"),
+			},
+		},
+	}
+	for _, tt := range tests {
+		got, failures := read(t, tt.query)
+		if diff := cmp.Diff(tt.want, failures); diff != "" {
+			t.Errorf("%q: (-want +got)\n%s", tt.query, diff)
+		}
+		if got.format != formatUnified && !strings.Contains(tt.query, "="+string(got.format)) {
+			t.Errorf("%q: format %q", tt.query, got.format)
+		}
+	}
+}
+
+func TestSuggestion(t *testing.T) {
+	tests := []struct{ name, want string }{
+		{"truto_skip_api_calls", ` (did you mean "truto_skip_api_call"?)`},
+		{"TRUTO_SKIP_API_CALL", ` (did you mean "truto_skip_api_call"?)`},
+		{"truto_exclude_field", ` (did you mean "truto_exclude_fields"?)`},
+		{"truto_banana", ""},
+		{"", ""},
+	}
+	for _, tt := range tests {
+		if got := suggestion(tt.name, paramFormat, paramExcludeFields, paramSkipCall); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

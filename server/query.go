@@ -1,0 +1,397 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"portolan/engine"
+)
+
+// Limits of a query. A request past one of them is refused: nothing is cut.
+const (
+	maxQueryPairs = 1000
+	maxQueryDepth = 5 // brackets after a name
+	maxQueryIndex = 20
+)
+
+const remoteQuery = "remote_query"
+
+// query is a decoded query string.
+type query struct {
+	// values nests string, []any and map[string]any as npm qs 6.13 does by default.
+	values map[string]any
+	// remote is remote_query pair by pair, in the order sent and with the brackets sent:
+	// remote_query[filter][a]=1 is {"filter[a]", "1"}.
+	remote []engine.Param
+}
+
+// decodeQuery reads a query string without its "?".
+//
+// It answers as npm qs 6.13 does, or not at all: whatever qs would cut, drop or guess is a
+// failure (a limit, an escape that is none, bytes that are no UTF-8, text beside brackets,
+// one name used as value and as object, names that JavaScript objects inherit from).
+// Two things are read otherwise: names such as toString, which qs drops, are names like any
+// other, and the pair limit counts pairs, not the gaps between two "&".
+// A query with failures is not to be used.
+func decodeQuery(raw string) (query, []Failure) {
+	pairs, failures := splitQuery(raw)
+	q := query{values: map[string]any{}}
+	var use usage
+	for _, p := range merged(pairs) {
+		if use.mark(p.path) || !nest(q.values, p) {
+			failures = append(failures, failuref("?"+p.name, CodeType, "used as a value and as an object"))
+		}
+	}
+	for name, v := range q.values {
+		q.values[name] = plain(v)
+	}
+	for _, p := range pairs {
+		if p.path[0].name != remoteQuery {
+			continue
+		}
+		if len(p.path) < 2 || p.path[1].list() {
+			failures = append(failures, failuref("?"+p.name, CodeType, "must name a parameter of the provider: remote_query[name]=value"))
+			continue
+		}
+		name := p.path[1].name + p.name[p.path[1].end:]
+		q.remote = append(q.remote, engine.Param{Name: name, Value: p.values[0]})
+	}
+	return q, failures
+}
+
+// pair is one name of a query and its values.
+type pair struct {
+	name   string // decoded
+	path   []segment
+	values []string
+}
+
+// segment is one step of a name: "a", "[b]", "[0]" or "[]".
+type segment struct {
+	name  string // without its brackets
+	index int    // of an entry; appended for "[]", -1 for a name
+	end   int    // where it ends in the whole name
+}
+
+const (
+	named    = -1
+	appended = -2
+)
+
+// list reports whether the segment is an entry of a list.
+func (s segment) list() bool { return s.index != named }
+
+var (
+	bracketed      = regexp.MustCompile(`\[[^\[\]]*\]`)
+	wholeNumber    = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+	decodeBrackets = strings.NewReplacer("%5B", "[", "%5b", "[", "%5D", "]", "%5d", "]")
+)
+
+// splitQuery gives the pairs one by one, each with one value.
+func splitQuery(raw string) ([]pair, []Failure) {
+	var (
+		pairs    []pair
+		failures []Failure
+		count    int
+	)
+	for part := range strings.SplitSeq(decodeBrackets.Replace(raw), "&") {
+		if part == "" {
+			continue
+		}
+		if count++; count > maxQueryPairs {
+			return pairs, append(failures, failuref("?", CodeLimit, "more than %d parameters", maxQueryPairs))
+		}
+		name, value := cutPair(part)
+		p, failure := readPair(name, value)
+		switch {
+		case failure != nil:
+			failures = append(failures, *failure)
+		case p.name != "": // qs: a value without a name is none
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs, failures
+}
+
+// cutPair splits at the first "]=", or else at the first "=".
+func cutPair(part string) (name, value string) {
+	if i := strings.Index(part, "]="); i >= 0 {
+		return part[:i+1], part[i+2:]
+	}
+	name, value, _ = strings.Cut(part, "=")
+	return name, value
+}
+
+func readPair(rawName, rawValue string) (pair, *Failure) {
+	name, err := unescape(rawName)
+	if err != nil {
+		f := failuref("?"+strings.ToValidUTF8(rawName, "\uFFFD"), CodeSyntax, "name: %v", err)
+		return pair{}, &f
+	}
+	value, err := unescape(rawValue)
+	if err != nil {
+		f := failuref("?"+name, CodeSyntax, "value: %v", err)
+		return pair{}, &f
+	}
+	path, failure := readPath(name)
+	return pair{name: name, path: path, values: []string{value}}, failure
+}
+
+func unescape(s string) (string, error) {
+	out, err := url.QueryUnescape(s)
+	if err != nil {
+		return "", err
+	}
+	if !utf8.ValidString(out) {
+		return "", errors.New("invalid UTF-8")
+	}
+	return out, nil
+}
+
+// readPath splits a name into its segments. A bracket without its partner is a letter like
+// any other, as long as that loses nothing.
+func readPath(name string) ([]segment, *Failure) {
+	fail := func(code Code, format string, args ...any) ([]segment, *Failure) {
+		f := failuref("?"+name, code, format, args...)
+		return nil, &f
+	}
+	brackets := bracketed.FindAllStringIndex(name, maxQueryDepth+1)
+	if len(brackets) > maxQueryDepth {
+		return fail(CodeLimit, "nested more than %d deep", maxQueryDepth)
+	}
+	var path []segment
+	end := len(name)
+	if len(brackets) > 0 {
+		end = brackets[0][0]
+	}
+	if end > 0 {
+		path = append(path, segment{name: name[:end], index: named, end: end})
+	}
+	for _, b := range brackets {
+		if b[0] != end {
+			return fail(CodeSyntax, "text between brackets")
+		}
+		end = b[1]
+		s := segment{name: name[b[0]+1 : b[1]-1], index: named, end: end}
+		switch {
+		case s.name == "":
+			s.index = appended
+		case wholeNumber.MatchString(s.name):
+			i, err := strconv.Atoi(s.name)
+			if err != nil || i > maxQueryIndex {
+				return fail(CodeLimit, "index over %d", maxQueryIndex)
+			}
+			s.index = i
+		}
+		path = append(path, s)
+	}
+	if end != len(name) {
+		return fail(CodeSyntax, "text after a bracket")
+	}
+	for _, s := range path {
+		switch s.name {
+		case "__proto__", "constructor", "prototype":
+			return fail(CodeSyntax, "%s is not a name that can be used", s.name)
+		}
+	}
+	return path, nil
+}
+
+// merged gathers the values of each name at the place where it came first. As in qs, where
+// they are keys of a JavaScript object, names that are whole numbers come before the others.
+func merged(pairs []pair) []pair {
+	var out []pair
+	at := map[string]int{}
+	for _, p := range pairs {
+		if i, ok := at[p.name]; ok {
+			out[i].values = append(out[i].values, p.values...)
+			continue
+		}
+		at[p.name] = len(out)
+		p.values = slices.Clone(p.values) // the caller's stays one value
+		out = append(out, p)
+	}
+	slices.SortStableFunc(out, func(a, b pair) int { return cmp.Compare(a.rank(), b.rank()) })
+	return out
+}
+
+func (p pair) rank() uint64 {
+	const others = 1<<32 - 1 // the first number that is no array index in JavaScript
+	if n, err := strconv.ParseUint(p.name, 10, 32); err == nil && wholeNumber.MatchString(p.name) {
+		return min(n, others)
+	}
+	return others
+}
+
+// usage remembers what each name was used as.
+type usage struct {
+	value, object bool
+	inner         map[segment]*usage
+}
+
+// mark notes path and reports whether a name on it is a value as well as an object.
+func (u *usage) mark(path []segment) (conflict bool) {
+	for i, s := range path {
+		if s.index == named && i > 0 {
+			u.object = true
+		}
+		conflict = conflict || u.value && u.object
+		key := segment{name: s.name, index: s.index}
+		if i == 0 {
+			key.index = named // [a] and a are the same
+		}
+		if u.inner == nil {
+			u.inner = map[segment]*usage{}
+		}
+		if u.inner[key] == nil {
+			u.inner[key] = &usage{}
+		}
+		u = u.inner[key]
+	}
+	if path[len(path)-1].index != appended { // each a[] is another entry
+		u.value = true
+	}
+	return conflict || u.value && u.object
+}
+
+// list is a list under construction; nil is a hole.
+type list struct{ items []any }
+
+// nest merges p into values. It reports false where that would make a value an object.
+func nest(values map[string]any, p pair) bool {
+	var v any = p.values[0]
+	if len(p.values) > 1 {
+		l := &list{}
+		for _, s := range p.values {
+			l.items = append(l.items, s)
+		}
+		v = l
+	}
+	for _, s := range slices.Backward(p.path) {
+		switch s.index {
+		case named:
+			v = map[string]any{s.name: v}
+		case appended:
+			if _, ok := v.(*list); !ok { // a list in [] is that list
+				v = &list{items: []any{v}}
+			}
+		default:
+			l := &list{items: make([]any, s.index+1)}
+			l.items[s.index] = v
+			v = l
+		}
+	}
+	_, ok := merge(values, v)
+	return ok
+}
+
+// merge lays source, which is no hole, over target as qs does.
+func merge(target, source any) (any, bool) {
+	switch source := source.(type) {
+	case map[string]any:
+		return mergeObject(target, source)
+	case *list:
+		return mergeList(target, source)
+	}
+	if _, ok := target.(map[string]any); ok {
+		return target, false
+	}
+	if source == "" {
+		return target, true
+	}
+	if l, ok := target.(*list); ok {
+		l.items = append(l.items, source)
+		return l, true
+	}
+	return &list{items: []any{target, source}}, true
+}
+
+func mergeObject(target any, source map[string]any) (any, bool) {
+	var object map[string]any
+	switch target := target.(type) {
+	case map[string]any:
+		object = target
+	case *list:
+		object = target.object()
+	default:
+		return target, false
+	}
+	for name, v := range source {
+		if old, ok := object[name]; ok {
+			if v, ok = merge(old, v); !ok {
+				return object, false
+			}
+		}
+		object[name] = v
+	}
+	return object, true
+}
+
+func mergeList(target any, source *list) (any, bool) {
+	switch target := target.(type) {
+	case map[string]any:
+		return mergeObject(target, source.object())
+	case *list:
+		for i, v := range source.items {
+			switch {
+			case v == nil:
+			case i >= len(target.items):
+				target.items = append(target.items, make([]any, i-len(target.items)+1)...)
+				target.items[i] = v
+			case target.items[i] == nil:
+				target.items[i] = v
+			case isString(target.items[i]) || isString(v):
+				target.items = append(target.items, v)
+			default:
+				var ok bool
+				if target.items[i], ok = merge(target.items[i], v); !ok {
+					return target, false
+				}
+			}
+		}
+		return target, true
+	default:
+		return &list{items: append([]any{target}, source.items...)}, true
+	}
+}
+
+func isString(v any) bool {
+	_, ok := v.(string)
+	return ok
+}
+
+// object turns indices into names.
+func (l *list) object() map[string]any {
+	out := map[string]any{}
+	for i, v := range l.items {
+		if v != nil {
+			out[strconv.Itoa(i)] = v
+		}
+	}
+	return out
+}
+
+// plain closes the holes of lists.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			v[name] = plain(inner)
+		}
+	case *list:
+		out := []any{}
+		for _, item := range v.items {
+			if item != nil {
+				out = append(out, plain(item))
+			}
+		}
+		return out
+	}
+	return v
+}
