@@ -92,7 +92,7 @@ func TestCompileLocatesErrors(t *testing.T) {
 		{"\"é\" & ]", "]", `"]" cannot start an operand (JSONata S0211)`},
 		{`$random()`, `$random()`, `$random is refused: a mapping gives the same answer each time and runs no text as code`},
 		{`a ~> $eval`, `$eval`, `$eval is refused: a mapping gives the same answer each time and runs no text as code`},
-		{`$match(a, /(?<=x)y/)`, `/(?<=x)y/)`, "the regular expression is not one of RE2: invalid or unsupported Perl syntax: `(?<`"},
+		{`$match(a, /(?=x)y/)`, `/(?=x)y/)`, "the regular expression is not one of RE2: invalid or unsupported Perl syntax: `(?=`"},
 		{strings.Repeat("(", 201) + "1" + strings.Repeat(")", 201), "(1" + strings.Repeat(")", 201), "brackets are nested deeper than 200"},
 	}
 	l := testLanguage(Limits{})
