@@ -144,6 +144,10 @@ func FuzzLocate(f *testing.F) {
 			t.Fatalf("%q: %v is no SyntaxError", src, err)
 		case x.Source != src:
 			t.Fatalf("%q: source is %q", src, x.Source)
+		default:
+			if _, err := parseTree(src); err != nil {
+				t.Fatalf("%q compiles and has no tree", src)
+			}
 		}
 	})
 }

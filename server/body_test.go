@@ -67,14 +67,14 @@ func TestDecodeBodyDepth(t *testing.T) {
 	want := []Failure{{Pointer: "", Code: CodeLimit, Message: "line 1, column 321: nested more than 64 deep"}}
 	for _, body := range [][]byte{nested(65), nested(20000)} {
 		_, err := decodeBody(body)
-		if diff := cmp.Diff(want, failuresOf(t, err)); diff != "" {
+		if diff := cmp.Diff(want, bodyFailuresOf(t, err)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	}
 }
 
 // failuresOf gives the failures of a bodyError with status 400.
-func failuresOf(t *testing.T, err error) []Failure {
+func bodyFailuresOf(t *testing.T, err error) []Failure {
 	t.Helper()
 	var body *bodyError
 	if !errors.As(err, &body) {
@@ -131,7 +131,7 @@ func TestDecodeBodyRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := decodeBody([]byte(tt.body))
-			if diff := cmp.Diff(tt.want, failuresOf(t, err)); diff != "" {
+			if diff := cmp.Diff(tt.want, bodyFailuresOf(t, err)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -149,7 +149,7 @@ func TestDecodeBodyBoundsItsFailures(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := decodeBody([]byte(tt.body))
-			if got := len(failuresOf(t, err)); got != tt.want {
+			if got := len(bodyFailuresOf(t, err)); got != tt.want {
 				t.Errorf("got %d failures, want %d", got, tt.want)
 			}
 		})
@@ -314,7 +314,7 @@ func FuzzBody(f *testing.F) {
 			if reason := refusable(data, want); reason != "" {
 				t.Fatalf("accepted in spite of %s", reason)
 			}
-		case len(failuresOf(t, err)) == 0:
+		case len(bodyFailuresOf(t, err)) == 0:
 			t.Fatalf("refused without a failure: %v", err)
 		case wantErr == nil && refusable(data, want) == "":
 			t.Fatalf("refused without reason: %v", err)

@@ -1,0 +1,269 @@
+package server
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portolan/engine"
+	"portolan/schemas"
+)
+
+// judge holds the request against the unified schemas, the mapping's own and what reaches
+// the provider: everything that is wrong with it, each thing once.
+func (x *exchange) judge() []Failure {
+	own := x.server.plans[x.plan]
+	nulls := nullFailures("", x.call.Body, x.method.requestDoc, own.bodyDoc)
+	body := slices.Concat(nulls, bodyFailures(x.method.request, x.call.Body), bodyFailures(own.body, x.call.Body))
+	query := slices.Concat(queryFailures(x.method.query, x.call.Query), queryFailures(own.query, x.call.Query))
+	out := append(distinct(query), distinct(body)...)
+	out = append(out, x.authorizing()...)
+	if x.strict {
+		for _, r := range x.receipts {
+			if r.Outcome == engine.Unsupported {
+				out = append(out, failuref(r.Pointer, CodeUnsupported, "%s is not supported by this integration", strings.TrimLeft(r.Pointer, "/?")))
+			}
+		}
+	}
+	if len(body) == 0 && !x.writesAnything() {
+		out = append(out, failuref("", CodeEmpty, "%s", engine.ErrNothingToSend))
+	}
+	return out
+}
+
+// judgeWithoutMapping is what can be said of the body before the account is known.
+func (x *exchange) judgeWithoutMapping() []Failure {
+	body, err := readBody(x.writer, x.request, x.server.limits.Body)
+	if err != nil {
+		return nil
+	}
+	return distinct(bodyFailures(x.method.request, body))
+}
+
+// writesAnything reports whether any part of the body is sent on, mapped or as it is.
+func (x *exchange) writesAnything() bool {
+	return slices.ContainsFunc(x.receipts, func(r engine.Receipt) bool {
+		switch {
+		case !strings.HasPrefix(r.Pointer, "/"):
+			return false
+		case r.Outcome == engine.PassedThrough:
+			data, _ := x.call.Body[engine.RemoteData].(map[string]any)
+			return len(data) > 0
+		default:
+			return r.Outcome == engine.Applied
+		}
+	})
+}
+
+// authorizing refuses a remote_query that would replace what authenticates.
+func (x *exchange) authorizing() []Failure {
+	var out []Failure
+	for _, p := range x.call.RemoteQuery {
+		name, _, _ := strings.Cut(p.Name, "[")
+		if slices.Contains(x.plan.AuthorizingQuery(), name) {
+			out = append(out, failuref("?remote_query["+name+"]", CodeUnsupported, "%s authenticates towards the provider and cannot be replaced", name))
+		}
+	}
+	return out
+}
+
+// checkExclusions refuses names in truto_exclude_fields that the record does not have.
+func (x *exchange) checkExclusions() []Failure {
+	var out []Failure
+	for _, name := range x.params.exclude {
+		if slices.Contains(x.method.order, name) {
+			continue
+		}
+		f := failuref("?"+paramExcludeFields, CodeEnum, "%s: there is no field %q to exclude%s", paramExcludeFields, name, suggestion(name, x.method.order...))
+		for _, known := range x.method.order {
+			f.Allowed = append(f.Allowed, known)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func bodyFailures(schema *schemas.Schema, body map[string]any) []Failure {
+	return failuresOf(schema, body, func(pointer string) string { return pointer })
+}
+
+func queryFailures(schema *schemas.Schema, query map[string]any) []Failure {
+	return failuresOf(schema, query, queryPointer)
+}
+
+func failuresOf(schema *schemas.Schema, v map[string]any, pointer func(string) string) []Failure {
+	if schema == nil {
+		return nil
+	}
+	if v == nil {
+		v = map[string]any{}
+	}
+	var out []Failure
+	for _, violation := range schema.Validate(v) {
+		out = append(out, Failure{
+			Pointer: pointer(violation.Pointer), Code: Code(violation.Code),
+			Message: violation.Message, Allowed: violation.Allowed,
+		})
+	}
+	return out
+}
+
+// queryPointer turns /collections/0/id into ?collections[0][id].
+func queryPointer(pointer string) string {
+	if pointer == "" {
+		return "?"
+	}
+	names := strings.Split(pointer[1:], "/")
+	out := "?" + names[0]
+	for _, name := range names[1:] {
+		out += "[" + name + "]"
+	}
+	return out
+}
+
+// distinct keeps of several failures at one place the first of each kind; beside null or a
+// wrong type, nothing else at that place or inside it is worth saying.
+func distinct(failures []Failure) []Failure {
+	var out []Failure
+	for _, f := range failures {
+		covered := slices.ContainsFunc(out, func(o Failure) bool {
+			if o.Pointer == f.Pointer && o.Code == f.Code {
+				return true
+			}
+			return (o.Code == CodeNull || o.Code == CodeType) &&
+				(f.Pointer == o.Pointer || strings.HasPrefix(f.Pointer, o.Pointer+"/"))
+		})
+		if !covered {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// nullFailures finds null where the mapping's schema does not allow it. A field that
+// holds any JSON may hold null inside.
+func nullFailures(pointer string, v any, unified, own map[string]any) []Failure {
+	switch v := v.(type) {
+	case nil:
+		if pointer == "" || allowsNull(own) {
+			return nil
+		}
+		return []Failure{failuref(pointer, CodeNull, "%s must not be null: this integration cannot clear it", pointer[1:])}
+	case map[string]any:
+		properties := object(unified, "properties")
+		var out []Failure
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if inner, ok := properties[name].(map[string]any); ok {
+				out = append(out, nullFailures(pointer+"/"+name, v[name], inner, object(object(own, "properties"), name))...)
+			}
+		}
+		return out
+	case []any:
+		var out []Failure
+		for i, item := range v {
+			if item != nil { // an entry that is null is of the wrong type
+				out = append(out, nullFailures(pointer+"/"+strconv.Itoa(i), item, object(unified, "items"), object(own, "items"))...)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func allowsNull(schema map[string]any) bool {
+	switch t := schema["type"].(type) {
+	case string:
+		return t == "null"
+	case []any:
+		return slices.Contains(t, any("null"))
+	}
+	return false
+}
+
+func object(m map[string]any, name string) map[string]any {
+	v, _ := m[name].(map[string]any)
+	return v
+}
+
+// completeConsts gives each entry of an array parameter the members that query_schema
+// fixes and the caller left out: a collection's type, where only one is possible.
+func completeConsts(schema, query map[string]any) map[string]any {
+	properties := object(schema, "properties")
+	out := query
+	for name, v := range query {
+		list, ok := v.([]any)
+		fixed := constsOf(object(object(properties, name), "items"))
+		if !ok || len(fixed) == 0 {
+			continue
+		}
+		completed := make([]any, len(list))
+		for i, item := range list {
+			completed[i] = item
+			if entry, ok := item.(map[string]any); ok {
+				whole := maps.Clone(fixed)
+				maps.Copy(whole, entry)
+				completed[i] = whole
+			}
+		}
+		out = maps.Clone(out)
+		out[name] = completed
+	}
+	return out
+}
+
+func constsOf(schema map[string]any) map[string]any {
+	out := map[string]any{}
+	for name := range object(schema, "properties") {
+		if v, ok := object(object(schema, "properties"), name)["const"]; ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// maxHeaderList is how long a header that lists fields may get, in bytes.
+const maxHeaderList = 4 << 10
+
+// noteReceipts names in a header what is not used.
+func (x *exchange) noteReceipts() {
+	var unused []string
+	for _, r := range x.receipts {
+		if r.Outcome == engine.Unsupported {
+			unused = append(unused, asciiHeader(r.Pointer))
+		}
+	}
+	if len(unused) > 0 {
+		x.writer.Header().Set("Portolan-Unsupported", joinLimited(unused, maxHeaderList))
+	}
+}
+
+// joinLimited joins names by ", " and says how many did not fit.
+func joinLimited(names []string, limit int) string {
+	const room = len(", +1000000 more")
+	out := ""
+	for i, name := range names {
+		if i > 0 {
+			name = ", " + name
+		}
+		if len(out)+len(name)+room > limit {
+			return strings.TrimPrefix(fmt.Sprintf("%s, +%d more", out, len(names)-i), ", ")
+		}
+		out += name
+	}
+	return out
+}
+
+// asciiHeader percent-encodes what cannot stand in a header or would part the list.
+func asciiHeader(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == ',' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
