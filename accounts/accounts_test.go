@@ -43,7 +43,7 @@ func TestAuthenticate(t *testing.T) {
 		"other":      {Name: "live", Environment: "production"},
 		"":           {},
 		"othe":       {},
-		"other ":     {},
+		"other\n":    {},
 		"OTHER":      {},
 		canary + "x": {},
 	} {
@@ -137,6 +137,9 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
+// bytesOf gives the bytes of s in decimal, as %v and %d print them.
+func bytesOf(s string) string { return strings.Trim(fmt.Sprintf("%d", []byte(s)), "[]") }
+
 // Whatever prints an account, a token or a store, no secret of it is seen.
 func TestNothingPrintsSecrets(t *testing.T) {
 	file, err := accounts.LoadFile("a.yaml", []byte(`format: portolan/accounts/v1
@@ -153,8 +156,8 @@ accounts: [{id: `+id1+`, integration: example, context: {api_key: `+canary+`, de
 	}
 	hash := accounts.HashToken(canary)
 	secrets := []string{
-		canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte(canary)),
-		fmt.Sprintf("%x", hash[:]), strings.Trim(fmt.Sprint(hash[:]), "[]"), "0x73, 0x33", fmt.Sprintf("%#x", hash[0]) + ", ",
+		canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), bytesOf(canary),
+		fmt.Sprintf("%x", hash[:]), bytesOf(string(hash[:])), "0x73, 0x33", fmt.Sprintf("%#x, %#x", hash[0], hash[1]),
 	}
 	for name, v := range map[string]any{
 		"context": account.Context, "account": account.Account, "pointer": &account.Account, "file account": account,
@@ -178,8 +181,8 @@ accounts: [{id: `+id1+`, integration: example, context: {api_key: `+canary+`, de
 				t.Error(err)
 			}
 			out.Write(encoded)
-			slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v, slog.Group("g", slog.Any("v", v)))
-			slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v, slog.Group("g", slog.Any("v", v)))
+			slog.New(slog.NewTextHandler(&out, nil)).Info("text", slog.Any("v", v), slog.Group("g", slog.Any("v", v)))
+			slog.New(slog.NewJSONHandler(&out, nil)).Info("json", slog.Any("v", v), slog.Group("g", slog.Any("v", v)))
 			for _, secret := range secrets {
 				if strings.Contains(out.String(), secret) {
 					t.Errorf("shows %q in %s", secret, &out)

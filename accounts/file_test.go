@@ -105,7 +105,7 @@ func TestLoadFileProblems(t *testing.T) {
 		"token newline":  {token(`token: "${BROKEN}"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
 		"token empty":    {token(`token: "${EMPTY}"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
 		"token unset":    {token(`token: "x${NOPE}"`), "3:23: E080-unset-variable: environment variable NOPE is not set"},
-		"token twice":    {token("token: " + canary) + "  - {name: two, token: " + canary + "}\n", "4:5: E082-duplicate-token: the same token occurs twice (first at line 3)"},
+		"token twice":    {token("token: "+canary) + "  - {name: two, token: " + canary + "}\n", "4:5: E082-duplicate-token: the same token occurs twice (first at line 3)"},
 		"id":             {head + "accounts: [{id: seven, integration: x}]\n", "2:17: E006-bad-value: id is no uuid (62f44730-dd91-461e-bd6a-aedd9e0ad79d is one)"},
 		"id twice":       {account("environment: a") + "  - {id: " + strings.ToUpper(id1) + ", integration: x}\n", "4:10: E081-duplicate-account: account id " + id1 + " occurs twice (first at line 3)"},
 		"no id":          {head + "accounts: [{}]\n", "2:12: E005-missing-key: key \"id\" is missing\na.yaml:2:12: E005-missing-key: key \"integration\" is missing"},
@@ -179,7 +179,10 @@ func FuzzLoadFile(f *testing.F) {
 			if !ok || len(problems) == 0 || file != nil {
 				t.Fatalf("file %v, error %#v", file, err)
 			}
-			lines := strings.Count(string(src), "\n") + 2
+			lines := 2
+			for _, lineBreak := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} { // YAML has all these
+				lines += strings.Count(string(src), lineBreak)
+			}
 			for _, p := range problems {
 				if p.Pos.Line < 1 || p.Pos.Line > lines || p.Pos.Col < 1 || strings.Contains(p.String(), canary) {
 					t.Errorf("problem %v", p)
