@@ -11,7 +11,7 @@ import (
 // it does.
 func (c *compiler) probe(p *Plan, op *operationDoc, model Model) Support {
 	support := Support{Query: c.checkQuery(op, model)}
-	if p.main.bodyMap == nil {
+	if p.main.bodyMap == nil || p.main.bodyMap.broken { // a broken one says nothing of what it would do
 		return support
 	}
 	own, _ := p.bodySchema.(map[string]any)
@@ -30,7 +30,7 @@ func (c *compiler) probe(p *Plan, op *operationDoc, model Model) Support {
 			support.Leaves = append(support.Leaves, leaf)
 		}
 	}
-	c.checkIdle(op, &support)
+	c.checkIdle(op, model, &support)
 	if pr.failed != nil {
 		c.diags.Warnf(p.main.bodyMap.Pos(), "W001-probe-failed", "the mapping fails for a body that its schemas accept")
 		c.diags.Hintf("%s", pr.failed)
@@ -201,21 +201,17 @@ func (c *compiler) idleValue(d declaration, s schemaPair, path string, v any) {
 	c.diags.Errorf(pos, "E042-not-effective", "the value %s of %s is declared, but never reaches the provider", scalarText(v), path)
 }
 
-// checkIdle reports top-level properties that declare leaves by name only, none of which
-// reaches the wire.
-func (c *compiler) checkIdle(op *operationDoc, support *Support) {
+// checkIdle reports top-level properties that leave it to probing which of their leaves they
+// declare, where probing found none.
+func (c *compiler) checkIdle(op *operationDoc, model Model, support *Support) {
 	for _, e := range entries(op.bodySchema.Get("properties")) {
-		if !support.Names(e.Name) && e.Name != RemoteData && len(c.exactBelow(e.Value)) == 0 && !slices.ContainsFunc(*c.diags, func(d Diagnostic) bool {
-			return d.Pos == e.Pos
-		}) {
+		field := member(member(model.Request, "properties"), e.Name)
+		leaves := leafPaths(field, []string{e.Name})
+		byName := len(leaves[0]) == 1 || len(entries(e.Value.Get("properties")))+len(entries(e.Value.Get("items").Get("properties"))) > 0
+		if field != nil && e.Name != RemoteData && !byName && !support.Names(e.Name) {
 			c.notEffective(declaration{pos: e.Pos}, "/"+e.Name)
 		}
 	}
-}
-
-// exactBelow are the properties declared by name inside a property.
-func (c *compiler) exactBelow(n *Node) []Entry {
-	return append(entries(n.Get("properties")), entries(n.Get("items").Get("properties"))...)
 }
 
 func entries(n *Node) []Entry {

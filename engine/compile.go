@@ -147,18 +147,27 @@ func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
 	}
 	slices.Sort(resources)
 	slices.Sort(methods)
-	pos, what, name, near := op.pos, "method", op.method, nearest(op.method, methods)
-	if len(methods) == 0 {
-		what, name, near = "resource", op.resource, nearest(op.resource, resources)
-		pos = resourcePos(m.node, op.resource)
+	near := ""
+	switch {
+	case len(resources) == 0:
+		c.diags.Errorf(modelPos(m), "E040-unknown-operation", "there is no unified model %q", m.model)
+	case len(methods) == 0:
+		c.diags.Errorf(resourcePos(m.node, op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
+		near = nearest(op.resource, resources)
+	default:
+		c.diags.Errorf(op.pos, "E040-unknown-operation", "%s.%s has no method %q", m.model, op.resource, op.method)
+		near = nearest(op.method, methods)
 	}
-	if len(resources) == 0 {
-		pos, what, name, near = m.node.Get("model").Pos, "model", m.model, ""
-	}
-	c.diags.Errorf(pos, "E040-unknown-"+what, "there is no unified %s %q", what, name)
 	if near != "" {
 		c.diags.Hintf("did you mean %q?", near)
 	}
+}
+
+func modelPos(m *mappingDoc) Pos {
+	if n := m.node.Get("model"); n != nil {
+		return n.Pos
+	}
+	return m.node.Pos
 }
 
 func resourcePos(root *Node, resource string) Pos {
@@ -172,7 +181,7 @@ func resourcePos(root *Node, resource string) Pos {
 
 // step resolves one call; nil where it names no method of the integration.
 func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
-	if s.call == nil { // reported when it was read
+	if s.call == nil || s.call.Kind != Scalar { // reported when it was read
 		return nil
 	}
 	method, ok := doc.methods[s.call.Text]
@@ -233,13 +242,41 @@ func (c *compiler) needsAnswer(p *Plan, op *operationDoc) bool {
 		slices.ContainsFunc(exprs, func(x *Expr) bool { return uses(x, answerUse) })
 }
 
-// contentHash is over what the plan does, not over how its files are written.
+// contentHash is over what the plan does, not over how its files are written: neither
+// comments nor layout, of YAML or inside an expression, change it.
 func contentHash(doc *integrationDoc, op *operationDoc) string {
-	var r Reader
-	var diags Diagnostics
-	r.Diags = &diags
-	content := map[string]any{"integration": r.JSON(doc.node), "method": r.JSON(op.node)}
+	r := Reader{Diags: &Diagnostics{}}
+	content := []any{withoutLayout(r.JSON(doc.node)), withoutLayout(r.JSON(op.node))}
 	text, _ := json.Marshal(content) // plain JSON with sorted keys: cannot fail
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6])
+}
+
+// withoutLayout rewrites every text as its tokens: most are expressions, and to the others
+// it does no harm.
+func withoutLayout(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, m := range v {
+			out[name] = withoutLayout(m)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = withoutLayout(item)
+		}
+		return out
+	case string:
+		var tokens []string
+		for _, t := range lex(v) {
+			if t.kind != tokenSpace && t.kind != tokenComment {
+				tokens = append(tokens, v[t.start:t.end])
+			}
+		}
+		return tokens
+	default:
+		return v
+	}
 }

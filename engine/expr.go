@@ -119,6 +119,7 @@ func (e *SyntaxError) Error() string { return e.Message }
 type Expr struct {
 	Source string
 	node   *Node // for places; nil where the expression came from nowhere
+	broken bool  // stands for one that does not compile, and gives nothing
 	lang   *Language
 	prog   *gnata.Expression
 }
@@ -199,13 +200,14 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 // bindings are not checked. What does not compile is reported at its place in the file
 // and gives an expression that yields nothing.
 func (r *Reader) Expr(n *Node, bindings ...string) *Expr {
+	told := len(*r.Diags)
 	src := r.String(n)
 	x, err := r.Language.Compile("()")
 	if err != nil {
 		panic(err) // cannot fail
 	}
-	x.Source, x.node = src, n
-	if n.Kind != Scalar {
+	x.Source, x.node, x.broken = src, n, true
+	if len(*r.Diags) > told { // no text at all
 		return x
 	}
 	if !n.knowsPlaces() {

@@ -46,8 +46,20 @@ func library(now func() time.Time, random io.Reader) map[string]function {
 	}
 }
 
-// libraryInJSONata is the part of the library that calls functions.
+// libraryInJSONata is the part of the library that calls functions, and two built-ins that
+// here give what the reference implementation gives: one hit of $filter is the item itself,
+// and $match says index.
 var libraryInJSONata = map[string]string{
+	"filter": `(
+		$all := $filter;
+		function($array, $test) { ( $hits := $all($array, $test); $count($hits) = 1 ? $hits[0] : $hits ) }
+	)`,
+	"match": `(
+		$all := $match;
+		function($text, $pattern, $limit) {
+			$all($text, $pattern, $limit).{ "match": match, "index": $exists(start) ? start : index, "groups": groups }
+		}
+	)`,
 	"now": `function($picture, $timezone) { $fromMillis($millis(), $picture, $timezone) }`,
 	"mapValues": `(
 		$lookUp := $mapValues;

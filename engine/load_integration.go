@@ -83,12 +83,12 @@ func readCredentials(r *Reader, n *Node) []Credential {
 
 // pattern reads a regular expression, which is made to match the whole value.
 func (r *Reader) pattern(n *Node) *regexp.Regexp {
-	re, err := regexp.Compile(`\A(?:` + r.String(n) + `)\z`)
-	if err != nil {
+	text := r.String(n)
+	if _, err := regexp.Compile(text); err != nil {
 		r.Diags.Errorf(n.Pos, "E006-bad-value", "pattern does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		return nil
 	}
-	return re
+	return regexp.MustCompile(`\A(?:` + text + `)\z`)
 }
 
 func readParams(r *Reader, n *Node, bindings []string) paramDocs {

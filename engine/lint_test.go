@@ -1,0 +1,101 @@
+package engine_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"portolan/engine"
+)
+
+var update = flag.Bool("update", false, "rewrite what test data expect")
+
+const lintCases = "../testdata/lint"
+
+// lint compiles the mapping folders in files and gives its findings, a line each.
+func lint(t *testing.T, files fstest.MapFS) string {
+	t.Helper()
+	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
+	_, more := engine.Compile(docs, unifiedModels(t))
+	var out strings.Builder
+	for _, d := range append(found, more...).Sorted() {
+		out.WriteString(d.String() + "\n")
+	}
+	return out.String()
+}
+
+func TestLint(t *testing.T) {
+	paths, err := filepath.Glob(lintCases + "/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := fstest.MapFS{}
+			want := 0
+			for i, f := range archive.Files {
+				if f.Name == "want" {
+					want = i
+					continue
+				}
+				files[f.Name] = &fstest.MapFile{Data: f.Data}
+			}
+			got := lint(t, files)
+			if *update {
+				archive.Files[want].Data = []byte(got)
+				if err := os.WriteFile(path, txtar.Format(archive), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(archive.Files[want].Data), got); diff != "" {
+				t.Errorf("findings differ (-want +got):\n%s", diff)
+			}
+			if code := strings.TrimSuffix(filepath.Base(path), ".txtar"); code != "many" && !strings.Contains(got, ": "+code+": ") {
+				t.Errorf("no finding has the code %s:\n%s", code, got)
+			}
+		})
+	}
+}
+
+// A code that no case shows could be wrong, or dead.
+func TestEveryCodeHasACase(t *testing.T) {
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`"([EW]0\d\d-[a-z-]+)"`)
+	unreachable := []string{"E061-unreadable-file"} // a file system that fails, see TestLoadUnreadable
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(lintCases, m[1]+".txtar")); err != nil && !slices.Contains(unreachable, m[1]) {
+				t.Errorf("%s: no case for %s", source, m[1])
+			}
+		}
+	}
+}
+
+func TestLoadUnreadable(t *testing.T) {
+	_, found := engine.Load(testLanguage(), engine.Layer{FS: os.DirFS("no/such/folder"), Path: "gone"})
+	if len(found) != 1 || found[0].Code != "E061-unreadable-file" || found[0].Pos.File != "gone" {
+		t.Errorf("got %v, want one E061 at gone", found)
+	}
+}
