@@ -102,10 +102,11 @@ func failuresOf(schema *schemas.Schema, v map[string]any, pointer func(string) s
 	}
 	var out []Failure
 	for _, violation := range schema.Validate(v) {
-		out = append(out, Failure{
-			Pointer: pointer(violation.Pointer), Code: Code(violation.Code),
-			Message: violation.Message, Allowed: violation.Allowed,
-		})
+		at, message := pointer(violation.Pointer), violation.Message
+		if rest, ok := strings.CutPrefix(message, strings.TrimPrefix(violation.Pointer, "/")+" "); ok && at != violation.Pointer {
+			message = strings.TrimPrefix(at, "?") + " " + rest // in the words of the query
+		}
+		out = append(out, Failure{Pointer: at, Code: Code(violation.Code), Message: message, Allowed: violation.Allowed})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,6 +30,9 @@ func (s *Server) register(e *echo.Echo) {
 		if !slices.Contains(paths, r.path) {
 			paths = append(paths, r.path)
 			e.Any(r.path, s.unified) // the verb is checked after the token
+			if parent, ok := strings.CutSuffix(r.path, ":id"); ok {
+				e.Any(parent, s.unified) // an empty id: Echo takes it for another path
+			}
 		}
 	}
 }
@@ -62,4 +66,13 @@ func verbsOf(path string, methods []string) []string {
 		}
 	}
 	return verbs
+}
+
+// routePath is the unified route that c was matched to, also where its id is empty.
+func routePath(c echo.Context) string {
+	path := c.Path()
+	if strings.HasSuffix(path, "/") {
+		path += ":id"
+	}
+	return path
 }

@@ -29,7 +29,7 @@ func (s *Server) unified(c echo.Context) error {
 func (x *exchange) run(c echo.Context) *problem {
 	s, ctx := x.server, x.request.Context()
 	op := engine.Operation{Model: pathParam(c, "model"), Resource: pathParam(c, "resource")}
-	name, verbs, found := s.unifiedMethod(c.Path(), x.request.Method, op.Model, op.Resource)
+	name, verbs, found := s.unifiedMethod(routePath(c), x.request.Method, op.Model, op.Resource)
 	if !found {
 		return &problem{status: http.StatusNotFound, message: fmt.Sprintf("there is no route %s", x.request.URL.EscapedPath())}
 	}
@@ -58,7 +58,7 @@ func (x *exchange) run(c echo.Context) *problem {
 	if x.plan == nil {
 		return &problem{
 			status: http.StatusMethodNotAllowed, message: fmt.Sprintf("the integration of this account does not map %s", op),
-			allow: verbsOf(c.Path(), s.catalog.Methods(x.account.Integration, op.Model, op.Resource)),
+			allow: verbsOf(routePath(c), s.catalog.Methods(x.account.Integration, op.Model, op.Resource)),
 		}
 	}
 	x.writer.Header().Set("Portolan-Mapping", x.plan.Version())
@@ -69,7 +69,7 @@ func (x *exchange) run(c echo.Context) *problem {
 	x.fill(body)
 	x.receipts = x.plan.Receipts(x.call)
 	x.noteReceipts()
-	if failures = append(failures, x.judge()...); len(failures) > 0 {
+	if failures = distinct(append(failures, x.judge()...)); len(failures) > 0 {
 		return invalid(failures)
 	}
 	return x.carryOut(ctx)
