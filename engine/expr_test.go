@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +13,18 @@ import (
 
 var exprClock = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
 
+// repeated is a random source that always gives the same byte.
+type repeated byte
+
+func (r repeated) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(r)
+	}
+	return len(p), nil
+}
+
 func testLanguage(limits Limits) *Language {
-	return NewLanguage(func() time.Time { return exprClock }, bytes.NewReader(bytes.Repeat([]byte{0xab}, 1<<16)), limits)
+	return NewLanguage(func() time.Time { return exprClock }, repeated(0xab), limits)
 }
 
 func decodeJSON(t testing.TB, src string) any {
@@ -81,6 +90,13 @@ func TestEval(t *testing.T) {
 		{"division after a predicate", `body.list[2] / 2`, "1"},
 		{"division after a block", `(1; 6) / 3`, "2"},
 		{"escaped bracket", `$replace("a(b", /\(/, "-")`, `"a-b"`},
+		{"own function as a step", `( $f := function($a, $b) { {"a": $a, "b": $b} }; [$f(1).a, body.$f(2).a, body.list[0].$f(3).b] )`, `[1,2]`},
+		{"binding inside a function", `( $f := function($x) { body.name & $x }; body.one.$f($) )`, `"Adax"`},
+		{"root inside a function", `( $f := function($x) { $.body.name & $x }; body.one.$f($) )`, `"Adax"`},
+		{"kept name inside a function", `( $f := function($x) { $count(body[]) }; body.one.$f($) )`, `1`},
+		{"library function as a step", `body.name.$mapValues($, {"Ada": {"x": 1}}).x`, "1"},
+		{"library function as a first step", `$match(body.name, /d/).index`, "1"},
+		{"now as a step", `body.$now()`, `"2026-03-04T05:06:07.089Z"`},
 		{"now", `$now()`, `"2026-03-04T05:06:07.089Z"`},
 		{"now with a picture", `$now("[Y0001]-[M01]")`, `"2026-03"`},
 		{"now with a timezone", `$now("[H01]:[m01]", "+0200")`, `"07:06"`},

@@ -33,6 +33,9 @@ type nameCheck struct {
 	functions []string
 	bindings  []string
 	findings  []finding
+
+	inFunction     bool
+	rootInFunction []int // offsets of names and $ that read the root inside a function
 }
 
 // nameScope is a block or a function body with the variables that it binds anywhere: one
@@ -97,7 +100,10 @@ func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 		return c.nodes(n.items, root, (&nameScope{outer: s}).with(c, n.items...))
 	case treeLambda:
 		inner := &nameScope{outer: s, names: slices.Clone(n.parameters)}
+		outside := c.inFunction
+		c.inFunction = true
 		c.node(n.right, root, inner.with(c, n.right))
+		c.inFunction = outside
 		return false
 	case treeTransform:
 		c.nodes(n.items, false, s)
@@ -144,6 +150,9 @@ func (c *nameCheck) nodes(all []*treeNode, root bool, s *nameScope) (last bool) 
 
 func (c *nameCheck) name(n *treeNode, root bool) {
 	name := n.token.text(c.src)
+	if root && c.inFunction {
+		c.rootInFunction = append(c.rootInFunction, n.start)
+	}
 	if !root || len(c.bindings) == 0 || slices.Contains(c.bindings, name) {
 		return
 	}
@@ -184,6 +193,9 @@ func (c *nameCheck) variable(n *treeNode, root bool, s *nameScope, code string) 
 	name := n.token.text(c.src)
 	switch name {
 	case "":
+		if root && c.inFunction {
+			c.rootInFunction = append(c.rootInFunction, n.start)
+		}
 		return root
 	case "$":
 		return true

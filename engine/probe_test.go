@@ -121,7 +121,7 @@ request_body_mapping: '{ "roles": body.roles.{ "key": id } }'`,
 
 func TestProviderFieldBecomesTheCallers(t *testing.T) {
 	plan, codes := compileAcme(t, `
-request_body_schema: {properties: {first_name: {}, emails: {maxItems: 2}, roles: {}}}
+request_body_schema: {properties: {first_name: {}, emails: {maxItems: 2}, roles: {items: {required: [id]}}}}
 request_body_mapping: '{ "person": { "first-name": body.first_name, "mail": body.emails[0].email, "alt": body.emails[1].email, "roles": [body.roles.id] } }'`)
 	if codes != "" {
 		t.Fatal(codes)

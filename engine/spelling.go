@@ -8,19 +8,84 @@ import (
 
 var escapedBracket = regexp.MustCompile(`\\[\\()\[\]{}]`)
 
-// forCompiler respells, without a change of meaning, what the compiler reads otherwise
-// than the reference implementation: an escaped bracket in a regular expression; a division
-// after a closing bracket, which it takes for the start of a regular expression; and name[]
-// outside of a path, whose [] it forgets.
+// forCompiler respells, without a change of meaning, what gnata reads otherwise than the
+// reference implementation:
+//   - an escaped bracket in a regular expression, which it counts as a bracket;
+//   - a division after a closing bracket, which it takes for the start of a regular expression;
+//   - name[] outside of a path, whose [] it forgets;
+//   - a call of the expression's own function as a step, to which it passes the context as
+//     well: $f(1).x becomes ($f(1)).x;
+//   - a binding read inside a function, which it looks for where the function is called:
+//     body becomes $$.body.
 func forCompiler(src string) string {
-	bare := bareKept(src)
-	if len(bare) == 0 && !strings.Contains(src, "/") {
+	r := respelling{src: src, before: map[int]string{}, own: map[string]bool{}}
+	for name := range libraryInJSONata {
+		r.own[name] = true
+	}
+	if tree, err := parseTree(src); err == nil {
+		c := &nameCheck{src: src}
+		c.node(tree, true, &nameScope{})
+		for _, offset := range c.rootInFunction {
+			r.before[offset] = "$$."
+		}
+		r.bound(tree)
+		r.visit(tree, false)
+	}
+	if len(r.before) == 0 && !strings.Contains(src, "/") {
 		return src
 	}
+	return r.write()
+}
+
+type respelling struct {
+	src    string
+	before map[int]string  // what to insert before the byte at an offset
+	own    map[string]bool // functions written in JSONata, by the library or perhaps by src
+}
+
+// bound adds the variables that the expression binds to own.
+func (r *respelling) bound(n *treeNode) {
+	for _, name := range n.parameters {
+		r.own[name] = true
+	}
+	if n.kind == treeBind {
+		r.own[n.left.token.text(r.src)] = true
+	}
+	for _, c := range n.children() {
+		r.bound(c)
+	}
+}
+
+func (r *respelling) visit(n *treeNode, inPath bool) {
+	switch n.kind {
+	case treeName:
+		if n.keepArray && !inPath && r.before[n.start] == "" {
+			r.before[n.start] = "$."
+		}
+	case treePath:
+		r.visit(n.left, true)
+		r.visit(n.right, true)
+	case treePredicate:
+		if n.left.kind != treeName { // there, a [] is heeded
+			r.visit(n.left, inPath)
+		}
+		r.visit(n.right, false)
+	default:
+		if n.kind == treeCall && inPath && (n.left.kind != treeVariable || r.own[n.left.token.text(r.src)]) {
+			r.before[n.start] += "("
+			r.before[n.end] += ")"
+		}
+		for _, c := range n.children() {
+			r.visit(c, false)
+		}
+	}
+}
+
+func (r *respelling) write() string {
 	var b strings.Builder
-	var before token
-	for _, t := range lex(src) {
-		raw := src[t.start:t.end]
+	var last token
+	for _, t := range lex(r.src) {
+		raw := r.src[t.start:t.end]
 		switch {
 		case t.kind == tokenRegex:
 			raw = escapedBracket.ReplaceAllStringFunc(raw, func(s string) string {
@@ -29,48 +94,15 @@ func forCompiler(src string) string {
 				}
 				return fmt.Sprintf(`\x%02x`, s[1])
 			})
-		case t.is(src, "/") && (before.is(src, ")") || before.is(src, "]") || before.is(src, "}")):
+		case t.is(r.src, "/") && (last.is(r.src, ")") || last.is(r.src, "]") || last.is(r.src, "}")):
 			raw = "*1/"
-		case bare[t.start]:
-			raw = "$." + raw
 		}
+		b.WriteString(r.before[t.start])
 		b.WriteString(raw)
 		if t.kind != tokenSpace && t.kind != tokenComment {
-			before = t
+			last = t
 		}
 	}
+	b.WriteString(r.before[len(r.src)])
 	return b.String()
-}
-
-// bareKept gives the offsets of names that a [] follows and that are no part of a path.
-func bareKept(src string) map[int]bool {
-	if !strings.Contains(src, "[") {
-		return nil
-	}
-	tree, err := parseTree(src)
-	if err != nil {
-		return nil
-	}
-	bare := map[int]bool{}
-	var visit func(n *treeNode, inPath bool)
-	visit = func(n *treeNode, inPath bool) {
-		switch n.kind {
-		case treeName:
-			if n.keepArray && !inPath {
-				bare[n.start] = true
-			}
-		case treePath:
-			visit(n.left, true)
-			visit(n.right, true)
-		case treePredicate:
-			visit(n.left, true) // heeded there
-			visit(n.right, false)
-		default:
-			for _, c := range n.children() {
-				visit(c, false)
-			}
-		}
-	}
-	visit(tree, false)
-	return bare
 }

@@ -30,6 +30,7 @@ type treeNode struct {
 	kind               treeKind
 	token              token // name, variable, literal or operator
 	start              int   // offset of its first byte
+	end                int   // of a call: the offset behind it
 	left, right, other *treeNode
 	items              []*treeNode
 	parameters         []string // of a lambda; of a step, the variables that @ and # bind
@@ -237,6 +238,7 @@ func (p *treeParser) follow(left *treeNode) *treeNode {
 	switch op {
 	case "(":
 		n.kind, n.items = treeCall, p.list(")")
+		n.end = p.tokens[p.at-1].end
 	case "[":
 		if p.skip("]") {
 			left.keepArray = true

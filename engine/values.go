@@ -33,11 +33,44 @@ type walk struct {
 	left   int  // bytes that may still come, about
 }
 
-// withNulls gives plain JSON as gnata wants it.
+// withNulls gives plain JSON as gnata wants it. Most values hold no null and stay as they
+// are, so a look comes first: it allocates nothing.
 func withNulls(v any) (any, error) {
+	if found, err := holdsNull(v, 0); !found || err != nil {
+		return v, err
+	}
 	w := walk{inward: true, left: math.MaxInt}
 	v, _, err := w.value(v, 0)
 	return v, err
+}
+
+// holdsNull reports whether v holds anything that gnata wants otherwise.
+func holdsNull(v any, depth int) (found bool, err error) {
+	if depth > maxValueDepth {
+		return false, errTooDeep
+	}
+	switch v := v.(type) {
+	case bool, string, json.Number, float64:
+		return false, nil
+	case []any:
+		for _, item := range v {
+			if found, err = holdsNull(item, depth+1); found || err != nil {
+				return found, err
+			}
+		}
+		return false, nil
+	case map[string]any:
+		for _, member := range v {
+			if found, err = holdsNull(member, depth+1); found || err != nil {
+				return found, err
+			}
+		}
+		return false, nil
+	case nil, Context:
+		return true, nil
+	default:
+		return false, errNotPlain
+	}
 }
 
 func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
@@ -47,7 +80,7 @@ func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
 	if depth > maxValueDepth {
 		return nil, false, errTooDeep
 	}
-	switch v := v.(type) {
+	switch x := v.(type) { // v itself goes on: x would be allocated anew
 	case nil:
 		if w.inward {
 			return gnataNull, true, nil
@@ -56,21 +89,21 @@ func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
 	case bool:
 		return v, false, nil
 	case string:
-		return v, false, w.spend(len(v))
+		return v, false, w.spend(len(x))
 	case json.Number:
-		return v, false, cmp.Or(w.spend(len(v)), finite(v))
+		return v, false, cmp.Or(w.spend(len(x)), finite(x))
 	case float64:
-		if math.IsInf(v, 0) || math.IsNaN(v) {
+		if math.IsInf(x, 0) || math.IsNaN(x) {
 			return nil, false, errNotFinite
 		}
-		if v == 0 { // JSON has no use for -0
-			return 0.0, math.Signbit(v), nil
+		if x == 0 { // JSON has no use for -0
+			return 0.0, math.Signbit(x), nil
 		}
 		return v, false, nil
 	case []any:
-		return w.list(v, depth)
+		return w.list(v, x, depth)
 	case map[string]any:
-		return w.object(v, depth)
+		return w.object(v, x, depth)
 	default:
 		out, err = w.other(v, depth)
 		return out, true, err
@@ -84,28 +117,34 @@ func (w *walk) spend(bytes int) error {
 	return nil
 }
 
-func (w *walk) list(v []any, depth int) (any, bool, error) {
-	out := v
+// list walks v, which whole holds.
+func (w *walk) list(whole any, v []any, depth int) (any, bool, error) {
+	var out []any
 	for i, item := range v {
 		item, changed, err := w.value(item, depth+1)
 		if err != nil {
 			return nil, false, err
 		}
 		if changed {
-			if &out[0] == &v[0] {
+			if out == nil {
 				out = slices.Clone(v)
 			}
 			out[i] = item
 		}
 	}
-	if out == nil {
+	switch {
+	case out != nil:
+		return out, true, nil
+	case v == nil:
 		return []any{}, true, nil
+	default:
+		return whole, false, nil
 	}
-	return out, len(v) > 0 && &out[0] != &v[0], nil
 }
 
-func (w *walk) object(v map[string]any, depth int) (any, bool, error) {
-	out, copied := v, false
+// object walks v, which whole holds.
+func (w *walk) object(whole any, v map[string]any, depth int) (any, bool, error) {
+	var out map[string]any
 	for name, member := range v {
 		w.left -= len(name)
 		member, changed, err := w.value(member, depth+1)
@@ -113,13 +152,16 @@ func (w *walk) object(v map[string]any, depth int) (any, bool, error) {
 			return nil, false, err
 		}
 		if changed {
-			if !copied {
-				out, copied = maps.Clone(v), true
+			if out == nil {
+				out = maps.Clone(v)
 			}
 			out[name] = member
 		}
 	}
-	return out, copied, nil
+	if out != nil {
+		return out, true, nil
+	}
+	return whole, false, nil
 }
 
 // other is what is no plain JSON: an account's context on the way in, gnata's own types on
@@ -127,7 +169,7 @@ func (w *walk) object(v map[string]any, depth int) (any, bool, error) {
 func (w *walk) other(v any, depth int) (any, error) {
 	if w.inward {
 		if c, ok := v.(Context); ok {
-			out, _, err := w.object(c, depth)
+			out, _, err := w.object(map[string]any(c), c, depth)
 			return out, err
 		}
 		return nil, errNotPlain
@@ -136,7 +178,7 @@ func (w *walk) other(v any, depth int) (any, error) {
 		return nil, nil
 	}
 	if o, ok := v.(interface{ ToMap() map[string]any }); ok {
-		out, _, err := w.object(o.ToMap(), depth)
+		out, _, err := w.object(o.ToMap(), o.ToMap(), depth)
 		return out, err
 	}
 	switch c := collapse(v).(type) {

@@ -36,6 +36,8 @@ type exchange struct {
 	result   *engine.Result
 	warnings []string
 	problem  *problem
+
+	decodeOnly bool // stop before any call
 }
 
 type exchangeKey struct{}

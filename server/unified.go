@@ -72,6 +72,9 @@ func (x *exchange) run(c echo.Context) *problem {
 	if failures = distinct(append(failures, x.judge()...)); len(failures) > 0 {
 		return invalid(failures)
 	}
+	if x.decodeOnly {
+		return nil
+	}
 	return x.carryOut(ctx)
 }
 

@@ -1,0 +1,130 @@
+package golden
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// callText spells a provider call so that two calls are the same exactly where their texts
+// are: parameters sorted by name, headers too, the body canonical.
+func callText(m Message, header []Header, form bool) string {
+	target, query, _ := strings.Cut(m.Target, "?")
+	lines := []string{m.Method + " " + canonicalPath(target)}
+	for _, pair := range sortedPairs(query) {
+		lines = append(lines, "?"+pair)
+	}
+	lines = append(lines, headerLines(header)...)
+	body := canonicalBody(m.Body)
+	if form {
+		body = strings.Join(sortedPairs(string(m.Body)), "\n")
+	}
+	return joinText(lines, body)
+}
+
+// answerText does the same for an answer.
+func answerText(m Message, header []Header) string {
+	return joinText(append([]string{strconv.Itoa(m.Status)}, headerLines(header)...), canonicalBody(m.Body))
+}
+
+func joinText(lines []string, body string) string {
+	text := strings.Join(lines, "\n")
+	if body != "" {
+		text += "\n\n" + body
+	}
+	return text
+}
+
+func headerLines(header []Header) []string {
+	out := make([]string, 0, len(header))
+	for _, h := range header {
+		out = append(out, strings.ToLower(h.Name)+": "+h.Value)
+	}
+	slices.SortStableFunc(out, func(a, b string) int {
+		a, _, _ = strings.Cut(a, ":")
+		b, _, _ = strings.Cut(b, ":")
+		return strings.Compare(a, b)
+	})
+	return out
+}
+
+// canonicalPath is the path as net/http puts it on the wire.
+func canonicalPath(p string) string {
+	u, err := url.ParseRequestURI(p)
+	if err != nil {
+		return p
+	}
+	return u.EscapedPath()
+}
+
+// sortedPairs are the pairs of an encoded query or form, sorted by name; several of one
+// name keep their order, which may mean something.
+func sortedPairs(encoded string) []string {
+	var out []string
+	for pair := range strings.SplitSeq(encoded, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		plainName, err := url.QueryUnescape(name)
+		plainValue, err2 := url.QueryUnescape(value)
+		if err == nil && err2 == nil {
+			pair = url.QueryEscape(plainName) + "=" + url.QueryEscape(plainValue)
+		}
+		out = append(out, pair)
+	}
+	slices.SortStableFunc(out, func(a, b string) int {
+		a, _, _ = strings.Cut(a, "=")
+		b, _, _ = strings.Cut(b, "=")
+		return strings.Compare(a, b)
+	})
+	return out
+}
+
+// canonicalBody is JSON indented with its keys sorted, numbers as they were written; text
+// as it is.
+func canonicalBody(body []byte) string {
+	v, ok := decodeJSON(body)
+	if !ok {
+		return string(body)
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if encoder.Encode(v) != nil {
+		return string(body)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// compactBody is JSON on one line in its own order; text as it is.
+func compactBody(body []byte) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, body) != nil {
+		return body
+	}
+	return b.Bytes()
+}
+
+// decodeJSON reads body as one JSON value, numbers as json.Number.
+func decodeJSON(body []byte) (any, bool) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var v any
+	if decoder.Decode(&v) != nil {
+		return nil, false
+	}
+	_, err := decoder.Token()
+	return v, err == io.EOF
+}
+
+func isForm(m Message) bool {
+	mediaType, _, _ := mime.ParseMediaType(m.value("Content-Type"))
+	return mediaType == "application/x-www-form-urlencoded"
+}

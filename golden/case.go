@@ -1,0 +1,237 @@
+// Package golden reads, runs and compares golden cases: one txtar file each, that says
+// what a caller sends, what the provider is then sent and answers, and what the caller
+// gets. The same file runs against the engine, through a handler, and over sockets.
+package golden
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"portolan/engine"
+)
+
+// The sections of a case. The first call's are upstream.request and upstream.response,
+// the next one's upstream.2.request and so on.
+const (
+	sectionRequest  = "request"
+	sectionAccount  = "account.json"
+	sectionResponse = "response"
+	sectionError    = "error"
+)
+
+// Extension is how a case's file name ends.
+const Extension = ".txtar"
+
+// Token is the bearer token of a case's request, unless the case lists its own
+// Authorization header.
+const Token = "golden"
+
+// Clock is the time at which every case runs, so that no duration differs from 0.
+func Clock() time.Time { return time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC) }
+
+// Case is one golden case. It is only to be read.
+type Case struct {
+	File      string // as Load found it
+	Name      string // <provider>/<model>.<resource>.<method>/<name>
+	Provider  string
+	Operation engine.Operation
+	Title     string // the comment before the first section
+	Request   Message
+	Account   Account
+	Upstream  []Exchange // the provider calls, in order
+	Answer    Message    // section response, or error with a status from 400
+	archive   *txtar.Archive
+}
+
+// Account is the integrated account of a case.
+type Account struct {
+	ID          string         // the request's integrated_account_id; "" where it has none
+	Integration string         // the provider's folder
+	Context     map[string]any // plain JSON, numbers as json.Number
+}
+
+// Exchange is one provider call and its answer.
+type Exchange struct{ Request, Response Message }
+
+// Load reads <dir>/<provider>/<model>.<resource>.<method>/<name>.txtar for the providers
+// named, or for all where none is. The errors name file and fault; a case with one is left out.
+func Load(fsys fs.FS, dir string, providers []string) ([]*Case, []error) {
+	var cases []*Case
+	var problems []error
+	err := fs.WalkDir(fsys, dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel := strings.TrimPrefix(strings.TrimPrefix(file, dir), "/")
+		provider, _, inside := strings.Cut(rel, "/")
+		switch {
+		case file == dir:
+			return nil
+		case strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir():
+			if !inside && len(providers) > 0 && !slices.Contains(providers, provider) {
+				return fs.SkipDir
+			}
+			return nil
+		case !strings.HasSuffix(file, Extension):
+			problems = append(problems, fmt.Errorf("%s: a case's name ends in %s", file, Extension))
+			return nil
+		}
+		data, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			return err
+		}
+		c, faults := Parse(file, data)
+		if problems = append(problems, faults...); len(faults) == 0 {
+			cases = append(cases, c)
+		}
+		return nil
+	})
+	if err != nil {
+		problems = append(problems, err)
+	}
+	return cases, problems
+}
+
+// Parse reads one case. file is its path, of which the last three parts count. The errors
+// name file and fault; with any of them, the case is nil.
+func Parse(file string, data []byte) (*Case, []error) {
+	c := &Case{File: file, archive: txtar.Parse(data)}
+	var problems []error
+	fail := func(err error) { problems = append(problems, fmt.Errorf("%s: %w", file, err)) }
+	if bytes.ContainsRune(data, '\r') {
+		fail(errors.New("lines must end in LF alone"))
+	}
+	if err := c.readName(file); err != nil {
+		fail(err)
+	}
+	c.Title = strings.TrimSpace(strings.TrimLeft(string(c.archive.Comment), "# "))
+	sections := map[string]string{}
+	for _, f := range c.archive.Files {
+		if _, twice := sections[f.Name]; twice {
+			fail(fmt.Errorf("section %s stands twice", f.Name))
+		}
+		sections[f.Name] = string(f.Data)
+	}
+	take := func(name string) (string, bool) {
+		text, ok := sections[name]
+		delete(sections, name)
+		return text, ok
+	}
+	message := func(name string, isRequest bool) Message {
+		text, ok := take(name)
+		if !ok {
+			fail(fmt.Errorf("section %s is missing", name))
+			return Message{}
+		}
+		m, err := readMessage(text, isRequest)
+		if err != nil {
+			fail(fmt.Errorf("section %s: %w", name, err))
+		}
+		return m
+	}
+	c.Request = message(sectionRequest, true)
+	if text, ok := take(sectionAccount); !ok {
+		fail(fmt.Errorf("section %s is missing", sectionAccount))
+	} else if err := c.readAccount(text); err != nil {
+		fail(fmt.Errorf("section %s: %w", sectionAccount, err))
+	}
+	for n := 1; ; n++ {
+		_, requested := sections[upstreamSection(n, sectionRequest)]
+		_, answered := sections[upstreamSection(n, sectionResponse)]
+		if !requested && !answered {
+			break
+		}
+		c.Upstream = append(c.Upstream, Exchange{
+			Request:  message(upstreamSection(n, sectionRequest), true),
+			Response: message(upstreamSection(n, sectionResponse), false),
+		})
+	}
+	answer := sectionResponse
+	if _, ok := sections[sectionError]; ok {
+		answer = sectionError
+	}
+	c.Answer = message(answer, false)
+	if status := c.Answer.Status; status != 0 && answerSection(status) != answer {
+		fail(fmt.Errorf("section %s: status %d belongs into section %s", answer, status, answerSection(status)))
+	}
+	if c.Answer.lists(mappingHeader) {
+		fail(fmt.Errorf("section %s: %s changes with the mapping and is never compared: leave it out", answer, mappingHeader))
+	}
+	for _, f := range c.archive.Files { // in the order of the file
+		if _, left := sections[f.Name]; left {
+			delete(sections, f.Name)
+			fail(fmt.Errorf("section %s has no place here", f.Name))
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+func upstreamSection(n int, part string) string {
+	if n == 1 {
+		return "upstream." + part
+	}
+	return fmt.Sprintf("upstream.%d.%s", n, part)
+}
+
+func answerSection(status int) string {
+	if status >= http.StatusBadRequest {
+		return sectionError
+	}
+	return sectionResponse
+}
+
+func (c *Case) readName(file string) error {
+	parts := strings.Split(path.Clean(strings.TrimSuffix(file, Extension)), "/")
+	if len(parts) < 3 {
+		return errors.New("want <provider>/<model>.<resource>.<method>/<name>" + Extension)
+	}
+	parts = parts[len(parts)-3:]
+	op, ok := engine.ParseOperation(parts[1])
+	if !ok {
+		return fmt.Errorf("folder %q is no <model>.<resource>.<method>", parts[1])
+	}
+	c.Name, c.Provider, c.Operation = strings.Join(parts, "/"), parts[0], op
+	return nil
+}
+
+func (c *Case) readAccount(text string) error {
+	var doc struct {
+		Integration string         `json:"integration"`
+		Context     map[string]any `json:"context"`
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&doc); err != nil {
+		return err
+	}
+	if decoder.More() {
+		return errors.New("more than one JSON value")
+	}
+	if doc.Integration != c.Provider {
+		return fmt.Errorf("integration is %q in the folder of %q", doc.Integration, c.Provider)
+	}
+	_, query, _ := strings.Cut(c.Request.Target, "?")
+	values, _ := url.ParseQuery(query) // what of it is malformed is the case's point
+	c.Account = Account{ID: values.Get("integrated_account_id"), Integration: doc.Integration, Context: doc.Context}
+	return nil
+}

@@ -1,0 +1,282 @@
+package server_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"portolan/accounts"
+	"portolan/engine"
+	"portolan/golden"
+	"portolan/mappings"
+	"portolan/server"
+	"portolan/upstream"
+)
+
+func goldenCases(t *testing.T, providers ...string) []*golden.Case {
+	t.Helper()
+	cases, errs := golden.Load(os.DirFS("../testdata"), "cases", providers)
+	for _, err := range errs {
+		t.Error(err)
+	}
+	if len(cases) == 0 {
+		t.Fatal("no cases")
+	}
+	return cases
+}
+
+// goldenServer knows the case's account only.
+func goldenServer(tb testing.TB, c *engine.Catalog, d engine.Doer, a golden.Account) *server.Server {
+	tb.Helper()
+	var list []accounts.Account
+	if a.ID != "" {
+		list = append(list, accounts.Account{ID: a.ID, Integration: a.Integration, Environment: "default", Context: a.Context})
+	}
+	store, err := accounts.NewMemory([]accounts.StoredToken{{
+		Token: accounts.Token{Name: "golden", Environment: "default"}, Hash: accounts.HashToken(golden.Token),
+	}}, list)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	unified, _ := models(tb)
+	s, err := server.New(c, engine.New(d, golden.Clock), unified, store, server.WithClock(golden.Clock))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func TestGoldenEngine(t *testing.T) {
+	c, applicable := catalog(t), 0
+	for _, kase := range goldenCases(t) {
+		t.Run(kase.Name, func(t *testing.T) {
+			result, err := golden.RunEngine(t.Context(), func(r *http.Request, a golden.Account) (*engine.Request, *engine.Plan, error) {
+				return goldenServer(t, c, nil, a).Decode(r)
+			}, kase)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.State == golden.Failed {
+				t.Error(result.Diff)
+			}
+			if result.State == golden.Passed {
+				applicable++
+			}
+		})
+	}
+	if applicable < 40 { // most cases get as far as a call
+		t.Errorf("only %d cases reach the engine", applicable)
+	}
+}
+
+func TestGoldenHandler(t *testing.T) {
+	c := catalog(t)
+	var results []*golden.Result
+	for _, kase := range goldenCases(t) {
+		t.Run(kase.Name, func(t *testing.T) {
+			result, err := golden.RunHandler(t.Context(), func(d engine.Doer, a golden.Account) (http.Handler, error) {
+				return goldenServer(t, c, d, a), nil
+			}, kase)
+			if err != nil {
+				t.Fatal(err)
+			}
+			results = append(results, result)
+			if result.State != golden.Passed {
+				t.Errorf("%s\n%s", result.State, result.Diff)
+			}
+		})
+	}
+	for _, cover := range golden.Cover(c, results) {
+		if len(cover.Missing) > 0 {
+			t.Errorf("supported, but in no case: %s", cover)
+		}
+		if cover.Cases < 12 {
+			t.Errorf("too few cases: %s", cover)
+		}
+	}
+}
+
+// redirected sends every request to one local server, whatever host it names, and
+// takes off the answer what only a socket puts there.
+type redirected struct {
+	to   *url.URL
+	next http.RoundTripper
+}
+
+func (r redirected) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := req.Clone(req.Context())
+	out.URL.Scheme, out.URL.Host = r.to.Scheme, r.to.Host
+	res, err := r.next.RoundTrip(out)
+	if err == nil { // what net/http adds is no part of a case
+		res.Header.Del("Date")
+		res.Header.Del("Content-Length")
+	}
+	return res, err
+}
+
+func TestGoldenSockets(t *testing.T) {
+	c := catalog(t)
+	for _, kase := range goldenCases(t) {
+		t.Run(kase.Name, func(t *testing.T) {
+			t.Parallel()
+			provider := golden.NewUpstream(kase)
+			far := httptest.NewServer(provider)
+			defer far.Close()
+			to, err := url.Parse(far.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := upstream.New(upstream.WithClock(golden.Clock), upstream.WithRoundTripper(redirected{to, far.Client().Transport}))
+			near := httptest.NewServer(goldenServer(t, c, client, kase.Account))
+			defer near.Close()
+			req, err := kase.HTTPRequest(t.Context(), near.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := near.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			answer, err := golden.ReadAnswer(res)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result := provider.Judge(answer); result.State != golden.Passed {
+				t.Errorf("%s\n%s", result.State, result.Diff)
+			}
+		})
+	}
+}
+
+// mutant is one file of one provider with one expression broken.
+type mutant struct {
+	provider, file, what string
+	text                 string
+}
+
+// mutants breaks every expression of a file, as a whole and, where it builds an object or
+// binds a variable, member by member.
+func mutants(t *testing.T, provider, file string) []mutant {
+	t.Helper()
+	src, err := fs.ReadFile(mappings.FS, provider+"/"+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var diags engine.Diagnostics
+	root := engine.ParseYAML(file, src, &diags)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	lines := strings.Split(string(src), "\n")
+	var out []mutant
+	add := func(what string, from, to int, with string) {
+		text := strings.Join(append(append(append([]string{}, lines[:from]...), with), lines[to:]...), "\n")
+		out = append(out, mutant{provider, file, what, text})
+	}
+	member := regexp.MustCompile(`^(\s*(?:\{ )?"[^"]+": )(.*?)(,?)$`)
+	variable := regexp.MustCompile(`^(\s*\$\w+ := )(.*)(;)$`)
+	for _, e := range expressions(root, "", "") {
+		line := e.Value.Pos.Line - 1
+		what := fmt.Sprintf("%s:%d %s", file, line+1, e.Name)
+		head := lines[line][:e.Value.Pos.Col-1]
+		rest := lines[line][e.Value.Pos.Col-1:]
+		if !strings.HasPrefix(rest, "|") {
+			raw := e.Value.Text
+			if q := rest[:1]; q == "'" || q == `"` {
+				raw = rest[:strings.Index(rest[1:], q)+2]
+			}
+			add(what, line, line+1, head+`'"broken"'`+strings.TrimPrefix(rest, raw))
+			continue
+		}
+		end := line + 1 + strings.Count(strings.TrimSuffix(e.Value.Text, "\n"), "\n") + 1
+		add(what, line, end, head+`'{ "broken": true }'`)
+		for i := line + 1; i < end; i++ {
+			for _, re := range []*regexp.Regexp{member, variable} {
+				if m := re.FindStringSubmatch(lines[i]); m != nil && strings.Count(m[2], "(") == strings.Count(m[2], ")") &&
+					strings.Count(m[2], "{") == strings.Count(m[2], "}") && strings.Count(m[2], "[") == strings.Count(m[2], "]") {
+					add(fmt.Sprintf("%s line %d", what, i+1), i, i+1, m[1]+`"broken"`+m[3])
+				}
+			}
+		}
+	}
+	return out
+}
+
+// expressions lists the members of n that hold JSONata, n standing under key in parent.
+func expressions(n *engine.Node, key, parent string) []engine.Entry {
+	known := map[string]bool{
+		"when": true, "status": true, "message": true, "fields": true, "limit": true, "remaining": true, "reset": true, "run_if": true,
+		"query_mapping": true, "request_body_mapping": true, "response_mapping": true,
+	}
+	var out []engine.Entry
+	for _, e := range n.Entries {
+		switch {
+		case e.Value.Kind != engine.Scalar:
+			if !strings.HasSuffix(e.Name, "_schema") {
+				out = append(out, expressions(e.Value, e.Name, key)...)
+			}
+		case known[e.Name] || key == "headers" || key == "query" || key == "path_variables":
+			out = append(out, e)
+		}
+	}
+	for _, item := range n.Items {
+		out = append(out, expressions(item, key, parent)...)
+	}
+	return out
+}
+
+// Breaking any expression of any mapping makes at least one golden case fail.
+func TestEveryExpressionIsProved(t *testing.T) {
+	_, known := models(t)
+	for _, provider := range catalog(t).Integrations() {
+		cases := goldenCases(t, provider)
+		files, err := fs.ReadDir(mappings.FS, provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []mutant
+		for _, f := range files {
+			if f.Name() != engine.SandboxFile {
+				all = append(all, mutants(t, provider, f.Name())...)
+			}
+		}
+		if len(all) < 8 {
+			t.Fatalf("%s: only %d expressions found", provider, len(all))
+		}
+		for _, m := range all {
+			t.Run(provider+"/"+m.what, func(t *testing.T) {
+				lang := engine.NewLanguage(golden.Clock, rand.Reader, engine.Limits{})
+				docs, found := engine.Load(lang, engine.Layer{FS: mappings.FS, Path: "mappings", Only: provider},
+					engine.Layer{FS: fstest.MapFS{provider + "/" + m.file: {Data: []byte(m.text)}}, Path: "mutant"})
+				for _, d := range found {
+					if d.Code != "E022-unknown-binding" {
+						t.Fatalf("the mutant itself is broken: %s\n%s", d, m.text)
+					}
+				}
+				c, _ := engine.Compile(docs, known)
+				for _, kase := range cases {
+					result, err := golden.RunHandler(context.Background(), func(d engine.Doer, a golden.Account) (http.Handler, error) {
+						return goldenServer(t, c, d, a), nil
+					}, kase)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if result.State != golden.Passed {
+						return
+					}
+				}
+				t.Error("broken, and every case still passes")
+			})
+		}
+	}
+}
