@@ -114,7 +114,7 @@ func TestCompileLocatesErrors(t *testing.T) {
 func FuzzLocate(f *testing.F) {
 	for _, seed := range []string{
 		`body.roles[0].id`, `{ "a": [1, 2 }`, `a & "open`, `/* c */ a[]/2 ~> /x\(/i`, "`a b`.$x := function($y)<n:n>{ $y % 2 }", `|a|{"b":1},"c"|`,
-		`a@$b#$i^(>c,<d){e:f}`, `(`, `"\u00`, `1e`, `$$.**.%`, `a ?: b ?? c .. d`, "'\\'", "λ(", "\x00\xff",
+		`a@$b#$i^(>c,<d){e:f}`, `(`, `"\u00`, `1e`, `$$.**.%`, `a ?: b ?? c .. d`, "'\\'", "λ(", `a * / ]/2 /x\(/i`, "\x00\xff",
 	} {
 		f.Add(seed)
 	}

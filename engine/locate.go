@@ -155,6 +155,8 @@ func checkTokens(src string) error {
 			if depth > maxBrackets {
 				return &SyntaxError{Offset: t.start, code: "E020-bad-expression", Message: fmt.Sprintf("brackets are nested deeper than %d", maxBrackets)}
 			}
+		case tokenUnclosed:
+			return &SyntaxError{Offset: t.start, code: "E020-bad-expression", Message: unclosedText(raw[0])}
 		case tokenVariable:
 			if slices.Contains(refusedFunctions, raw[1:]) {
 				return &SyntaxError{Offset: t.start, code: "E023-refused-function", Message: raw + " is refused: a mapping gives the same answer each time and runs no text as code"}
