@@ -385,18 +385,24 @@ func (c *compiler) checkResponse(op *operationDoc, model Model) {
 	}
 }
 
-var bodyMember = regexp.MustCompile(`\bbody\s*\.\s*([A-Za-z_]\w*)`)
+var callerPath = regexp.MustCompile(`\b(query|rawQuery|body)\s*\.\s*([A-Za-z_]\w*)((?:\[\d+\]|\.[A-Za-z_]\w*)*)`)
 
 // callerField is the part of the request that the expression reads, as a pointer: the
 // one to name where its value is of no use. "" where it reads none.
 func (x *Expr) callerField() string {
-	if m := queryMember.FindStringSubmatch(x.Source); m != nil {
-		return "?" + m[2]
+	m := callerPath.FindStringSubmatch(x.Source)
+	if m == nil {
+		return ""
 	}
-	if m := bodyMember.FindStringSubmatch(x.Source); m != nil {
-		return "/" + m[1]
+	inside := strings.Fields(strings.NewReplacer("[", " ", "]", "", ".", " ").Replace(m[3]))
+	pointer, open, closing := "?"+m[2], "[", "]"
+	if m[1] == "body" {
+		pointer, open, closing = "/"+m[2], "/", ""
 	}
-	return ""
+	for _, name := range inside {
+		pointer += open + name + closing
+	}
+	return pointer
 }
 
 // At is the place of the byte at offset of the expression.

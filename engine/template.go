@@ -77,7 +77,7 @@ func (t *template) String() string {
 
 var (
 	errEmptySegment   = errors.New("is empty")
-	errDotSegment     = errors.New(`is "." or ".."`)
+	errDotSegment     = errors.New(`must not be "." or ".."`)
 	errControlSegment = errors.New("holds a control character")
 	errNotText        = errors.New("is not valid UTF-8")
 )

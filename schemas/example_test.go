@@ -36,7 +36,7 @@ func ExampleSchema_Validate() {
 	}
 	// Output:
 	// /emails/0/email required: emails/0/email is required
-	// /firstName additional: firstName is not a known field (did you mean first_name?)
+	// /firstName additional: firstName is not a known field (did you mean "first_name"?)
 }
 
 func ExampleCompile() {

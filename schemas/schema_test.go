@@ -92,10 +92,10 @@ func TestValidate(t *testing.T) {
 		{"minLength, maxLength", `{"items":{"minLength":1,"maxLength":2}}`, `["","éàü"]`, []string{"/0 length 0 must have at least 1 character", "/1 length 1 must have at most 2 characters"}},
 		{"additionalItems", `{"$schema":"http://json-schema.org/draft-07/schema","items":[{}],"additionalItems":false}`, `[1,2]`, []string{" length the value must have at most 1 item"}},
 		{"additionalProperties", `{"properties":{"first_name":{},"emails":{}},"patternProperties":{"^x-":{}},"additionalProperties":false}`, `{"firstName":1,"x-a":1,"shoe/size":1}`, []string{
-			"/firstName additional firstName is not a known field (did you mean first_name?)",
+			"/firstName additional firstName is not a known field (did you mean \"first_name\"?)",
 			"/shoe~1size additional shoe~1size is not a known field",
 		}},
-		{"additionalProperties, nested", `{"properties":{"emails":{"items":{"properties":{"email":{}},"additionalProperties":false}}}}`, `{"emails":[{"emial":"b"}]}`, []string{"/emails/0/emial additional emails/0/emial is not a known field (did you mean email?)"}},
+		{"additionalProperties, nested", `{"properties":{"emails":{"items":{"properties":{"email":{}},"additionalProperties":false}}}}`, `{"emails":[{"emial":"b"}]}`, []string{"/emails/0/emial additional emails/0/emial is not a known field (did you mean \"email\"?)"}},
 		{"additionalProperties, the likely name is there already", `{"properties":{"email":{}},"additionalProperties":false}`, `{"email":"a","emial":"b"}`, []string{"/emial additional emial is not a known field"}},
 		{"unevaluatedProperties", `{"allOf":[{"properties":{"a":{}}}],"unevaluatedProperties":false}`, `{"a":1,"b":2}`, []string{"/b additional b is not allowed"}},
 		{"false for a property called required", `{"properties":{"required":false}}`, `{"required":1}`, []string{"/required additional required is not allowed"}},

@@ -124,7 +124,7 @@ func TestUnifiedRequest(t *testing.T) {
 		{"unknown at each level", `{"nickname":"x","emails":[{"email":"a","kind":"b"}],"roles":[{"ids":1}]}`, []string{
 			"/emails/0/kind additional emails/0/kind is not a known field",
 			"/nickname additional nickname is not a known field",
-			"/roles/0/ids additional roles/0/ids is not a known field (did you mean id?)",
+			"/roles/0/ids additional roles/0/ids is not a known field (did you mean \"id\"?)",
 		}},
 		{"missing address", `{"emails":[{"type":"work"}]}`, []string{"/emails/0/email required emails/0/email is required"}},
 	}
@@ -178,7 +178,7 @@ func TestUnifiedResponse(t *testing.T) {
 			"/created_at format created_at must be a valid date-time", "/updated_at format updated_at must be a valid date-time",
 		}},
 		{"null is no value", map[string]any{"id": "1", "name": nil}, []string{"/name type name must be a string, got null"}},
-		{"unknown field", map[string]any{"id": "1", "user_name": "x"}, []string{"/user_name additional user_name is not a known field (did you mean username?)"}},
+		{"unknown field", map[string]any{"id": "1", "user_name": "x"}, []string{"/user_name additional user_name is not a known field (did you mean \"username\"?)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestEditor(t *testing.T) {
 			"/credentials/0/name required credentials/0/name is required",
 			"/format enum format must be portolan/integration/v1 [portolan/integration/v1]",
 			"/name format name must match the pattern ^[a-z][a-z0-9_]*$",
-			"/rate_limits additional rate_limits is not a known field (did you mean rate_limit?)",
+			"/rate_limits additional rate_limits is not a known field (did you mean \"rate_limit\"?)",
 			"/resources/users/Get format resources/users/Get has a name that is not allowed",
 			"/resources/users/update/method enum resources/users/update/method must be one of GET, POST, PUT, PATCH, DELETE [GET POST PUT PATCH DELETE]",
 			"/resources/users/update/path required resources/users/update/path is required",
@@ -234,7 +234,7 @@ func TestEditor(t *testing.T) {
 				"after": [{"name": "read", "call": "people.get"}]}}}}`, nil},
 		{"bad mapping", "mapping", `{"format": "portolan/mapping/v1", "model": "ticketing", "resources": {"users": {"update": {"call": "people", "request_body_schema": true, "after": [{"call": "people.get", "runif": "x"}]}}}}`, []string{
 			"/resources/users/update/after/0/name required resources/users/update/after/0/name is required",
-			"/resources/users/update/after/0/runif additional resources/users/update/after/0/runif is not a known field (did you mean run_if?)",
+			"/resources/users/update/after/0/runif additional resources/users/update/after/0/runif is not a known field (did you mean \"run_if\"?)",
 			`/resources/users/update/call format resources/users/update/call must match the pattern ^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`,
 			"/resources/users/update/request_body_schema type resources/users/update/request_body_schema must be an object, got boolean",
 		}},

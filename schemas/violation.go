@@ -259,7 +259,7 @@ func (r *reporter) unknown(at string, s *jsonschema.Schema) []finding {
 		predicate := "is not a known field"
 		if len(out) < maxSuggestions {
 			if near := nearest(name, free); near != "" {
-				predicate += " (did you mean " + near + "?)"
+				predicate += " (did you mean " + strconv.Quote(near) + "?)"
 			}
 		}
 		out = append(out, one(at+"/"+escapeToken(name), CodeAdditional, predicate)...)

@@ -116,8 +116,7 @@ func decodeBody(data []byte) (map[string]any, error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
 		e := malformed(CodeSyntax, "the body is no JSON: %v", err)
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			e = malformed(CodeSyntax, "the body is no JSON: %s: %v", place(data, int(syntax.Offset)-1), err)
 		}
 		e.cause = err

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -21,6 +22,8 @@ import (
 	"portolan/server"
 	"portolan/upstream"
 )
+
+var update = flag.Bool("update", false, "rewrite what golden cases expect")
 
 func goldenCases(t *testing.T, providers ...string) []*golden.Case {
 	t.Helper()
@@ -90,6 +93,11 @@ func TestGoldenHandler(t *testing.T) {
 				t.Fatal(err)
 			}
 			results = append(results, result)
+			if *update && result.State == golden.Failed {
+				if err := os.WriteFile("../testdata/"+kase.File, kase.Update(result), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if result.State != golden.Passed {
 				t.Errorf("%s\n%s", result.State, result.Diff)
 			}

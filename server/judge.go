@@ -28,7 +28,7 @@ func (x *exchange) judge() []Failure {
 		}
 	}
 	if len(body) == 0 && !x.writesAnything() {
-		out = append(out, failuref("", CodeEmpty, "%s", engine.ErrNothingToSend))
+		out = append(out, failuref("", CodeEmpty, "%s%s", engine.ErrNothingToSend, x.unsupported()))
 	}
 	return out
 }
@@ -40,6 +40,20 @@ func (x *exchange) judgeWithoutMapping() []Failure {
 		return nil
 	}
 	return distinct(bodyFailures(x.method.request, body))
+}
+
+// unsupported lists the fields that are not used, for the message that nothing is.
+func (x *exchange) unsupported() string {
+	var names []string
+	for _, r := range x.receipts {
+		if r.Outcome == engine.Unsupported && strings.HasPrefix(r.Pointer, "/") {
+			names = append(names, r.Pointer[1:])
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ": this integration does not support " + joinLimited(names, maxHeaderList)
 }
 
 // writesAnything reports whether any part of the body is sent on, mapped or as it is.
@@ -63,7 +77,7 @@ func (x *exchange) authorizing() []Failure {
 	for _, p := range x.call.RemoteQuery {
 		name, _, _ := strings.Cut(p.Name, "[")
 		if slices.Contains(x.plan.AuthorizingQuery(), name) {
-			out = append(out, failuref("?remote_query["+name+"]", CodeUnsupported, "%s authenticates towards the provider and cannot be replaced", name))
+			out = append(out, failuref("?remote_query["+name+"]", CodeUnsupported, "remote_query[%s] would replace what authenticates towards the provider", name))
 		}
 	}
 	return out

@@ -157,7 +157,7 @@ func TestParamsFailures(t *testing.T) {
 		{ok + "truto_exclude_fields=a,,b", []Failure{fail("?truto_exclude_fields", CodeEmpty, "holds an empty name")}},
 		{ok + "truto_exclude_fields[a]=b", []Failure{fail("?truto_exclude_fields", CodeType, "must be a list of names")}},
 		{ok + "truto_exclude_fields[0][a]=b", []Failure{fail("?truto_exclude_fields", CodeType, "must be a list of names")}},
-		{ok + "truto_respones_format=raw", []Failure{fail("?truto_respones_format", CodeAdditional, `is no parameter of Portolan (did you mean "truto_response_format"?)`)}},
+		{ok + "truto_response_formt=raw", []Failure{fail("?truto_response_formt", CodeAdditional, `is no parameter of Portolan (did you mean "truto_response_format"?)`)}},
 		{ok + "truto_x=1", []Failure{fail("?truto_x", CodeAdditional, "is no parameter of Portolan")}},
 		{ok + "collections[0][id]=", []Failure{fail("?collections[0][id]", CodeEmpty, "must not be empty")}},
 		{ok + "collections[id]=", []Failure{fail("?collections[id]", CodeEmpty, "must not be empty")}},

@@ -69,7 +69,7 @@ func invalid(failures []Failure) *problem {
 	shown := make([]string, 0, 3)
 	for _, f := range failures[:min(len(failures), 3)] {
 		message := f.Message
-		if name := strings.TrimLeft(f.Pointer, "/?"); name != "" && !strings.HasPrefix(message, name) {
+		if name := strings.TrimLeft(f.Pointer, "/?"); name != "" && f.Pointer != pathID && !strings.HasPrefix(message, name) {
 			message = name + " " + message
 		}
 		shown = append(shown, message)

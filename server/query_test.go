@@ -25,15 +25,15 @@ type queryCase struct {
 	Failures []Failure      `json:"failures"`
 }
 
-func queryCases(t testing.TB, name string) []queryCase {
-	t.Helper()
+func queryCases(tb testing.TB, name string) []queryCase {
+	tb.Helper()
 	data, err := os.ReadFile("testdata/qs/" + name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var cases []queryCase
 	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cases
 }

@@ -68,13 +68,13 @@ func (x *exchange) run(c echo.Context) *problem {
 	}
 	x.fill(body)
 	x.receipts = x.plan.Receipts(x.call)
-	x.noteReceipts()
 	if failures = distinct(append(failures, x.judge()...)); len(failures) > 0 {
 		return invalid(failures)
 	}
 	if x.decodeOnly {
 		return nil
 	}
+	x.noteReceipts()
 	return x.carryOut(ctx)
 }
 
@@ -202,7 +202,7 @@ func (x *exchange) readQuery() []Failure {
 		x.params.account = ""
 	}
 	if reason := badID(x.call.ID); reason != "" {
-		failures = append(failures, failuref(pathID, CodeFormat, "the id in the path %s", reason))
+		failures = append(failures, failuref(pathID, CodeFormat, "the id of the path %s", reason))
 	}
 	return failures
 }
