@@ -111,12 +111,17 @@ func Load(fsys fs.FS, dir string, providers []string) ([]*Case, []error) {
 // Parse reads one case. file is its path, of which the last three parts count. The errors
 // name file and fault; with any of them, the case is nil.
 func Parse(file string, data []byte) (*Case, []error) {
-	c := &Case{File: file, archive: txtar.Parse(data)}
 	var problems []error
 	fail := func(err error) { problems = append(problems, fmt.Errorf("%s: %w", file, err)) }
 	if bytes.ContainsRune(data, '\r') {
 		fail(errors.New("lines must end in LF alone"))
+		return nil, problems
 	}
+	if slices.Contains(strings.Split(string(data), "\n"), "-- --") { // txtar.Parse panics on it
+		fail(errors.New(`a line "-- --" names no section`))
+		return nil, problems
+	}
+	c := &Case{File: file, archive: txtar.Parse(data)}
 	if err := c.readName(file); err != nil {
 		fail(err)
 	}

@@ -93,6 +93,7 @@ func TestParseProblems(t *testing.T) {
 		"header without end":   {file, request + account + "-- response --\n200\nETag: 1\n{\"id\":1}\n", "is no header"},
 		"mapping version":      {file, request + account + "-- response --\n200\nPortolan-Mapping: x\n", "never compared"},
 		"carriage returns":     {file, strings.ReplaceAll(whole, "\n", "\r\n"), "LF alone"},
+		"section without name": {file, whole + "-- --\n", `a line "-- --"`},
 		"folder is no method":  {"cases/acme/users/one.txtar", whole, `folder "users"`},
 		"path is too short":    {"one.txtar", whole, "want <provider>"},
 		"text after the value": {file, request + "-- account.json --\n{\"integration\":\"acme\"} 1\n" + answer, "more than one"},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -142,7 +143,7 @@ func (m Message) httpHeader() http.Header {
 // withContentType is m with that content type where m has a body and names none.
 func (m Message) withContentType(contentType string) Message {
 	if len(m.Body) > 0 && !m.lists("Content-Type") {
-		m.Header = append(m.Header[:len(m.Header):len(m.Header)], Header{"Content-Type", contentType})
+		m.Header = append(slices.Clip(m.Header), Header{"Content-Type", contentType})
 	}
 	return m
 }

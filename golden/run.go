@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -219,9 +220,7 @@ func statusOf(e *engine.Error) int {
 
 func recordBody(record *engine.Record) ([]byte, error) {
 	fields := make(map[string]any, len(record.Fields)+1)
-	for name, v := range record.Fields {
-		fields[name] = v
-	}
+	maps.Copy(fields, record.Fields)
 	if record.Remote != nil {
 		fields[engine.RemoteData] = record.Remote
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -57,9 +58,7 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, errNotListed.Error(), http.StatusNotImplemented)
 		return
 	}
-	for name, values := range answer.httpHeader() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.httpHeader())
 	w.WriteHeader(answer.Status)
 	_, _ = w.Write(answer.Body) // a status without body refuses one, as it should
 }
