@@ -246,8 +246,10 @@ func (b *builder) body(call *Call, req *Request, bindings map[string]any, isMain
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		b.fail(&Error{Kind: KindMapping, Op: b.plan.operation.String() + ": request_body_mapping", Pos: b.step.bodyMap.Pos(),
-			Err: errors.New("a form body must be an object")})
+		b.fail(&Error{
+			Kind: KindMapping, Op: b.plan.operation.String() + ": request_body_mapping", Pos: b.step.bodyMap.Pos(),
+			Err: errors.New("a form body must be an object"),
+		})
 		return
 	}
 	call.Body = []byte(encodeForm(object))
@@ -271,8 +273,10 @@ func (b *builder) query(req *Request, bindings, authBindings map[string]any, isM
 		value, present := b.eval(b.step.queryMap, "query_mapping", bindings)
 		object, ok := value.(map[string]any)
 		if present && value != nil && !ok {
-			b.fail(&Error{Kind: KindMapping, Op: b.plan.operation.String() + ": query_mapping", Pos: b.step.queryMap.Pos(),
-				Err: errors.New("gives no object")})
+			b.fail(&Error{
+				Kind: KindMapping, Op: b.plan.operation.String() + ": query_mapping", Pos: b.step.queryMap.Pos(),
+				Err: errors.New("gives no object"),
+			})
 		}
 		mapped := flattenParams(object)
 		out = append(replaced(out, mapped), mapped...)

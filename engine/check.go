@@ -123,7 +123,7 @@ func (c *compiler) probeLeaf(pr *prober, op *operationDoc, path []string) (leaf 
 		c.diags.Hintf("refuse what is not sent: set maxItems")
 	}
 	for _, v := range idle {
-		c.idleValue(declaration, schema, leaf.Path, v)
+		c.idleValue(declaration, leaf.Path, v)
 	}
 	c.checkCollapse(op, leaf, byLength)
 	return leaf, true
@@ -189,7 +189,7 @@ func (c *compiler) notEffective(d declaration, path string) {
 }
 
 // idleValue reports an allowed value that changes nothing on the wire.
-func (c *compiler) idleValue(d declaration, s schemaPair, path string, v any) {
+func (c *compiler) idleValue(d declaration, path string, v any) {
 	pos := d.pos
 	if d.enum != nil {
 		for _, item := range d.enum.Items {
@@ -395,14 +395,13 @@ func (x *Expr) callerField() string {
 		return ""
 	}
 	inside := strings.Fields(strings.NewReplacer("[", " ", "]", "", ".", " ").Replace(m[3]))
-	pointer, open, closing := "?"+m[2], "[", "]"
 	if m[1] == "body" {
-		pointer, open, closing = "/"+m[2], "/", ""
+		return "/" + strings.Join(append([]string{m[2]}, inside...), "/")
 	}
-	for _, name := range inside {
-		pointer += open + name + closing
+	if len(inside) == 0 {
+		return "?" + m[2]
 	}
-	return pointer
+	return "?" + m[2] + "[" + strings.Join(inside, "][") + "]"
 }
 
 // At is the place of the byte at offset of the expression.

@@ -74,7 +74,7 @@ func params(docs []paramDoc, credentials []Credential) []param {
 }
 
 var (
-	contextUse    = regexp.MustCompile("\\bcontext\\b")
+	contextUse    = regexp.MustCompile(`\bcontext\b`)
 	contextMember = regexp.MustCompile("\\bcontext\\s*\\.\\s*(?:`([^`]*)`|([A-Za-z_]\\w*))")
 )
 

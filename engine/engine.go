@@ -56,8 +56,10 @@ type RateLimit struct{ Limit, Remaining, Reset string }
 // Do carries out plan for req. The Result is never nil. The error is an *Error; after the
 // main call succeeded, only a mapping that cannot read its answer makes one.
 func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*Result, error) {
-	run := &run{engine: e, plan: plan, req: req, mode: mode, result: &Result{},
-		answers: Answers{Before: map[string]*Answer{}, After: map[string]*Answer{}}}
+	run := &run{
+		engine: e, plan: plan, req: req, mode: mode, result: &Result{},
+		answers: Answers{Before: map[string]*Answer{}, After: map[string]*Answer{}},
+	}
 	return run.result, run.do(ctx)
 }
 
@@ -145,8 +147,7 @@ func (r *run) buildStep(ctx context.Context, s *step) (*Call, error) {
 // in JSON.
 func (r *run) send(ctx context.Context, s *step, call *Call, usable bool) (*Answer, error) {
 	reply, err := r.engine.doer.Do(ctx, call)
-	var failed *Error
-	if errors.As(err, &failed) && failed.Reply != nil {
+	if failed, ok := errors.AsType[*Error](err); ok && failed.Reply != nil {
 		reply = failed.Reply
 		if reply.Status >= 400 { // cut off or too large, but its status says enough
 			err = nil

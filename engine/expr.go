@@ -215,8 +215,7 @@ func (r *Reader) Expr(n *Node, bindings ...string) *Expr {
 		r.Diags.Hintf("write an expression of several lines as a block that starts with | alone")
 	}
 	compiled, err := r.Language.Compile(src)
-	var bad *SyntaxError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*SyntaxError](err); ok {
 		r.Diags.Errorf(n.At(bad.Offset), bad.code, "%s", bad.Message)
 		return x
 	}

@@ -27,43 +27,43 @@ func testLanguage(limits Limits) *Language {
 	return NewLanguage(func() time.Time { return exprClock }, repeated(0xab), limits)
 }
 
-func decodeJSON(t testing.TB, src string) any {
-	t.Helper()
+func decodeJSON(tb testing.TB, src string) any {
+	tb.Helper()
 	d := json.NewDecoder(strings.NewReader(src))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		t.Fatalf("%s: %v", src, err)
+		tb.Fatalf("%s: %v", src, err)
 	}
 	return v
 }
 
-func encodeJSON(t testing.TB, v any) string {
-	t.Helper()
+func encodeJSON(tb testing.TB, v any) string {
+	tb.Helper()
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return strings.TrimSpace(b.String())
 }
 
 // evalText evaluates src over the JSON object input: JSON text, "undefined", or the error.
-func evalText(t testing.TB, l *Language, src, input string) string {
-	t.Helper()
+func evalText(tb testing.TB, l *Language, src, input string) string {
+	tb.Helper()
 	x, err := l.Compile(src)
 	if err != nil {
 		return "compile: " + err.Error()
 	}
-	v, present, err := x.Eval(t.Context(), decodeJSON(t, input).(map[string]any))
+	v, present, err := x.Eval(tb.Context(), decodeJSON(tb, input).(map[string]any))
 	switch {
 	case err != nil:
 		return "error: " + err.Error()
 	case !present:
 		return "undefined"
 	default:
-		return encodeJSON(t, v)
+		return encodeJSON(tb, v)
 	}
 }
 

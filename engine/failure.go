@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -37,8 +38,10 @@ func (p *Plan) read(ctx context.Context, s *step, reply *Reply, usable bool) (*A
 }
 
 func (p *Plan) unusable(s *step, reply *Reply, message string) error {
-	return &Error{Kind: KindProvider, Op: p.stepOp(s), Reply: reply,
-		Provider: &Provider{Status: http.StatusBadGateway, Message: message}}
+	return &Error{
+		Kind: KindProvider, Op: p.stepOp(s), Reply: reply,
+		Provider: &Provider{Status: http.StatusBadGateway, Message: message},
+	}
 }
 
 func (p *Plan) stepOp(s *step) string {
@@ -82,8 +85,7 @@ func (p *Plan) checkAnswer(ctx context.Context, s *step, answer *Answer) error {
 }
 
 func withReply(err error, reply *Reply) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		e.Reply = reply
 	}
 	return err
@@ -195,11 +197,7 @@ func truthy(v any) bool {
 	case map[string]any:
 		return len(v) > 0
 	case []any:
-		for _, item := range v {
-			if truthy(item) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, truthy)
 	}
 	return false
 }

@@ -54,6 +54,7 @@ func (f *fieldFinder) result(n *treeNode, prefix string) {
 		if n.token.is(f.src, "~>") && f.isRemoveEmpty(chained) {
 			f.result(n.left, prefix)
 		}
+	default: // builds no object that could be seen from here
 	}
 }
 

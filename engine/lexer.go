@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -65,8 +66,7 @@ func unquote(raw string) string {
 		case c == '"':
 			quoted.WriteString(`\"`)
 		case c < ' ':
-			b, _ := json.Marshal(string(c)) //nolint:errcheck,errchkjson // text always marshals
-			quoted.Write(b[1 : len(b)-1])
+			fmt.Fprintf(&quoted, `\u%04x`, c)
 		default:
 			quoted.WriteByte(c)
 		}
@@ -121,6 +121,7 @@ func significant(tokens []token) []token {
 
 const (
 	lexSpace = " \t\n\r\v"
+	lexFlags = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	lexStop  = lexSpace + ".[]{}()," + "@#;:?+-*/%|=<>^&!~"
 )
 
@@ -192,9 +193,8 @@ func lexRegex(src string, at int) (tokenKind, int) {
 			if depth != 0 {
 				continue
 			}
-			for i++; i < len(src) && (src[i] >= 'a' && src[i] <= 'z' || src[i] >= 'A' && src[i] <= 'Z'); i++ {
-			}
-			return tokenRegex, i
+			flags := strings.TrimLeft(src[i+1:], lexFlags)
+			return tokenRegex, len(src) - len(flags)
 		}
 	}
 	return tokenUnclosed, len(src)

@@ -138,8 +138,7 @@ func readMethod(r *Reader, n *Node) *methodDoc {
 func (r *Reader) template(n *Node) *template {
 	text := r.String(n)
 	t, err := parseTemplate(text)
-	var bad *templateError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*templateError](err); ok {
 		r.Diags.Errorf(n.At(bad.offset), "E030-bad-template", "%s", bad.message)
 	}
 	if t == nil {

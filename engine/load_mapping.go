@@ -1,10 +1,13 @@
 package engine
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 var (
 	requestBindings = []string{"body", "query", "rawQuery", "context", "id", "before"}
-	answerBindings  = append(requestBindings[:len(requestBindings):len(requestBindings)], "response", "headers", "status", "after")
+	answerBindings  = append(slices.Clip(requestBindings), "response", "headers", "status", "after")
 )
 
 func readMapping(r *Reader, root *Node, model string) *mappingDoc {

@@ -174,13 +174,7 @@ type yamlConverter struct {
 }
 
 func (c *yamlConverter) pos(n *yaml.Node) Pos {
-	col := n.Column
-	if n.Line >= 1 && n.Line <= len(c.lines) { // the library counts bytes
-		if line := c.lines[n.Line-1]; col-1 <= len(line) {
-			col = utf8.RuneCountInString(line[:col-1]) + 1
-		}
-	}
-	return Pos{File: c.file, Line: max(n.Line, 1), Col: max(col, 1)}
+	return Pos{File: c.file, Line: max(n.Line, 1), Col: max(n.Column, 1)} // the library counts runes too
 }
 
 const maxYAMLDepth = 100

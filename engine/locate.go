@@ -165,6 +165,7 @@ func checkTokens(src string) error {
 			if _, err := regexp.Compile(raw[1:strings.LastIndexByte(raw, '/')]); err != nil {
 				return &SyntaxError{Offset: t.start, code: "E020-bad-expression", Message: "the regular expression is not one of RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 			}
+		default:
 		}
 	}
 	return nil

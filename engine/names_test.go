@@ -31,7 +31,7 @@ func TestCheckNames(t *testing.T) {
 		{`{ "a": true, "b": null, "and": and }`, []string{`31 E022-unknown-binding unknown binding "and" (did you mean "id"?)`}},
 		{`boddy.name`, []string{`0 E022-unknown-binding unknown binding "boddy" (did you mean "body"?)`}},
 		{`response.id`, []string{`0 E022-unknown-binding unknown binding "response" (bindings here: body, query, rawQuery, context, id, before)`}},
-		{`body.name & $$.nmae`, []string{`15 E022-unknown-binding unknown binding "nmae" (bindings here: body, query, rawQuery, context, id, before)`}},
+		{`body.name & $$.naem`, []string{`15 E022-unknown-binding unknown binding "naem" (bindings here: body, query, rawQuery, context, id, before)`}},
 		{`{ name: body.name }`, []string{`2 E022-unknown-binding unknown binding "name" (a key of that name is written in quotes)`}},
 		{`body.x ? first : [second]`, []string{
 			`9 E022-unknown-binding unknown binding "first" (bindings here: body, query, rawQuery, context, id, before)`,
@@ -43,7 +43,7 @@ func TestCheckNames(t *testing.T) {
 		{`body.x ~> $trimm`, []string{`10 E021-unknown-function unknown function "$trimm" (did you mean "$trim"?)`}},
 		{`body.x ~> $qqqq()`, []string{`10 E021-unknown-function unknown function "$qqqq"`}},
 		{`uuid()`, []string{`0 E021-unknown-function unknown function "uuid" (did you mean "$uuid"?)`}},
-		{`( $name := 1; $nmae )`, []string{`14 E024-unknown-variable unknown variable "$nmae" (did you mean "$name"?)`}},
+		{`( $name := 1; $naem )`, []string{`14 E024-unknown-variable unknown variable "$naem" (did you mean "$name"?)`}},
 		{`( ( $inner := 1 ); $inner )`, []string{`19 E024-unknown-variable unknown variable "$inner"`}},
 		{`function($a) { $a } ($b)`, []string{`21 E024-unknown-variable unknown variable "$b"`}},
 	}

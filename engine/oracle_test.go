@@ -22,42 +22,42 @@ type oracleCase struct {
 	Error             string
 }
 
-func readOracle(t testing.TB) (cases []oracleCase, inputs map[string]json.RawMessage) {
-	t.Helper()
+func readOracle(tb testing.TB) (cases []oracleCase, inputs map[string]json.RawMessage) {
+	tb.Helper()
 	file, err := os.ReadFile("testdata/oracle/corpus.jsonl")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(file)); lines.Scan(); {
 		var c oracleCase
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		cases = append(cases, c)
 	}
-	readJSONFile(t, "testdata/oracle/inputs.json", &inputs)
+	readJSONFile(tb, "testdata/oracle/inputs.json", &inputs)
 	return cases, inputs
 }
 
-func readJSONFile(t testing.TB, path string, into any) {
-	t.Helper()
+func readJSONFile(tb testing.TB, path string, into any) {
+	tb.Helper()
 	file, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := json.Unmarshal(file, into); err != nil {
-		t.Fatalf("%s: %v", path, err)
+		tb.Fatalf("%s: %v", path, err)
 	}
 }
 
 // canonical is JSON with one spelling for each value: numbers as JavaScript has them.
-func canonical(t testing.TB, src []byte) string {
-	t.Helper()
+func canonical(tb testing.TB, src []byte) string {
+	tb.Helper()
 	var v any
 	if err := json.Unmarshal(src, &v); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return encodeJSON(t, v)
+	return encodeJSON(tb, v)
 }
 
 // TestOracle runs the corpus against the reference implementation's answers. Every

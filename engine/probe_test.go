@@ -56,53 +56,84 @@ func TestProbe(t *testing.T) {
 		want            []string
 		codes           string
 	}{
-		{"a required neighbour proves nothing", `
+		{
+			"a required neighbour proves nothing", `
 request_body_schema: {properties: {emails: {maxItems: 1, items: {properties: {email: {}, type: {}}}}}}
 request_body_mapping: '{ "mail": body.emails[0].email }'`,
-			[]string{"/emails/*/email → 0:mail"}, "E042-not-effective"},
-		{"an object that is only there proves nothing", `
+			[]string{"/emails/*/email → 0:mail"},
+			"E042-not-effective",
+		},
+		{
+			"an object that is only there proves nothing", `
 request_body_schema: {properties: {first_name: {}}}
 request_body_mapping: '{ "profile": $exists(body.first_name) ? { "first": body.frist_name } }'`,
-			nil, "E042-not-effective"},
-		{"a value may be changed on its way", `
+			nil, "E042-not-effective",
+		},
+		{
+			"a value may be changed on its way", `
 request_body_schema: {properties: {first_name: {}}}
 request_body_mapping: '{ "first": $uppercase(body.first_name) }'`,
-			[]string{"/first_name → 0:first"}, ""},
-		{"each entry has its own field", `
+			[]string{"/first_name → 0:first"},
+			"",
+		},
+		{
+			"each entry has its own field", `
 request_body_schema: {properties: {emails: {maxItems: 3}}}
 request_body_mapping: '{ "a": body.emails[0].email, "b": body.emails[1].email, "c": body.emails[2].email }'`,
-			[]string{"/emails/*/email → 0:a 1:b 2:c"}, ""},
-		{"an enum counts by what it changes", `
+			[]string{"/emails/*/email → 0:a 1:b 2:c"},
+			"",
+		},
+		{
+			"an enum counts by what it changes", `
 request_body_schema: {properties: {roles: {maxItems: 1, items: {required: [id], properties: {id: {enum: [owner, member]}}}}}}
 request_body_mapping: '{ "admin": body.roles[0].id = "owner" ? true, "plain": body.roles[0].id = "member" ? true }'`,
-			[]string{"/roles/*/id → 0:admin 0:plain"}, ""},
-		{"custom_fields is one leaf", `
+			[]string{"/roles/*/id → 0:admin 0:plain"},
+			"",
+		},
+		{
+			"custom_fields is one leaf", `
 request_body_schema: {properties: {custom_fields: {}}}
 request_body_mapping: '{ "custom": body.custom_fields }'`,
-			[]string{"/custom_fields → 0:custom"}, ""},
-		{"what differs by itself proves nothing", `
+			[]string{"/custom_fields → 0:custom"},
+			"",
+		},
+		{
+			"what differs by itself proves nothing", `
 request_body_schema: {properties: {first_name: {}, last_name: {}}}
 request_body_mapping: '{ "first": body.first_name, "request": $uuid() }'`,
-			[]string{"/first_name → 0:first"}, "E042-not-effective"},
-		{"a step carries a field", `
+			[]string{"/first_name → 0:first"},
+			"E042-not-effective",
+		},
+		{
+			"a step carries a field", `
 request_body_schema: {properties: {first_name: {}, last_name: {}}}
 request_body_mapping: '{ "first": body.first_name }'
 after:
   - {name: note, call: people.note, run_if: $exists(body.last_name), request_body_mapping: '{ "text": body.last_name }'}`,
-			[]string{"/first_name → 0:first", "/last_name → 0:note:/text"}, ""},
-		{"the query carries a field", `
+			[]string{"/first_name → 0:first", "/last_name → 0:note:/text"},
+			"",
+		},
+		{
+			"the query carries a field", `
 request_body_schema: {properties: {first_name: {}}}
 query_mapping: '{ "first": body.first_name }'
 request_body_mapping: '{ "x": 1 }'`,
-			[]string{"/first_name → 0:?/first"}, ""},
-		{"entries past the first are cut", `
+			[]string{"/first_name → 0:?/first"},
+			"",
+		},
+		{
+			"entries past the first are cut", `
 request_body_schema: {properties: {roles: {maxItems: 2}}}
 request_body_mapping: '{ "role": body.roles[0].id }'`,
-			[]string{"/roles/*/id → 0:role"}, "E046-array-cut"},
-		{"one entry is sent bare", `
+			[]string{"/roles/*/id → 0:role"},
+			"E046-array-cut",
+		},
+		{
+			"one entry is sent bare", `
 request_body_schema: {properties: {roles: {}}}
 request_body_mapping: '{ "roles": body.roles.{ "key": id } }'`,
-			nil, "E045-array-without-brackets"},
+			nil, "E045-array-without-brackets",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan, codes := compileAcme(t, c.operation)

@@ -50,8 +50,10 @@ func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*R
 		if present && value != nil {
 			fields, ok := value.(map[string]any)
 			if !ok {
-				return nil, &Error{Kind: KindMapping, Op: p.operation.String() + ": response_mapping", Pos: p.response.Pos(),
-					Reply: answers.Main.reply, Err: errors.New("gives no object")}
+				return nil, &Error{
+					Kind: KindMapping, Op: p.operation.String() + ": response_mapping", Pos: p.response.Pos(),
+					Reply: answers.Main.reply, Err: errors.New("gives no object"),
+				}
 			}
 			record.Fields, _ = withoutNulls(fields).(map[string]any)
 		}

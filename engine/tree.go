@@ -85,11 +85,10 @@ func (p *treeParser) next() token {
 	return p.tokens[p.at-1]
 }
 
-func (p *treeParser) want(op string) token {
-	if p.op() != op {
+func (p *treeParser) want(op string) {
+	if !p.skip(op) {
 		panic(errNoTree)
 	}
-	return p.next()
 }
 
 func (p *treeParser) skip(op string) bool {

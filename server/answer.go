@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -33,7 +34,7 @@ func (x *exchange) noteResult() {
 }
 
 // answer writes a success in the format asked for.
-func (x *exchange) answer() *problem {
+func (x *exchange) answer(ctx context.Context) *problem {
 	if x.params.skipCall {
 		x.writeJSON(http.StatusOK, debugAnswer{Debug: x.debug()})
 		return nil
@@ -42,7 +43,7 @@ func (x *exchange) answer() *problem {
 		x.writeRaw()
 		return nil
 	}
-	if p := x.checkRecord(); p != nil {
+	if p := x.checkRecord(ctx); p != nil {
 		return p
 	}
 	record := x.record()
@@ -57,7 +58,7 @@ func (x *exchange) answer() *problem {
 }
 
 // checkRecord holds the record against the unified response schema.
-func (x *exchange) checkRecord() *problem {
+func (x *exchange) checkRecord(ctx context.Context) *problem {
 	if x.server.policy == PolicyOff || x.method.response == nil {
 		return nil
 	}
@@ -67,7 +68,7 @@ func (x *exchange) checkRecord() *problem {
 	}
 	for _, f := range findings {
 		x.warnings = append(x.warnings, f.Message)
-		x.server.log.LogAttrs(x.request.Context(), slog.LevelWarn, "response breaks the unified schema",
+		x.server.log.LogAttrs(ctx, slog.LevelWarn, "response breaks the unified schema",
 			slog.String("request_id", x.id), slog.String("mapping", x.plan.Version()),
 			slog.String("pointer", f.Pointer), slog.String("code", string(f.Code)))
 	}

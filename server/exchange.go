@@ -80,7 +80,7 @@ func (x *exchange) end() {
 		}
 	}
 	x.server.metrics.observe(x)
-	x.log()
+	x.log(x.request.Context())
 }
 
 // timing is set as late as can be: just before the answer's header leaves.
@@ -112,7 +112,7 @@ func milliseconds(d time.Duration) string {
 }
 
 // log writes the one line of this exchange: no body, no query, no secret.
-func (x *exchange) log() {
+func (x *exchange) log(ctx context.Context) {
 	level := slog.LevelInfo
 	if x.writer.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
@@ -139,7 +139,7 @@ func (x *exchange) log() {
 	if len(x.warnings) > 0 {
 		attrs = append(attrs, slog.Int("response_warnings", len(x.warnings)))
 	}
-	x.server.log.LogAttrs(x.request.Context(), level, "request", attrs...)
+	x.server.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // responseWriter notes the status, and gives way to beforeHeader once, just before the

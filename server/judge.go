@@ -131,11 +131,10 @@ func queryPointer(pointer string) string {
 		return "?"
 	}
 	names := strings.Split(pointer[1:], "/")
-	out := "?" + names[0]
-	for _, name := range names[1:] {
-		out += "[" + name + "]"
+	if len(names) == 1 {
+		return "?" + names[0]
 	}
-	return out
+	return "?" + names[0] + "[" + strings.Join(names[1:], "][") + "]"
 }
 
 // distinct keeps of several failures at one place the first of each kind; beside null or a

@@ -257,12 +257,11 @@ func (x *exchange) rawResponse(body []byte) any {
 func (s *Server) otherwise(err error, c echo.Context) {
 	x := exchangeOf(c.Request())
 	p := &problem{status: http.StatusInternalServerError, message: "internal error"}
-	var he *echo.HTTPError
-	if errors.As(err, &he) {
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
 		p.status = he.Code
-		p.message = fmt.Sprintf("there is no route %s", c.Request().URL.EscapedPath())
+		p.message = "there is no route " + c.Request().URL.EscapedPath()
 		if he.Code == http.StatusMethodNotAllowed {
-			p.message = fmt.Sprintf("%s is not a method of this route", c.Request().Method)
+			p.message = c.Request().Method + " is not a method of this route"
 			p.allow = strings.Split(c.Response().Header().Get("Allow"), ", ")
 		}
 	}

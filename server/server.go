@@ -47,7 +47,6 @@ type settings struct {
 	limits  Limits
 	policy  Policy
 	forward []string
-	version string
 }
 
 // Option changes a setting of New.
@@ -156,6 +155,6 @@ func (s *Server) compile(models schemas.Models) error {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.begin(w, r)
-	defer x.end()
+	defer x.end() //nolint:contextcheck // the exchange holds the request and with it the context
 	s.echo.ServeHTTP(x.writer, x.request)
 }

@@ -31,7 +31,7 @@ func (x *exchange) run(c echo.Context) *problem {
 	op := engine.Operation{Model: pathParam(c, "model"), Resource: pathParam(c, "resource")}
 	name, verbs, found := s.unifiedMethod(routePath(c), x.request.Method, op.Model, op.Resource)
 	if !found {
-		return &problem{status: http.StatusNotFound, message: fmt.Sprintf("there is no route %s", x.request.URL.EscapedPath())}
+		return &problem{status: http.StatusNotFound, message: "there is no route " + x.request.URL.EscapedPath()}
 	}
 	if p := x.checkSize(); p != nil {
 		return p
@@ -152,7 +152,7 @@ func (x *exchange) findAccount(ctx context.Context) *problem {
 // prefersStrict reads Prefer (RFC 7240) and confirms what it asks for.
 func (x *exchange) prefersStrict() bool {
 	for _, line := range x.request.Header.Values("Prefer") {
-		for _, preference := range strings.Split(line, ",") {
+		for preference := range strings.SplitSeq(line, ",") {
 			name, value, _ := strings.Cut(strings.SplitN(preference, ";", 2)[0], "=")
 			if !strings.EqualFold(strings.TrimSpace(name), "handling") {
 				continue
@@ -249,5 +249,5 @@ func (x *exchange) carryOut(ctx context.Context) *problem {
 	if err != nil {
 		return x.problemOf(err)
 	}
-	return x.answer()
+	return x.answer(ctx)
 }
