@@ -133,7 +133,7 @@ func (l *Language) Compile(src string) (*Expr, error) {
 	if err != nil {
 		return nil, locate(src, err, func(prefix string) error { _, err := gnataCompile(prefix); return err })
 	}
-	if err := checkTokens(src); err != nil {
+	if err := checkMeaning(src); err != nil {
 		return nil, err
 	}
 	return &Expr{Source: src, lang: l, prog: prog}, nil

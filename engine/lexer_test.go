@@ -90,6 +90,7 @@ func TestCompileLocatesErrors(t *testing.T) {
 		{`a@b`, `b`, `"b" stands where a $variable is expected (JSONata S0214)`},
 		{"a.b{c: d}{e: f}", "{e: f}", `"{" cannot follow a grouping (JSONata S0210)`},
 		{"\"é\" & ]", "]", `"]" cannot start an operand (JSONata S0211)`},
+		{`a.b[0..1].c`, `0..1].c`, `a range is no index: write it in two pairs of brackets, [[0..1]]`},
 		{`$random()`, `$random()`, `$random is refused: a mapping gives the same answer each time and runs no text as code`},
 		{`a ~> $eval`, `$eval`, `$eval is refused: a mapping gives the same answer each time and runs no text as code`},
 		{`$match(a, /(?=x)y/)`, `/(?=x)y/)`, "the regular expression is not one of RE2: invalid or unsupported Perl syntax: `(?=`"},

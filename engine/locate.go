@@ -139,8 +139,8 @@ func unclosedBracket(src string, tokens []token) (token, bool) {
 	return open[len(open)-1], true
 }
 
-// checkTokens finds what the compiler lets through and would fail at each evaluation.
-func checkTokens(src string) error {
+// checkMeaning finds what the compiler lets through and would fail at each evaluation.
+func checkMeaning(src string) error {
 	depth := 0
 	for _, t := range lex(src) {
 		raw := src[t.start:t.end]
@@ -166,6 +166,25 @@ func checkTokens(src string) error {
 				return &SyntaxError{Offset: t.start, code: "E020-bad-expression", Message: "the regular expression is not one of RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 			}
 		default:
+		}
+	}
+	if tree, err := parseTree(src); err == nil {
+		if n := rangeAsIndex(src, tree); n != nil {
+			return &SyntaxError{Offset: n.start, code: "E020-bad-expression", Message: "a range is no index: write it in two pairs of brackets, [[0..1]]"}
+		}
+	}
+	return nil
+}
+
+// rangeAsIndex finds a[0..1], which the reference implementation refuses as well: a range in
+// a predicate would be a condition that holds.
+func rangeAsIndex(src string, n *treeNode) *treeNode {
+	if n.kind == treePredicate && n.right.kind == treeOperator && n.right.token.is(src, "..") {
+		return n.right
+	}
+	for _, c := range n.children() {
+		if found := rangeAsIndex(src, c); found != nil {
+			return found
 		}
 	}
 	return nil
