@@ -11,11 +11,11 @@ import (
 	"portolan/schemas"
 )
 
-func unifiedModels(t testing.TB) engine.Models {
-	t.Helper()
+func unifiedModels(tb testing.TB) engine.Models {
+	tb.Helper()
 	unified, err := schemas.Unified()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	models := engine.Models{}
 	for key, m := range unified {

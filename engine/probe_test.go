@@ -21,7 +21,7 @@ resources:
 `
 
 // compileAcme compiles a mapping whose operation is the given YAML, indented by six.
-func compileAcme(t testing.TB, operation string) (*engine.Plan, string) {
+func compileAcme(t *testing.T, operation string) (*engine.Plan, string) {
 	t.Helper()
 	mapping := "format: portolan/mapping/v1\nmodel: ticketing\nresources:\n  users:\n    update:\n      call: people.update\n" +
 		"      " + strings.ReplaceAll(strings.TrimSpace(operation), "\n", "\n      ") + "\n"

@@ -132,6 +132,7 @@ func (r redirected) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func TestGoldenSockets(t *testing.T) {
+	t.Parallel()
 	c := catalog(t)
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
@@ -193,7 +194,7 @@ func mutants(t *testing.T, provider, file string) []mutant {
 	}
 	member := regexp.MustCompile(`^(\s*(?:\{ )?"[^"]+": )(.*?)(,?)$`)
 	variable := regexp.MustCompile(`^(\s*\$\w+ := )(.*)(;)$`)
-	for _, e := range expressions(root, "", "") {
+	for _, e := range expressions(root, "") {
 		line := e.Value.Pos.Line - 1
 		what := fmt.Sprintf("%s:%d %s", file, line+1, e.Name)
 		head := lines[line][:e.Value.Pos.Col-1]
@@ -220,8 +221,8 @@ func mutants(t *testing.T, provider, file string) []mutant {
 	return out
 }
 
-// expressions lists the members of n that hold JSONata, n standing under key in parent.
-func expressions(n *engine.Node, key, parent string) []engine.Entry {
+// expressions lists the members of n that hold JSONata, n standing under key.
+func expressions(n *engine.Node, key string) []engine.Entry {
 	known := map[string]bool{
 		"when": true, "status": true, "message": true, "fields": true, "limit": true, "remaining": true, "reset": true, "run_if": true,
 		"query_mapping": true, "request_body_mapping": true, "response_mapping": true,
@@ -231,14 +232,14 @@ func expressions(n *engine.Node, key, parent string) []engine.Entry {
 		switch {
 		case e.Value.Kind != engine.Scalar:
 			if !strings.HasSuffix(e.Name, "_schema") {
-				out = append(out, expressions(e.Value, e.Name, key)...)
+				out = append(out, expressions(e.Value, e.Name)...)
 			}
 		case known[e.Name] || key == "headers" || key == "query" || key == "path_variables":
 			out = append(out, e)
 		}
 	}
 	for _, item := range n.Items {
-		out = append(out, expressions(item, key, parent)...)
+		out = append(out, expressions(item, key)...)
 	}
 	return out
 }
