@@ -95,10 +95,16 @@ func (d Diagnostics) Failed() bool {
 	return slices.ContainsFunc(d, func(x Diagnostic) bool { return x.Severity == SeverityError })
 }
 
-// nearest returns the known name closest to name, or "" where none is close:
-// at most a third of its letters may differ.
+// maxSuggested is the longest name that is worth a suggestion, in bytes.
+const maxSuggested = 64
+
+// nearest returns the known name closest to name, or "" where none is close: at most
+// about a third of its letters may differ.
 func nearest(name string, known []string) string {
-	best, bestDistance := "", len(name)/3+1
+	if len(name) > maxSuggested {
+		return ""
+	}
+	best, bestDistance := "", max((len(name)+1)/3, 1)
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance || d == bestDistance && best == "" {
 			best, bestDistance = k, d
