@@ -104,7 +104,7 @@ func nearest(name string, known []string) string {
 	if len(name) > maxSuggested {
 		return ""
 	}
-	best, bestDistance := "", max((len(name)+1)/3, 1)
+	best, bestDistance := "", (len(name)+2)/3
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance || d == bestDistance && best == "" {
 			best, bestDistance = k, d

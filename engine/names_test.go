@@ -28,7 +28,7 @@ func TestCheckNames(t *testing.T) {
 		{`$map(body.roles, function($r, $i) { $r.name & $i & id })`, nil},
 		{`( $f := function($n) { $n = 0 ? 0 : $g($n - 1) }; $g := function($n) { $f($n) }; $f(1) )`, nil},
 		{`$filter(body.a, λ($v)<x:b> { $v.ok })`, nil},
-		{`{ "a": true, "b": null, "and": and }`, []string{`31 E022-unknown-binding unknown binding "and" (did you mean "id"?)`}},
+		{`{ "a": true, "b": null, "and": and }`, []string{`31 E022-unknown-binding unknown binding "and" (bindings here: body, query, rawQuery, context, id, before)`}},
 		{`boddy.name`, []string{`0 E022-unknown-binding unknown binding "boddy" (did you mean "body"?)`}},
 		{`response.id`, []string{`0 E022-unknown-binding unknown binding "response" (bindings here: body, query, rawQuery, context, id, before)`}},
 		{`body.name & $$.naem`, []string{`15 E022-unknown-binding unknown binding "naem" (bindings here: body, query, rawQuery, context, id, before)`}},
