@@ -268,7 +268,7 @@ func (c *compiler) checkDeclared(n *Node, s schemaPair) {
 
 func (c *compiler) unknownField(pos Pos, name string, known []string) {
 	c.diags.Errorf(pos, "E041-unknown-field", "the unified schema has no field %q", name)
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		c.diags.Hintf("did you mean %q?", near)
 	} else {
 		c.diags.Hintf("it has %s", strings.Join(known, ", "))
@@ -345,7 +345,7 @@ func (c *compiler) checkQuery(op *operationDoc, model Model) []string {
 
 func (c *compiler) unknownQuery(pos Pos, name string, known []string) {
 	c.diags.Errorf(pos, "E041-unknown-field", "the unified method has no query parameter %q", name)
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		c.diags.Hintf("did you mean %q?", near)
 	}
 }

@@ -153,10 +153,10 @@ func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
 		c.diags.Errorf(modelPos(m), "E040-unknown-operation", "there is no unified model %q", m.model)
 	case len(methods) == 0:
 		c.diags.Errorf(resourcePos(m.node, op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
-		near = nearest(op.resource, resources)
+		near = Nearest(op.resource, resources)
 	default:
 		c.diags.Errorf(op.pos, "E040-unknown-operation", "%s.%s has no method %q", m.model, op.resource, op.method)
-		near = nearest(op.method, methods)
+		near = Nearest(op.method, methods)
 	}
 	if near != "" {
 		c.diags.Hintf("did you mean %q?", near)
@@ -192,7 +192,7 @@ func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
 		}
 		slices.Sort(known)
 		c.diags.Errorf(s.call.Pos, "E033-unknown-call", "the integration has no %q", s.call.Text)
-		if near := nearest(s.call.Text, known); near != "" {
+		if near := Nearest(s.call.Text, known); near != "" {
 			c.diags.Hintf("did you mean %q?", near)
 		} else {
 			c.diags.Hintf("it has %s", strings.Join(known, ", "))

@@ -98,9 +98,9 @@ func (d Diagnostics) Failed() bool {
 // maxSuggested is the longest name that is worth a suggestion, in bytes.
 const maxSuggested = 64
 
-// nearest returns the known name closest to name, or "" where none is close: at most
+// Nearest returns the known name closest to name, or "" where none is close: at most
 // about a third of its letters may differ.
-func nearest(name string, known []string) string {
+func Nearest(name string, known []string) string {
 	if len(name) > maxSuggested {
 		return ""
 	}

@@ -44,7 +44,7 @@ func (r *Reader) Object(n *Node, fields Fields, required ...string) {
 // UnknownKey reports e as none of the known names.
 func (r *Reader) UnknownKey(e Entry, known []string) {
 	r.Diags.Errorf(e.Pos, "E012-unknown-key", "unknown key %q", e.Name)
-	if near := nearest(e.Name, known); near != "" {
+	if near := Nearest(e.Name, known); near != "" {
 		r.Diags.Hintf("did you mean %q?", near)
 	} else {
 		r.Diags.Hintf("known keys: %s", strings.Join(known, ", "))
@@ -88,7 +88,7 @@ func (r *Reader) OneOf(n *Node, allowed ...string) string {
 		return s
 	}
 	r.Diags.Errorf(n.Pos, "E006-bad-value", "%q is none of %s", s, strings.Join(allowed, ", "))
-	if near := nearest(s, allowed); near != "" {
+	if near := Nearest(s, allowed); near != "" {
 		r.Diags.Hintf("did you mean %q?", near)
 	}
 	return ""

@@ -241,37 +241,11 @@ func (r *paramReader) unknown(name string) {
 		suggestion(name, paramFormat, paramIgnoreRemote, paramExcludeFields, paramSkipCall))
 }
 
-// suggestion gives ` (did you mean "…"?)`, or "" where no known name is near: at most a
-// third of the letters may differ.
+// suggestion gives ` (did you mean "…"?)`, or "" where no known name is near.
 func suggestion(name string, known ...string) string {
-	best, distance := "", len(name)/3+1
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
+	near := engine.Nearest(name, known)
+	if near == "" {
 		return ""
 	}
-	return " (did you mean " + strconv.Quote(best) + "?)"
-}
-
-// editDistance counts the bytes to insert, delete or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = min(diagonal, row[j], row[j+1]) + 1
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return " (did you mean " + strconv.Quote(near) + "?)"
 }
