@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/engine"
+	"portolan/sandbox"
+)
+
+// demoToken opens the demo accounts. It is no secret.
+const demoToken = "sandbox-token"
+
+func demoTokens() []accounts.StoredToken {
+	return []accounts.StoredToken{{Token: accounts.Token{Name: "sandbox"}, Hash: accounts.HashToken(demoToken)}}
+}
+
+// demoAccounts gives an account for each provider that can be played. origin, where set,
+// is where they are served ("http://127.0.0.1:4711"); without it they keep their base URLs.
+func (w *world) demoAccounts(origin string) []accounts.Account {
+	out := make([]accounts.Account, 0, len(w.providers))
+	for _, provider := range w.providers {
+		a := accounts.Account{
+			ID: provider.Demo().IntegratedAccountID, Integration: provider.Name(), Context: provider.Demo().Context,
+		}
+		if origin != "" {
+			a.BaseURL = origin + "/" + provider.Name() + w.basePath(provider.Name())
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// mounts are the providers with the paths under which they are served.
+func (w *world) mounts() []sandbox.Mount {
+	out := make([]sandbox.Mount, 0, len(w.providers))
+	for _, provider := range w.providers {
+		out = append(out, sandbox.Mount{Provider: provider, BasePath: w.basePath(provider.Name())})
+	}
+	return out
+}
+
+// demoCurl is a command to paste that changes a provider's sample record through the API
+// at origin; "" where the provider has no method for that.
+func (w *world) demoCurl(origin string, provider *sandbox.Provider) string {
+	plan := w.updatePlan(provider.Name())
+	if plan == nil {
+		return ""
+	}
+	body := demoBody(plan.Support())
+	if body == nil {
+		return ""
+	}
+	op, demo := plan.Operation(), provider.Demo()
+	query := "integrated_account_id=" + url.QueryEscape(demo.IntegratedAccountID)
+	if more := demo.EncodedQuery(); more != "" {
+		query += "&" + more
+	}
+	target := fmt.Sprintf("%s/unified/%s/%s/%s?%s", origin, op.Model, op.Resource, url.PathEscape(demo.SampleID), query)
+	return fmt.Sprintf("curl -X PATCH %s \\\n  -H %s -H %s -d %s",
+		quoted(target), quoted("Authorization: Bearer "+demoToken), quoted("Content-Type: application/json"), quoted(string(encoded(body))))
+}
+
+// demoBody is a small body of which the provider takes everything: a name, or else the
+// first field whose values are known; nil where it has neither.
+func demoBody(support *engine.Support) map[string]any {
+	if support.Reaches("/first_name") {
+		return map[string]any{"first_name": "Ada"}
+	}
+	i := slices.IndexFunc(support.Leaves, func(l engine.Leaf) bool { return len(l.Values) > 0 })
+	if i < 0 {
+		return nil
+	}
+	value := support.Leaves[i].Values[0]
+	names := strings.Split(strings.TrimPrefix(support.Leaves[i].Path, "/"), "/")
+	for _, name := range slices.Backward(names) {
+		if name == "*" {
+			value = []any{value}
+		} else {
+			value = map[string]any{name: value}
+		}
+	}
+	body, _ := value.(map[string]any)
+	return body
+}
+
+// quoted is text as one word of a shell command.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// encoded is v, a plain JSON value, in one line.
+func encoded(v any) []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return []byte(fmt.Sprint(v)) // no plain JSON value: only in a message
+	}
+	return bytes.TrimRight(out.Bytes(), "\n")
+}

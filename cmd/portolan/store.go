@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/engine"
+)
+
+// readAccounts reads the file of --accounts and checks it against the integrations. Every
+// mistake is printed with its place; the error then is errReported.
+func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*accounts.File, error) {
+	src, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usagef("--accounts: %w", err)
+	}
+	file, err := accounts.LoadFile(name, src, p.lookup, opts)
+	var problems accounts.FileErrors
+	if err != nil && !errors.As(err, &problems) {
+		return nil, err
+	}
+	if err == nil {
+		problems = checkAccounts(file, w.catalog)
+	}
+	for _, problem := range problems {
+		fmt.Fprintln(p.stderr, problem)
+	}
+	if len(problems) > 0 {
+		return nil, errReported
+	}
+	return file, nil
+}
+
+// checkAccounts says which accounts are of no known integration or lack its credentials.
+func checkAccounts(file *accounts.File, catalog *engine.Catalog) accounts.FileErrors {
+	var out accounts.FileErrors
+	known := catalog.Integrations()
+	for _, a := range file.Accounts {
+		if !slices.Contains(known, a.Integration) {
+			out = append(out, accounts.Problem{
+				Pos: a.At("integration"), Code: "E084-unknown-integration",
+				Message: fmt.Sprintf("there is no integration %q", a.Integration), Hint: "known: " + strings.Join(known, ", "),
+			})
+			continue
+		}
+		for _, problem := range engine.CheckContext(credentials(catalog, a.Integration), engine.Context(a.Context)) {
+			out = append(out, accounts.Problem{Pos: a.At("context"), Code: "E085-bad-context", Message: problem})
+		}
+	}
+	return out
+}
+
+// credentials are those of an integration; its plans know them.
+func credentials(catalog *engine.Catalog, integration string) []engine.Credential {
+	for _, plan := range catalog.Plans() {
+		if plan.Integration() == integration {
+			return plan.Credentials()
+		}
+	}
+	return nil
+}
+
+func accountsOf(file *accounts.File) []accounts.Account {
+	out := make([]accounts.Account, 0, len(file.Accounts))
+	for _, a := range file.Accounts {
+		out = append(out, a.Account)
+	}
+	return out
+}

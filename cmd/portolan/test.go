@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"portolan/accounts"
+	"portolan/engine"
+	"portolan/golden"
+	"portolan/server"
+)
+
+type testCommand struct {
+	Cases       string        `default:"testdata/cases" placeholder:"DIR" help:"Where the cases are."`
+	Update      bool          `help:"Write what is answered into the cases that fail."`
+	Pattern     string        `name:"run" placeholder:"PATTERN" help:"Run only the cases whose name this regular expression matches."`
+	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
+	Dir         []string      `arg:"" optional:"" help:"Mapping roots or provider folders whose cases to run. Without any: the built-in mappings."`
+}
+
+// tally counts cases.
+type tally struct{ passed, failed, updated int }
+
+// Run runs the cases of the mappings through the server, without any network.
+func (c *testCommand) Run(ctx context.Context, p *process) error {
+	pattern, err := regexp.Compile(c.Pattern)
+	if err != nil {
+		return usagef("--run: %w", err)
+	}
+	folders, err := openFolders(c.Dir)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(c.Cases); err != nil || !info.IsDir() {
+		return usagef("%s is no folder; --cases names that of the cases", c.Cases)
+	}
+	atClock := *p
+	atClock.now = golden.Clock
+	var sum tally
+	for _, f := range folders {
+		w, err := atClock.loadCases(f, c.EvalTimeout)
+		if err != nil {
+			return err
+		}
+		if err := c.runFolder(ctx, p, w, pattern, &sum); err != nil {
+			return err
+		}
+	}
+	if sum == (tally{}) {
+		return errors.New("no cases found")
+	}
+	fmt.Fprintf(p.stdout, "%d passed, %d failed", sum.passed, sum.failed)
+	if sum.updated > 0 {
+		fmt.Fprintf(p.stdout, ", %d updated", sum.updated)
+	}
+	fmt.Fprintln(p.stdout)
+	if sum.failed > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// loadCases loads a folder; mappings with mistakes are not run.
+func (p *process) loadCases(f folder, evalTimeout time.Duration) (*world, error) {
+	w, err := p.load(evalTimeout, f.layers()...)
+	if err != nil {
+		return nil, err
+	}
+	if w.findings.Failed() {
+		for _, d := range append(f.own(w.findings), f.foreign(w.findings)...).Sorted() {
+			fmt.Fprintln(p.stderr, d)
+		}
+		return nil, errReported
+	}
+	return w, nil
+}
+
+// runFolder runs the cases of the loaded providers. A case that cannot be read has failed.
+func (c *testCommand) runFolder(ctx context.Context, p *process, w *world, pattern *regexp.Regexp, sum *tally) error {
+	cases, problems := golden.Load(os.DirFS(c.Cases), ".", w.catalog.Integrations())
+	for _, problem := range problems {
+		fmt.Fprintf(p.stdout, "%s/%s\n", filepath.ToSlash(c.Cases), problem)
+		sum.failed++
+	}
+	var results []*golden.Result
+	for _, one := range cases {
+		if !pattern.MatchString(one.Name) {
+			continue
+		}
+		result, err := golden.RunHandler(ctx, w.caseHandler, one)
+		if err != nil {
+			return fmt.Errorf("%s: %w", one.Name, err)
+		}
+		results = append(results, result)
+		if err := c.report(p, result, sum); err != nil {
+			return err
+		}
+	}
+	if c.Pattern == "" { // a part of the cases covers nothing of interest
+		for _, coverage := range golden.Cover(w.catalog, results) {
+			fmt.Fprintln(p.stdout, coverage)
+		}
+	}
+	return nil
+}
+
+func (c *testCommand) report(p *process, r *golden.Result, sum *tally) error {
+	switch {
+	case r.State == golden.Passed:
+		sum.passed++
+	case c.Update:
+		if err := c.write(r); err != nil {
+			return err
+		}
+		sum.updated++
+		fmt.Fprintf(p.stdout, "updated %s\n", r.Case.Name)
+	default:
+		sum.failed++
+		fmt.Fprintf(p.stdout, "FAIL %s\n%s\n", r.Case.Name, r.Diff)
+	}
+	return nil
+}
+
+func (c *testCommand) write(r *golden.Result) error {
+	root, err := os.OpenRoot(c.Cases)
+	if err != nil {
+		return err
+	}
+	return errors.Join(root.WriteFile(r.Case.File, r.Case.Update(r), fs.FileMode(0o644)), root.Close())
+}
+
+// caseHandler builds the server of one case: one token, one account, no network.
+func (w *world) caseHandler(doer engine.Doer, account golden.Account) (http.Handler, error) {
+	tokens := []accounts.StoredToken{{Token: accounts.Token{Name: "golden"}, Hash: accounts.HashToken(golden.Token)}}
+	store, err := accounts.NewMemory(tokens, []accounts.Account{{
+		ID: account.ID, Integration: account.Integration, Context: account.Context,
+	}})
+	if err != nil { // the request names no account, or none that there can be: that is the case's point
+		if store, err = accounts.NewMemory(tokens, nil); err != nil {
+			return nil, err
+		}
+	}
+	return server.New(w.catalog, engine.New(doer, golden.Clock), w.models, store, server.WithClock(golden.Clock))
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"portolan/engine"
+	"portolan/mappings"
+	"portolan/sandbox"
+	"portolan/schemas"
+)
+
+// mappingFlags say which mappings are served and how.
+type mappingFlags struct {
+	Mappings    string        `placeholder:"DIR" help:"Lay the mappings of this folder over the built-in ones, file by file."`
+	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
+}
+
+// layers are the built-in mappings and, over them, those of --mappings.
+func (f mappingFlags) layers() ([]engine.Layer, error) {
+	layers := []engine.Layer{builtin("")}
+	if f.Mappings == "" {
+		return layers, nil
+	}
+	if info, err := os.Stat(f.Mappings); err != nil || !info.IsDir() {
+		return nil, usagef("--mappings: %s is no folder", f.Mappings)
+	}
+	return append(layers, engine.Layer{FS: os.DirFS(f.Mappings), Path: f.Mappings}), nil
+}
+
+// builtin is the layer of the built-in mappings; only names one provider, "" all.
+func builtin(only string) engine.Layer {
+	return engine.Layer{FS: mappings.FS, Path: "mappings", Only: only}
+}
+
+// world is everything that was loaded from mapping folders.
+type world struct {
+	language  *engine.Language
+	catalog   *engine.Catalog
+	models    schemas.Models
+	providers []*sandbox.Provider // those that can be played, by name
+	findings  engine.Diagnostics  // unsorted
+}
+
+// load reads the layers. The error is that of a broken program, not of a mapping.
+func (p *process) load(evalTimeout time.Duration, layers ...engine.Layer) (*world, error) {
+	models, err := schemas.Unified()
+	if err != nil {
+		return nil, fmt.Errorf("unified schemas: %w", err)
+	}
+	known := engine.Models{}
+	for key, m := range models {
+		if op, ok := engine.ParseOperation(key); ok {
+			known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
+		}
+	}
+	w := &world{models: models, language: engine.NewLanguage(p.now, p.random, engine.Limits{EvalTimeout: evalTimeout})}
+	docs, read := engine.Load(w.language, layers...)
+	catalog, compiled := engine.Compile(docs, known)
+	w.catalog = catalog
+	w.findings = append(read, compiled...)
+	w.checkSchemas()
+	w.loadProviders(layers)
+	return w, nil
+}
+
+// loadServable is load for those who run the mappings: findings are printed, and an error
+// among them refuses.
+func (p *process) loadServable(flags mappingFlags) (*world, error) {
+	layers, err := flags.layers()
+	if err != nil {
+		return nil, err
+	}
+	w, err := p.load(flags.EvalTimeout, layers...)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range w.findings.Sorted() {
+		fmt.Fprintln(p.stderr, d)
+	}
+	if w.findings.Failed() {
+		return w, errReported
+	}
+	return w, nil
+}
+
+// checkSchemas compiles the mappings' own schemas.
+func (w *world) checkSchemas() {
+	check := func(key string, schema any, pos engine.Pos) {
+		if schema == nil {
+			return
+		}
+		_, err := schemas.Compile(key, schema)
+		var bad *schemas.CompileError
+		if errors.As(err, &bad) {
+			for _, problem := range bad.Problems {
+				w.findings.Errorf(pos, "E050-bad-schema", "%s", strings.TrimPrefix(problem.Pointer+": "+problem.Message, ": "))
+			}
+		}
+	}
+	for _, plan := range w.catalog.Plans() {
+		schema, pos := plan.BodySchema()
+		check("request_body_schema", schema, pos)
+		schema, pos = plan.QuerySchema()
+		check("query_schema", schema, pos)
+	}
+}
+
+// loadProviders reads each provider's sandbox.yaml, that of the last layer that has it.
+func (w *world) loadProviders(layers []engine.Layer) {
+	sources := map[string]engine.Layer{}
+	for _, layer := range layers {
+		files, _ := fs.Glob(layer.FS, "*/"+engine.SandboxFile) // the pattern is good, and a folder that cannot be read is reported by the engine
+		for _, file := range files {
+			if name := path.Dir(file); (layer.Only == "" || layer.Only == name) && !strings.HasPrefix(name, ".") {
+				sources[name] = layer
+			}
+		}
+	}
+	for name, layer := range sources {
+		file := path.Join(name, engine.SandboxFile)
+		shown := path.Join(layer.Path, file)
+		src, err := fs.ReadFile(layer.FS, file)
+		if err != nil {
+			w.findings.Errorf(engine.Pos{File: shown, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+			continue
+		}
+		provider, findings := sandbox.Load(name, shown, src, w.language)
+		w.findings = append(w.findings, findings...)
+		if provider != nil {
+			w.providers = append(w.providers, provider)
+		}
+	}
+	slices.SortFunc(w.providers, func(a, b *sandbox.Provider) int { return strings.Compare(a.Name(), b.Name()) })
+}
+
+// updatePlan finds the first method of the integration that updates a record; nil for none.
+func (w *world) updatePlan(integration string) *engine.Plan {
+	for _, plan := range w.catalog.Plans() {
+		if plan.Integration() == integration && plan.Operation().Method == "update" {
+			return plan
+		}
+	}
+	return nil
+}
+
+// basePath is the path of an integration's base_url ("/api/v1/", ""); its host may hold variables.
+func (w *world) basePath(integration string) string {
+	_, rest, _ := strings.Cut(w.catalog.BaseURL(integration), "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		return rest[i:]
+	}
+	return ""
+}
