@@ -106,7 +106,8 @@ func Nearest(name string, known []string) string {
 	}
 	best, bestDistance := "", (len(name)+2)/3
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance || d == bestDistance && best == "" {
+		d := editDistance(strings.ToLower(name), strings.ToLower(k))
+		if d <= len(k)/2 && (d < bestDistance || d == bestDistance && best == "") {
 			best, bestDistance = k, d
 		}
 	}
