@@ -74,12 +74,12 @@ func TestCheckNames(t *testing.T) {
 // Every place is in the coordinates of the YAML file.
 func TestReaderExpr(t *testing.T) {
 	const src = `plain: bodi.x
-quoted: 'body.x & $nope()'
+quoted: 'body.x & $zqzq()'
 double: "body.y & bodi"
-escaped: 'body.x & ''é'' & $nope()'
+escaped: 'body.x & ''é'' & $zqzq()'
 block: |
   {
-    "é": $nope(body.x),
+    "é": $zqzq(body.x),
     "b": body.x +* 2
   }
 chomped: |-
@@ -113,9 +113,9 @@ good: body
 	}
 	want := []string{
 		`m.yaml:1:8: E022-unknown-binding: unknown binding "bodi" (did you mean "body"?)`,
-		`m.yaml:2:19: E021-unknown-function: unknown function "$nope"`,
+		`m.yaml:2:19: E021-unknown-function: unknown function "$zqzq"`,
 		`m.yaml:3:19: E022-unknown-binding: unknown binding "bodi" (did you mean "body"?)`,
-		`m.yaml:4:10: E021-unknown-function: unknown function "$nope"`,
+		`m.yaml:4:10: E021-unknown-function: unknown function "$zqzq"`,
 		`m.yaml:8:20: E020-bad-expression: "2" stands where a bracket, comma or colon is expected (JSONata S0202)`,
 		`m.yaml:12:7: E023-refused-function: $random is refused: a mapping gives the same answer each time and runs no text as code`,
 		`m.yaml:14:9: E003-unsupported-yaml: places inside this expression are unknowable (write an expression of several lines as a block that starts with | alone)`,
