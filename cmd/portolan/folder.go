@@ -99,7 +99,7 @@ func hasYAML(dir string) bool {
 
 // layers are the folder's and, below it, what it may leave out: the built-in files of its
 // providers.
-func (f folder) layers() []engine.Layer { return append(f.lower[:len(f.lower):len(f.lower)], f.layer) }
+func (f folder) layers() []engine.Layer { return append(slices.Clip(f.lower), f.layer) }
 
 // foreign gives the findings that are not about the folder's files.
 func (f folder) foreign(findings engine.Diagnostics) engine.Diagnostics {

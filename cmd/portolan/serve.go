@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"portolan/accounts"
@@ -41,18 +42,13 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	c.tuneMemory(p)
 	log := p.logger(c.LogLevel)
-	listener, err := listen(ctx, c.Listen)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = listener.Close() }() // closed already where it was served
-	services := []service{{listener: listener}}
+	var services []service
 	var pretend net.Listener
 	if c.Sandbox {
 		if pretend, err = listen(ctx, "127.0.0.1:0"); err != nil {
 			return err
 		}
-		defer func() { _ = pretend.Close() }()
+		defer func() { _ = pretend.Close() }()                                        // closed already where it was served
 		play := sandbox.New(w.mounts(), p.now, sandbox.WithSlow(2*c.UpstreamTimeout)) // a slow provider outlasts the deadline
 		services = append(services, service{newHTTPServer(play, log), pretend})
 	}
@@ -60,14 +56,18 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	api, err := c.newServer(p, w, store, pretend, log)
+	handler, err := c.newServer(p, w, store, pretend, log)
 	if err != nil {
 		return err
 	}
-	services[0].server = newHTTPServer(api, log)
-	services[0].server.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
+	api := newHTTPServer(handler, log)
+	api.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
 	c.announce(p, w, listener)
-	return serve(ctx, c.Drain, log, services...)
+	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
 }
 
 // tuneMemory trades memory for processor time, unless the environment has its own idea.

@@ -14,7 +14,7 @@ import (
 // readAccounts reads the file of --accounts and checks it against the integrations. Every
 // mistake is printed with its place; the error then is errReported.
 func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*accounts.File, error) {
-	src, err := os.ReadFile(name)
+	src, err := os.ReadFile(name) //nolint:gosec // G304: the caller names the file
 	if err != nil {
 		return nil, usagef("--accounts: %w", err)
 	}

@@ -28,6 +28,6 @@ func (*versionCommand) Run(p *process) error {
 	if commit != "" {
 		fmt.Fprintf(p.stdout, "commit %s%s\n", commit, modified)
 	}
-	fmt.Fprintf(p.stdout, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	_, err := fmt.Fprintf(p.stdout, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

@@ -49,6 +49,8 @@ type world struct {
 }
 
 // load reads the layers. The error is that of a broken program, not of a mapping.
+//
+//nolint:contextcheck,nolintlint // a language outlives every call (contextcheck finds this mark itself)
 func (p *process) load(evalTimeout time.Duration, layers ...engine.Layer) (*world, error) {
 	models, err := schemas.Unified()
 	if err != nil {
@@ -64,7 +66,7 @@ func (p *process) load(evalTimeout time.Duration, layers ...engine.Layer) (*worl
 	docs, read := engine.Load(w.language, layers...)
 	catalog, compiled := engine.Compile(docs, known)
 	w.catalog = catalog
-	w.findings = append(read, compiled...)
+	w.findings = slices.Concat(read, compiled)
 	w.checkSchemas()
 	w.loadProviders(layers)
 	return w, nil
@@ -97,8 +99,7 @@ func (w *world) checkSchemas() {
 			return
 		}
 		_, err := schemas.Compile(key, schema)
-		var bad *schemas.CompileError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*schemas.CompileError](err); ok {
 			for _, problem := range bad.Problems {
 				w.findings.Errorf(pos, "E050-bad-schema", "%s", strings.TrimPrefix(problem.Pointer+": "+problem.Message, ": "))
 			}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// running is a `portolan serve` in this process.
+type running struct {
+	origin string
+	stdout *bufio.Reader
+	stderr *lockedBuffer
+	stop   context.CancelFunc // as a signal does
+	exit   chan int
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	stdout, out := io.Pipe()
+	r := &running{stdout: bufio.NewReader(stdout), stderr: &lockedBuffer{}, stop: cancel, exit: make(chan int, 1)}
+	go func() {
+		code := run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), strings.NewReader(""), out, r.stderr)
+		_ = out.Close()
+		r.exit <- code
+	}()
+	t.Cleanup(func() { cancel(); _ = stdout.Close() })
+	line, err := r.stdout.ReadString('\n')
+	if err != nil {
+		t.Fatalf("does not start: %v\n%s", err, r.stderr)
+	}
+	r.origin = strings.TrimSpace(strings.TrimPrefix(line, "portolan listens on "))
+	return r
+}
+
+func (r *running) patch(t *testing.T, target, token, body string, header ...string) (int, map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, r.origin+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return 0, nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	var out map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		t.Error(err)
+	}
+	return res.StatusCode, out
+}
+
+var printedCurl = regexp.MustCompile(`curl -X PATCH 'http://[^/]+(/[^']+)' \\\n  -H 'Authorization: Bearer ([^']+)' -H 'Content-Type: application/json' -d '([^']+)'`)
+
+func TestPrintedCurlsWork(t *testing.T) {
+	var accounts bytes.Buffer
+	if code := run(t.Context(), []string{"sandbox", "--json"}, nil, &accounts, io.Discard); code != exitOK {
+		t.Fatalf("exit %d", code)
+	}
+	var demo demoJSON
+	if err := json.Unmarshal(accounts.Bytes(), &demo); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, "--sandbox")
+	r.stop() // it drains: what is printed comes before, and nothing more is served
+	printed, err := io.ReadAll(r.stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := <-r.exit; code != exitOK {
+		t.Errorf("exit %d\n%s", code, r.stderr)
+	}
+	curls := printedCurl.FindAllStringSubmatch(string(printed), -1)
+	if len(curls) != len(demo.Accounts) || len(curls) == 0 {
+		t.Fatalf("%d curls for %d accounts:\n%s", len(curls), len(demo.Accounts), printed)
+	}
+	r = start(t, "--sandbox")
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+	for i, curl := range curls {
+		if !strings.Contains(curl[1], demo.Accounts[i].IntegratedAccountID) || strings.ContainsAny(curl[1], "[]") {
+			t.Errorf("target %s", curl[1])
+		}
+		status, answer := r.patch(t, curl[1], curl[2], curl[3])
+		if status != http.StatusOK || answer["id"] != demo.Accounts[i].SampleID {
+			t.Errorf("%s: %d %v", curl[1], status, answer)
+		}
+	}
+	r.stop()
+	if code := <-r.exit; code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// pretend is an upstream on loopback; it says when a call arrived and waits for release.
+func pretend(t *testing.T) (origin string, arrived, release chan struct{}) {
+	t.Helper()
+	arrived, release = make(chan struct{}), make(chan struct{})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-release
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"u1","profile":{"firstName":"Ada","lastName":"Ashgrove"},"fullName":"Ada Ashgrove","email":"ada@example.com"}`)
+	})}
+	go func() { _ = s.Serve(listener) }()
+	t.Cleanup(func() { _ = s.Close() })
+	return "http://" + listener.Addr().String(), arrived, release
+}
+
+const accountsFile = `format: portolan/accounts/v1
+tokens:
+  - {name: ci, token: tok-example}
+accounts:
+  - {id: 62f44730-dd91-461e-bd6a-aedd9e0ad79d, integration: hive, context: {api_key: k1, user_id: u1}, base_url: "%s"}
+`
+
+func writeAccounts(t *testing.T, origin string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "accounts.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, accountsFile, origin), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const fileTarget = "/unified/ticketing/users/u1?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d"
+
+func TestStoppingLetsCallsInFlightFinish(t *testing.T) {
+	origin, arrived, release := pretend(t)
+	r := start(t, "--accounts", writeAccounts(t, origin), "--allow-insecure-upstreams")
+	type answer struct {
+		status int
+		body   map[string]any
+	}
+	got := make(chan answer, 1)
+	go func() {
+		status, body := r.patch(t, fileTarget, "tok-example", `{"first_name":"Ada"}`)
+		got <- answer{status, body}
+	}()
+	<-arrived
+	r.stop()
+	for { // the port closes before the call is answered
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.origin, "http://"))
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+	}
+	select {
+	case code := <-r.exit:
+		t.Fatalf("exit %d with a call in flight", code)
+	case a := <-got:
+		t.Fatalf("answered before the provider did: %v", a)
+	default:
+	}
+	close(release)
+	if a := <-got; a.status != http.StatusOK || a.body["first_name"] != "Ada" {
+		t.Errorf("got %v", a)
+	}
+	if code := <-r.exit; code != exitOK {
+		t.Errorf("exit %d\n%s", code, r.stderr)
+	}
+}
+
+func TestDrainEnds(t *testing.T) {
+	origin, arrived, release := pretend(t)
+	r := start(t, "--accounts", writeAccounts(t, origin), "--allow-insecure-upstreams", "--drain", "1ms")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		req, _ := http.NewRequestWithContext(context.Background(), http.MethodPatch, r.origin+fileTarget, strings.NewReader(`{"first_name":"Ada"}`))
+		req.Header.Set("Authorization", "Bearer tok-example")
+		req.Header.Set("Content-Type", "application/json")
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+			t.Errorf("answered with %s", res.Status)
+		}
+	}()
+	<-arrived
+	r.stop()
+	if code := <-r.exit; code != exitOK {
+		t.Errorf("exit %d\n%s", code, r.stderr)
+	}
+	<-done
+	close(release)
+	if !strings.Contains(r.stderr.String(), "calls in flight were cut off") {
+		t.Errorf("log: %s", r.stderr)
+	}
+}
+
+func TestFaultsReachTheSandboxOnly(t *testing.T) {
+	r := start(t, "--sandbox", "--upstream-timeout", "2s")
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+	target := "/unified/ticketing/users/7hQm2ZtRk9BvXc4Ls?integrated_account_id=00000000-0000-4000-8000-000000000001"
+	got := map[string]int{}
+	want := map[string]int{"rate_limited": 429, "server_error": 500, "html": 502, "truncated": 502, "reset": 502, "slow": 504, "huge": 502, "redirect": 502}
+	for name := range want {
+		got[name], _ = r.patch(t, target, demoToken, `{"first_name":"Ada"}`, "Portolan-Sandbox-Fault", name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestServeFlagsFromTheEnvironment(t *testing.T) {
+	p := &process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &lockedBuffer{}, now: time.Now, random: rand.Reader, lookup: func(name string) (string, bool) {
+		value, ok := map[string]string{"PORTOLAN_ACCOUNTS": "nowhere.yaml", "PORTOLAN_MAX_BODY": "64KiB"}[name]
+		return value, ok
+	}}
+	if code := p.run(t.Context(), []string{"serve", "--max-body", "x"}); code != exitUsage || !strings.Contains(fmt.Sprint(p.stderr), `"x" is no size`) {
+		t.Errorf("the command line does not win: exit %d, %s", code, p.stderr)
+	}
+	p.stderr = &lockedBuffer{}
+	if code := p.run(t.Context(), []string{"serve"}); code != exitUsage || !strings.Contains(fmt.Sprint(p.stderr), "nowhere.yaml") {
+		t.Errorf("exit %d, %s", code, p.stderr)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]size{"4096": 4096, "64KiB": 64 << 10, "1 MiB": 1 << 20, "2GiB": 2 << 30, "": 0, "0": 0, "-1": 0, "1MB": 0, "9999999999GiB": 0} {
+		var got size
+		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+}
