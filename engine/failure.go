@@ -153,7 +153,10 @@ func findMessage(v any, depth int) string {
 	}
 	switch v := v.(type) {
 	case string:
-		return strings.TrimSpace(v)
+		if v = strings.TrimSpace(v); strings.HasPrefix(v, "<") { // a page is no message
+			return ""
+		}
+		return v
 	case []any:
 		for _, item := range v {
 			if m := findMessage(item, depth+1); m != "" {
