@@ -207,20 +207,20 @@ func (x *exchange) respond(a *answer, change *expr) (*response, error) {
 	}
 	view := map[string]any{"status": float64(code)}
 	x.bindings["answer"] = view
+	if isJSON && change != nil && code < 300 {
+		view["body"] = body
+		if body, isJSON, err = change.eval(x.ctx, x.bindings); err != nil {
+			return nil, err
+		}
+	}
 	if isJSON {
 		view["body"] = body
-		computed := []*expr{x.player.finish.body}
-		if change != nil && code < 300 {
-			computed = []*expr{change, x.player.finish.body}
+		v, present, err := x.player.finish.body.eval(x.ctx, x.bindings)
+		if err != nil {
+			return nil, err
 		}
-		for _, e := range computed {
-			v, present, err := e.eval(x.ctx, x.bindings)
-			if err != nil {
-				return nil, err
-			}
-			if present {
-				view["body"] = v
-			}
+		if present {
+			view["body"] = v
 		}
 		out.json(view["body"])
 	} else if isText {

@@ -125,6 +125,9 @@ func playFile(t *testing.T, name, file string) {
 		case "response":
 			first, _, _ := strings.Cut(sent, "\n")
 			got := send(t, url+"/"+name+strings.TrimSuffix(basePaths[name], "/"), sent, common, string(f.Data))
+			if strings.HasPrefix(got, "500\n") && strings.Contains(got, "sandbox.yaml:") {
+				t.Errorf("%s: an expression failed: %s", first, got)
+			}
 			if *update {
 				f.Data = []byte(got)
 			} else if diff := cmp.Diff(string(f.Data), got); diff != "" {
@@ -159,6 +162,7 @@ func send(t *testing.T, base, sent string, common http.Header, want string) stri
 			}
 		}
 	}
+	req.Host = req.Header.Get("Host")
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
