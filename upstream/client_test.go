@@ -169,9 +169,9 @@ func TestUnsendable(t *testing.T) {
 		kind engine.Kind
 		text string
 	}{
-		"line feed":     {header("api_key", canary+"\n"), engine.KindInvalid, control},
-		"return":        {header("api_key", "a\rX: "+canary), engine.KindInvalid, control},
-		"nul":           {header("api_key", canary+"\x00"), engine.KindInvalid, control},
+		"line feed":     {header("api_key", canary+"\n"), engine.KindAccount, control},
+		"return":        {header("api_key", "a\rX: "+canary), engine.KindAccount, control},
+		"nul":           {header("api_key", canary+"\x00"), engine.KindAccount, control},
 		"header name":   {header("a b", canary), engine.KindMapping, `header name "a b" is not valid`},
 		"empty name":    {header("", canary), engine.KindMapping, `header name "" is not valid`},
 		"host":          {header("host", canary), engine.KindMapping, "header Host cannot be set"},

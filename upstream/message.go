@@ -84,8 +84,12 @@ func (m *message) addHeader(p engine.Param) error {
 		return &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: fmt.Errorf("header name %q is not valid", name)}
 	}
 	if strings.ContainsFunc(p.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		kind := engine.KindInvalid
+		if p.Secret { // a credential is the account's, not the caller's
+			kind = engine.KindAccount
+		}
 		return &engine.Error{
-			Kind: engine.KindInvalid, Op: m.op,
+			Kind: kind, Op: m.op,
 			Err: fmt.Errorf("value of header %s has a line break or another control character", name),
 		}
 	}
