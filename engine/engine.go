@@ -16,7 +16,8 @@ type Engine struct {
 	now  func() time.Time
 }
 
-// New builds an engine that calls providers through doer. now tells how far off an
+// New builds an engine that calls providers through doer. now tells how long a call that
+// got no answer took, and how far off an
 // epoch-valued rate limit reset is.
 func New(doer Doer, now func() time.Time) *Engine { return &Engine{doer: doer, now: now} }
 
@@ -146,6 +147,7 @@ func (r *run) buildStep(ctx context.Context, s *step) (*Call, error) {
 // send makes one call and tells its success from its failure; usable asks for an answer
 // in JSON.
 func (r *run) send(ctx context.Context, s *step, call *Call, usable bool) (*Answer, error) {
+	began := r.engine.now()
 	reply, err := r.engine.doer.Do(ctx, call)
 	if failed, ok := errors.AsType[*Error](err); ok && failed.Reply != nil {
 		reply = failed.Reply
@@ -156,7 +158,9 @@ func (r *run) send(ctx context.Context, s *step, call *Call, usable bool) (*Answ
 	if s == r.plan.main {
 		r.result.Reply = reply
 	}
-	if reply != nil {
+	if reply == nil {
+		r.result.Waited += r.engine.now().Sub(began)
+	} else {
 		r.result.Waited += reply.Duration
 		r.result.Rate = r.engine.rateLimit(ctx, r.plan, reply, r.result.Rate)
 	}
