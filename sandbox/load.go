@@ -3,6 +3,7 @@ package sandbox
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"portolan/engine"
 )
@@ -295,8 +296,13 @@ func (l *loader) faults(n *engine.Node) {
 			"answer":      func(n *engine.Node) { f.act = answering(l.answer(n)) },
 			"change":      func(n *engine.Node) { f.act = changing(l.expr(n, "change", finishBindings)) },
 		}, required...)
-		if f.act == nil {
+		told := slices.DeleteFunc([]string{"answer", "change", "like"}, func(key string) bool { return e.Value.Get(key) == nil })
+		switch len(told) {
+		case 0:
 			l.Diags.Errorf(e.Pos, "E005-missing-key", "fault %q has none of answer, change, like", e.Name)
+		case 1:
+		default:
+			l.Diags.Errorf(e.Pos, "E006-bad-value", "fault %q has %s; want one of them", e.Name, strings.Join(told, " and "))
 		}
 		if at >= 0 {
 			l.p.faults[at] = f

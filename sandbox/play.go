@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -227,7 +229,7 @@ func (x *exchange) respond(a *answer, change *expr) (*response, error) {
 		out.text(fmt.Sprint(text))
 	}
 	view["text"] = string(out.body)
-	for _, h := range append(x.player.finish.headers[:len(x.player.finish.headers):len(x.player.finish.headers)], a.headers...) {
+	for _, h := range append(slices.Clip(x.player.finish.headers), a.headers...) {
 		v, present, err := h.value.eval(x.ctx, x.bindings)
 		if err != nil {
 			return nil, err
@@ -276,9 +278,7 @@ func (r *response) json(v any) {
 }
 
 func (r *response) write(w http.ResponseWriter) {
-	for name, list := range r.header {
-		w.Header()[name] = list
-	}
+	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(r.status)
-	_, _ = w.Write(r.body) // a client that is gone needs no answer; a 204 has no body
+	_, _ = w.Write(r.body) //nolint:gosec // it plays an API on loopback; a client that is gone needs no answer
 }

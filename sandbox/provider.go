@@ -144,14 +144,14 @@ type change struct {
 }
 
 type route struct {
-	text    string // "PUT /users/{id}"
-	method  string
-	path    []segment
-	find    []*finding
-	refuse  []*checks
-	put     []change
-	remove  []change
-	answer  *answer
+	text   string // "PUT /users/{id}"
+	method string
+	path   []segment
+	find   []*finding
+	refuse []*checks
+	put    []change
+	remove []change
+	answer *answer
 }
 
 func (r *route) writes() bool { return len(r.put)+len(r.remove) > 0 }

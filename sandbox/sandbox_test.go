@@ -84,6 +84,7 @@ func newSandbox(t *testing.T, providers ...*Provider) *Sandbox {
 // the headers of every request; "Name:" in a request takes one away. A section "replace"
 // holds lines "old => new" for the provider's sandbox.yaml.
 func TestExchanges(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no exchanges: %v", err)
@@ -98,6 +99,7 @@ func TestExchanges(t *testing.T) {
 }
 
 func playFile(t *testing.T, name, file string) {
+	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
