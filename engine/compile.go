@@ -123,10 +123,8 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 	if op.querySchema != nil {
 		p.querySchema, p.querySchemaPos = r.JSON(op.querySchema), op.querySchema.Pos
 	}
-	for _, q := range append(slices.Clone(in.authQuery), p.main.query...) {
-		if slices.ContainsFunc(in.authQuery, func(a param) bool { return a.name == q.name }) {
-			p.authorizingQuery = append(p.authorizingQuery, q.name)
-		}
+	for _, q := range in.authQuery {
+		p.authorizingQuery = append(p.authorizingQuery, q.name)
 	}
 	c.checkResponse(op, model)
 	p.support = c.probe(p, op, model)

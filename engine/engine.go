@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -213,6 +212,3 @@ func (s StepResult) Status() int {
 	}
 	return s.Reply.Status
 }
-
-// OK reports whether the answer's status is a success.
-func (r *Reply) OK() bool { return r.Status >= http.StatusOK && r.Status < http.StatusMultipleChoices }

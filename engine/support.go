@@ -84,11 +84,8 @@ func (s *Support) Pointer(field string, body map[string]any) string {
 		return found[0]
 	}
 	parent := found[0]
-	for !slices.ContainsFunc(found, func(f string) bool { return f == parent }) || !allUnder(found, parent) {
-		i := strings.LastIndexByte(parent, '/')
-		if parent = parent[:i]; allUnder(found, parent) {
-			break
-		}
+	for !allUnder(found, parent) {
+		parent = parent[:strings.LastIndexByte(parent, '/')]
 	}
 	return parent
 }
