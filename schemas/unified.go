@@ -140,8 +140,8 @@ func members(object []byte) ([]member, error) {
 	return out, nil
 }
 
-// Editor gives the draft-07 schema of a mapping file's format, for editors: "integration"
-// or "mapping". A name that has none is an error.
+// Editor gives the draft-07 schema of a YAML format, for editors: "integration", "mapping"
+// or "sandbox". A name that has none is an error.
 func Editor(name string) ([]byte, error) {
 	source, err := editorFiles.ReadFile(name + ".schema.json")
 	if err != nil {

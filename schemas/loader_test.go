@@ -1,0 +1,374 @@
+package schemas_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"portolan/engine"
+	"portolan/mappings"
+	"portolan/sandbox"
+	"portolan/schemas"
+)
+
+// far is a key that resembles none, so that the loader lists those it knows.
+const far = "qqqqqqqqqqqqqqqqqqqqqqq"
+
+// readers read a file of each format for which there is a schema for editors.
+var readers = map[string]func(src []byte) engine.Diagnostics{
+	"integration": func(src []byte) engine.Diagnostics {
+		_, found := engine.Load(loaderLanguage(), engine.Layer{FS: fstest.MapFS{"x/integration.yaml": {Data: src}}})
+		return found
+	},
+	"mapping": func(src []byte) engine.Diagnostics {
+		_, found := engine.Load(loaderLanguage(), engine.Layer{FS: fstest.MapFS{"x/x.yaml": {Data: src}}})
+		return found
+	},
+	"sandbox": func(src []byte) engine.Diagnostics {
+		_, found := sandbox.Load("x", "x/sandbox.yaml", src, loaderLanguage())
+		return found
+	},
+}
+
+func loaderLanguage() *engine.Language {
+	return engine.NewLanguage(time.Now, rand.Reader, engine.Limits{})
+}
+
+// place is where a document of a schema has an object with a closed set of keys.
+type place struct {
+	at     string
+	schema map[string]any
+	in     func(value any) any              // a document with value at this place
+	with   func(name string) map[string]any // a value with this and every other key that may stand beside it
+}
+
+func (p place) keys() []string {
+	return slices.Sorted(maps.Keys(p.schema["properties"].(map[string]any)))
+}
+
+// explorer walks a schema for editors.
+type explorer struct {
+	root   map[string]any
+	places []place
+}
+
+func closedPlaces(t *testing.T, name string) []place {
+	t.Helper()
+	source, err := schemas.Editor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &explorer{root: decode(t, string(source)).(map[string]any)}
+	x.walk("", x.root, func(value any) any { return value })
+	return x.places
+}
+
+func (x *explorer) resolve(schema any) map[string]any {
+	s, _ := schema.(map[string]any)
+	for s["$ref"] != nil {
+		s = x.root["definitions"].(map[string]any)[strings.TrimPrefix(s["$ref"].(string), "#/definitions/")].(map[string]any)
+	}
+	return s
+}
+
+func (x *explorer) walk(at string, schema any, in func(any) any) {
+	s := x.resolve(schema)
+	properties, _ := s["properties"].(map[string]any)
+	if s["additionalProperties"] == false {
+		x.places = append(x.places, place{at + "/", s, in, func(name string) map[string]any { return x.object(s, name) }})
+	}
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		x.walk(at+"/"+name, properties[name], func(value any) any {
+			object := x.object(s, name)
+			object[name] = value
+			return in(object)
+		})
+	}
+	if more, ok := s["additionalProperties"].(map[string]any); ok {
+		x.walk(at+"/x", more, func(value any) any { return in(map[string]any{"x": value}) })
+	}
+	if items, ok := s["items"].(map[string]any); ok {
+		x.walk(at+"/0", items, func(value any) any { return in([]any{value}) })
+	}
+	alternatives, _ := s["anyOf"].([]any)
+	for _, one := range alternatives {
+		x.walk(at, one, in)
+	}
+}
+
+// sample gives a value that satisfies the schema, an object with as many keys as it may have.
+func (x *explorer) sample(schema any) any {
+	s := x.resolve(schema)
+	for _, keyword := range []string{"examples", "enum"} {
+		if list, ok := s[keyword].([]any); ok {
+			return list[0]
+		}
+	}
+	if value, ok := s["const"]; ok {
+		return value
+	}
+	alternatives, _ := s["anyOf"].([]any)
+	switch {
+	case s["type"] == "object":
+		return x.object(s, "")
+	case s["type"] == "array":
+		return []any{x.sample(s["items"])}
+	case s["type"] == "boolean":
+		return true
+	case len(alternatives) > 0:
+		return x.sample(alternatives[0])
+	default:
+		return "x"
+	}
+}
+
+// object samples the object schema s; of keys that exclude each other it has with or else
+// the first.
+func (x *explorer) object(s map[string]any, with string) map[string]any {
+	out := map[string]any{}
+	properties, _ := s["properties"].(map[string]any)
+	for name, p := range properties {
+		out[name] = x.sample(p)
+	}
+	if more, ok := s["additionalProperties"].(map[string]any); ok {
+		out["x"] = x.sample(more)
+	}
+	if not, ok := s["not"].(map[string]any); ok {
+		exclusive := not["required"].([]any)
+		kept := max(slices.Index(exclusive, any(with)), 0)
+		for i, name := range exclusive {
+			if i != kept {
+				delete(out, name.(string))
+			}
+		}
+	}
+	return out
+}
+
+func loadDocument(t *testing.T, format string, document any) engine.Diagnostics {
+	t.Helper()
+	src, err := json.Marshal(document) // JSON is YAML
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readers[format](src)
+}
+
+func withCode(found engine.Diagnostics, code string) engine.Diagnostics {
+	return slices.DeleteFunc(slices.Clone(found), func(d engine.Diagnostic) bool { return d.Code != code })
+}
+
+// The editors' schemas and the loaders know the same keys.
+func TestEditorKnowsTheLoadersKeys(t *testing.T) {
+	for format := range readers {
+		places := closedPlaces(t, format)
+		if len(places) < 3 {
+			t.Errorf("%s: only %d objects found", format, len(places))
+		}
+		for _, p := range places {
+			t.Run(format+p.at, func(t *testing.T) {
+				for _, name := range p.keys() {
+					document := p.in(p.with(name))
+					for _, d := range withCode(loadDocument(t, format, document), "E012-unknown-key") {
+						t.Errorf("with %s: %s", name, d)
+					}
+					if violations := editor(t, format).Validate(plain(t, document)); len(violations) > 0 {
+						t.Errorf("with %s the schema finds %v", name, texts(violations))
+					}
+				}
+				unknown := p.with("")
+				unknown[far] = "x"
+				want := []string{`unknown key "` + far + `" known keys: ` + strings.Join(p.keys(), ", ")}
+				var got []string
+				for _, d := range withCode(loadDocument(t, format, p.in(unknown)), "E012-unknown-key") {
+					got = append(got, d.Message+" "+d.Hint)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("known keys (-schema +loader):\n%s", diff)
+				}
+				if len(editor(t, format).Validate(plain(t, p.in(unknown)))) == 0 {
+					t.Error("the schema takes an unknown key")
+				}
+			})
+		}
+	}
+}
+
+func TestEditorRequiresWhatTheLoaderDoes(t *testing.T) {
+	missing := regexp.MustCompile(`^key "(.*)" is missing$`)
+	for format := range readers {
+		for _, p := range closedPlaces(t, format) {
+			t.Run(format+p.at, func(t *testing.T) {
+				var want []string
+				required, _ := p.schema["required"].([]any)
+				for _, name := range required {
+					want = append(want, name.(string))
+				}
+				var got []string
+				found := loadDocument(t, format, p.in(map[string]any{}))
+				for _, d := range slices.Concat(withCode(found, "E005-missing-key"), withCode(found, "E010-missing-format")) {
+					if m := missing.FindStringSubmatch(d.Message); m != nil {
+						got = append(got, m[1])
+					}
+				}
+				slices.Sort(want)
+				slices.Sort(got)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("required keys (-schema +loader):\n%s", diff)
+				}
+				if len(withCode(found, "E005-missing-key")) > 0 && len(editor(t, format).Validate(plain(t, p.in(map[string]any{})))) == 0 {
+					t.Error("the schema takes what the loader misses a key in")
+				}
+			})
+		}
+	}
+}
+
+// What the loader calls the wrong type is no value for an editor either.
+func TestEditorRefusesTypesThatTheLoaderRefuses(t *testing.T) {
+	for format := range readers {
+		s := editor(t, format)
+		refused := 0
+		for _, p := range closedPlaces(t, format) {
+			for _, name := range p.keys() {
+				for _, value := range []any{nil, true, 7, 1.5, "x", []any{}, []any{nil}, map[string]any{}, map[string]any{"x": []any{}}} {
+					object := p.with(name)
+					object[name] = value
+					document := p.in(object)
+					wrong := withCode(loadDocument(t, format, document), "E004-wrong-type")
+					if len(wrong) > 0 {
+						refused++
+					}
+					if len(wrong) > 0 && len(s.Validate(plain(t, document))) == 0 {
+						t.Errorf("%s%s%s: the schema takes %v, the loader says %s", format, p.at, name, value, wrong[0])
+					}
+				}
+			}
+		}
+		if refused < 20 {
+			t.Errorf("%s: only %d values were of the wrong type", format, refused)
+		}
+	}
+}
+
+// The faults that need no description are those that every provider has.
+func TestEditorKnowsTheBuiltinFaults(t *testing.T) {
+	source, err := schemas.Editor("sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &explorer{root: decode(t, string(source)).(map[string]any)}
+	p, found := sandbox.Load("x", "x.yaml", []byte(
+		"{format: portolan/sandbox/v1, demo: {integrated_account_id: a, context: {}, sample_id: b}, routes: [], no_route: {status: 404}}"), loaderLanguage())
+	if p == nil {
+		t.Fatal(found)
+	}
+	var builtin []string
+	for _, f := range p.Faults() {
+		builtin = append(builtin, f.Name)
+	}
+	slices.Sort(builtin)
+	faults := x.root["properties"].(map[string]any)["faults"].(map[string]any)["properties"].(map[string]any)
+	if diff := cmp.Diff(builtin, slices.Sorted(maps.Keys(faults))); diff != "" {
+		t.Errorf("faults that may be replaced (-loader +schema):\n%s", diff)
+	}
+	var like []string
+	for _, name := range x.resolve(map[string]any{"$ref": "#/definitions/like"})["enum"].([]any) {
+		like = append(like, name.(string))
+	}
+	slices.Sort(like)
+	if diff := cmp.Diff(builtin, like); diff != "" {
+		t.Errorf("like (-loader +schema):\n%s", diff)
+	}
+}
+
+func TestBuiltinFilesSatisfyTheEditor(t *testing.T) {
+	files, err := fs.Glob(mappings.FS, "*/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, file := range files {
+		src, err := fs.ReadFile(mappings.FS, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		format := formatOf(file)
+		seen[format]++
+		for _, v := range editor(t, format).Validate(fromYAML(t, file, src)) {
+			t.Errorf("%s: %s: %s", file, v.Pointer, v.Message)
+		}
+		if line := "# yaml-language-server: $schema=../../schemas/" + format + ".schema.json\n"; !strings.HasPrefix(string(src), line) {
+			t.Errorf("%s does not start with %q", file, line)
+		}
+	}
+	for format := range readers {
+		if seen[format] == 0 {
+			t.Errorf("no file of format %s", format)
+		}
+	}
+}
+
+// The lint cases of faults that a schema can tell are refused by it, file by file.
+func TestEditorRefusesLintCases(t *testing.T) {
+	for _, code := range []string{"E004-wrong-type", "E005-missing-key", "E012-unknown-key"} {
+		archive, err := txtar.ParseFile(filepath.Join("..", "testdata", "lint", code+".txtar"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(archive.Files, func(f txtar.File) bool { return f.Name == "want" })
+		want := string(archive.Files[i].Data)
+		for _, f := range slices.Delete(slices.Clone(archive.Files), i, i+1) {
+			faulty := strings.Contains(want, f.Name+":")
+			violations := editor(t, formatOf(f.Name)).Validate(fromYAML(t, f.Name, f.Data))
+			if (len(violations) > 0) != faulty {
+				t.Errorf("%s: %s: the loader finds faults: %t, the schema %v", code, f.Name, faulty, texts(violations))
+			}
+		}
+	}
+}
+
+func formatOf(file string) string {
+	switch name := strings.TrimSuffix(path.Base(file), ".yaml"); name {
+	case "integration", "sandbox":
+		return name
+	default:
+		return "mapping"
+	}
+}
+
+func fromYAML(t *testing.T, file string, src []byte) any {
+	t.Helper()
+	var found engine.Diagnostics
+	root := engine.ParseYAML(file, src, &found)
+	if root == nil {
+		t.Fatal(found)
+	}
+	value := (&engine.Reader{Diags: &found}).JSON(root)
+	for _, d := range found {
+		t.Error(d)
+	}
+	return value
+}
+
+// plain is document as the validator wants it.
+func plain(t *testing.T, document any) any {
+	t.Helper()
+	src, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, string(src))
+}
