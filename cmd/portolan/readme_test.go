@@ -1,0 +1,289 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/engine"
+)
+
+const root = "../.."
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// marked gives what follows the comment <!-- mark --> in the README: a code block's
+// content, or a paragraph; argument is what the mark has behind a colon.
+func marked(t *testing.T, mark string) (argument, text string) {
+	t.Helper()
+	m := regexp.MustCompile(`(?s)<!-- ` + mark + `(?:: ([^ ]+))? -->\n(?:` + "```[a-z]*\n(.*?\n)```" + `|(.*?\n)\n)`).FindStringSubmatch(readme(t))
+	if m == nil {
+		t.Fatalf("nothing is marked %q", mark)
+	}
+	return m[1], m[2] + m[3]
+}
+
+func TestReadmeShowsTheMapping(t *testing.T) {
+	file, shown := marked(t, "mapping")
+	source, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains("\n"+string(source), "\n"+shown) {
+		t.Errorf("no part of %s:\n%s", file, shown)
+	}
+	if !strings.Contains(readme(t), "[`"+file+"`]("+file+")") {
+		t.Errorf("there is no link to %s", file)
+	}
+}
+
+// shellCall is an HTTP request as a curl command.
+type shellCall struct {
+	method, host, target, body string
+	header                     http.Header
+}
+
+func parseCurl(t *testing.T, command string) shellCall {
+	t.Helper()
+	call := shellCall{method: http.MethodGet, header: http.Header{}}
+	words := regexp.MustCompile(`'[^']*'|[^\s'\\]+`).FindAllString(command, -1)
+	for i := range words {
+		words[i] = strings.Trim(words[i], "'")
+	}
+	if len(words) == 0 || words[0] != "curl" {
+		t.Fatalf("no curl: %s", command)
+	}
+	for i := 1; i < len(words); i++ {
+		word, next := words[i], ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		switch {
+		case word == "-sS":
+			continue
+		case word == "-X":
+			call.method = next
+		case word == "-d":
+			call.body = next
+		case word == "-H":
+			name, value, _ := strings.Cut(next, ": ")
+			call.header.Add(name, value)
+		case strings.HasPrefix(word, "http://"):
+			host, target, _ := strings.Cut(strings.TrimPrefix(word, "http://"), "/")
+			call.host, call.target = host, "/"+target
+			continue
+		default:
+			t.Fatalf("%q of the curl is not understood", word)
+		}
+		i++ // the flag's value
+	}
+	return call
+}
+
+// send gives the answer to the call at origin, and its body as text.
+func (c shellCall) send(t *testing.T, origin string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), c.method, origin+c.target, strings.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = c.header.Clone()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func TestReadmeCallIsAnsweredSo(t *testing.T) {
+	_, command := marked(t, "call")
+	_, want := marked(t, "answer")
+	call := parseCurl(t, command)
+	if !strings.Contains(readme(t), "`"+call.host+"` with") {
+		t.Errorf("the call goes to %s, where the API does not start", call.host)
+	}
+	r := start(t, "--sandbox")
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+
+	strict := call // first: it must not change anything
+	strict.header = call.header.Clone()
+	strict.header.Set("Prefer", "handling=strict")
+	if res, body := strict.send(t, r.origin); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("handling=strict: status %d, want 400\n%s", res.StatusCode, body)
+	}
+	res, got := call.send(t, r.origin)
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("status %d, want 200", res.StatusCode)
+	}
+	if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got)); diff != "" {
+		t.Errorf("the answer differs (-readme +got):\n%s", diff)
+	}
+	header := regexp.MustCompile("has the header `([A-Za-z-]+): ([^`]+)`").FindStringSubmatch(readme(t))
+	if header == nil {
+		t.Fatal("no header is named")
+	}
+	if got := res.Header.Get(header[1]); got != header[2] || header[1] != "Portolan-Unsupported" {
+		t.Errorf("%s: %q, the README says %q", header[1], got, header[2])
+	}
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+func codeSpans(text string) []string {
+	var out []string
+	for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+// rows are a table's cells without its head.
+func rows(table string) [][]string {
+	var out [][]string
+	for _, line := range strings.Split(strings.TrimSpace(table), "\n")[2:] {
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		out = append(out, cells)
+	}
+	return out
+}
+
+func TestReadmeSupport(t *testing.T) {
+	_, table := marked(t, "support")
+	p := &process{now: time.Now, random: rand.Reader}
+	w, err := p.load(time.Second, builtin(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var integrations []string
+	for _, row := range rows(table) {
+		integrations = append(integrations, row[0])
+		plan := w.catalog.Plan(row[0], engine.Operation{Model: "ticketing", Resource: "users", Method: "update"})
+		if plan == nil {
+			t.Errorf("%s updates no users", row[0])
+			continue
+		}
+		if diff := cmp.Diff(supported(plan), row[1]); diff != "" {
+			t.Errorf("%s (-probed +readme):\n%s", row[0], diff)
+		}
+		var required []string
+		schema, _ := plan.QuerySchema()
+		if object, ok := schema.(map[string]any); ok {
+			names, _ := object["required"].([]any)
+			for _, name := range names {
+				required = append(required, name.(string))
+			}
+		}
+		needed := slices.DeleteFunc(codeSpans(row[2]), func(name string) bool { return !slices.Contains(plan.Support().Query, name) })
+		if diff := cmp.Diff(required, needed); diff != "" {
+			t.Errorf("%s also needs (-mapping +readme):\n%s", row[0], diff)
+		}
+	}
+	if diff := cmp.Diff(w.catalog.Integrations(), integrations); diff != "" {
+		t.Errorf("integrations (-catalog +readme):\n%s", diff)
+	}
+}
+
+// supported is the README's cell for what reaches a provider.
+func supported(plan *engine.Plan) string {
+	var cells []string
+	for _, leaf := range plan.Support().Leaves {
+		cell := "`" + strings.ReplaceAll(strings.ReplaceAll(strings.TrimPrefix(leaf.Path, "/"), "/*", "[]"), "/", ".") + "`"
+		sep := ": "
+		for _, value := range leaf.Values {
+			cell += sep + fmt.Sprint(value)
+			sep = ", "
+		}
+		cells = append(cells, cell)
+	}
+	return strings.Join(cells, " ")
+}
+
+func TestReadmeTryIt(t *testing.T) {
+	_, section, _ := strings.Cut(readme(t), "\n## Try it\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	block := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(section)
+	if block == nil {
+		t.Fatal("no commands")
+	}
+	if diff := cmp.Diff("go run ./cmd/portolan serve --sandbox\ngo test ./...\n", block[1]); diff != "" {
+		t.Errorf("commands (-want +readme):\n%s", diff)
+	}
+	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`Needs Go (\d+\.\d+) and`).FindStringSubmatch(section)
+	if version == nil || !regexp.MustCompile(`(?m)^go `+regexp.QuoteMeta(version[1])+`(\.|$)`).Match(module) {
+		t.Errorf("needs Go %v, go.mod says otherwise", version)
+	}
+	counts := map[string]int{"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+	pretend := regexp.MustCompile(`with (\w+) pretend providers`).FindStringSubmatch(section)
+	if pretend == nil {
+		t.Fatal("no pretend providers are promised")
+	}
+	r := start(t, "--sandbox")
+	r.stop()
+	printed, err := io.ReadAll(r.stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(printed), "curl -X "); got != counts[pretend[1]] || got == 0 {
+		t.Errorf("%d curls are printed, %s pretend providers promised", got, pretend[1])
+	}
+}
+
+func TestReadmePathsExist(t *testing.T) {
+	text := readme(t)
+	var paths []string
+	for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(strings.Join(strings.Fields(text), " "), -1) {
+		if !strings.Contains(m[1], "://") {
+			paths = append(paths, m[1])
+		}
+	}
+	if len(paths) < 4 {
+		t.Errorf("only the links %v", paths)
+	}
+	for _, m := range regexp.MustCompile("(?:^|[ `])(\\./[a-zA-Z/_]+|\\.[a-z][a-zA-Z./_]+)").FindAllStringSubmatch(text, -1) {
+		paths = append(paths, m[1])
+	}
+	_, layout, _ := strings.Cut(text, "\n## Layout\n")
+	layout, _, _ = strings.Cut(layout, "\n## ")
+	table := regexp.MustCompile(`(?m)(^\|.*\n)+`).FindString(layout)
+	var folders []string
+	for _, row := range rows(table) {
+		folders = append(folders, codeSpans(row[0])...)
+	}
+	if len(folders) < 5 {
+		t.Errorf("only the folders %v", folders)
+	}
+	for _, path := range append(paths, folders...) {
+		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
