@@ -88,7 +88,7 @@ func (x *exchange) fail(p *problem) {
 		return
 	}
 	h := x.writer.Header()
-	if len(p.allow) > 0 {
+	if p.status == http.StatusMethodNotAllowed && p.remote == nil { // empty where nothing is allowed
 		h.Set("Allow", strings.Join(p.allow, ", "))
 	}
 	if p.retry != "" && h.Get("Retry-After") == "" {

@@ -30,7 +30,7 @@ func (x *exchange) run(c echo.Context) *problem {
 	s, ctx := x.server, x.request.Context()
 	op := engine.Operation{Model: pathParam(c, "model"), Resource: pathParam(c, "resource")}
 	name, verbs, found := s.unifiedMethod(routePath(c), x.request.Method, op.Model, op.Resource)
-	if !found {
+	if !found || strings.Contains(c.Param("id"), "/") { // Echo's last parameter takes every further segment
 		return &problem{status: http.StatusNotFound, message: "there is no route " + x.request.URL.EscapedPath()}
 	}
 	if p := x.checkSize(); p != nil {

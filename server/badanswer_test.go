@@ -1,0 +1,286 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/accounts"
+	"portolan/engine"
+	"portolan/server"
+	"portolan/upstream"
+)
+
+// fails is a doer that gives an error to every call.
+func fails(err error) doer {
+	return func(*engine.Call) (*engine.Reply, error) { return nil, err }
+}
+
+func TestProviderRefusals(t *testing.T) {
+	tests := []struct {
+		name, account string
+		status        int
+		header        http.Header
+		body          string
+		want          int
+		message       string
+		retry         string
+		insights      string
+	}{
+		{"400", planhat, 400, nil, `{"message":"no good"}`, 400, "no good", "", "remote_error"},
+		{"401", planhat, 401, nil, `{"message":"bad token"}`, 401, "bad token", "", "remote_error"},
+		{"403", planhat, 403, nil, `{"message":"not yours"}`, 403, "not yours", "", "forbidden_error remote_error"},
+		{"404", planhat, 404, nil, `"no such user"`, 404, "no such user", "", "remote_error"},
+		{"405", planhat, 405, nil, `{}`, 405, "the provider answered 405 Method Not Allowed", "", "remote_error"},
+		{"409", planhat, 409, nil, `{"error":"taken"}`, 409, "taken", "", "remote_error"},
+		{"422", planhat, 422, nil, `{"error":{"message":"odd"}}`, 422, "odd", "", "remote_error"},
+		{"429", planhat, 429, nil, ``, 429, "the provider answered 429 Too Many Requests", "60", "rate_limit_error remote_error"},
+		{"429 with Retry-After", planhat, 429, http.Header{"Retry-After": {"7"}}, `{}`, 429, "", "7", "rate_limit_error remote_error"},
+		{"429 with a reset", planhat, 429, http.Header{"X-Ratelimit-Reset": {"12"}}, `{}`, 429, "", "12", "rate_limit_error remote_error"},
+		{"429 with an epoch", planhat, 429, http.Header{"X-Ratelimit-Reset": {fmt.Sprint(fixedClock().Unix() + 30)}}, `{}`, 429, "", "30", "rate_limit_error remote_error"},
+		{"500", planhat, 500, nil, `{"message":"broke"}`, 500, "broke", "", "remote_error"},
+		{"500 in HTML", planhat, 500, nil, `<html>oops</html>`, 500, "<html>oops</html>", "", "remote_error"},
+		{"503", planhat, 503, http.Header{"Retry-After": {"9"}}, ``, 503, "the provider answered 503 Service Unavailable", "9", "remote_error"},
+		{"unheard-of status", planhat, 599, nil, ``, 599, "the provider answered 599", "", "remote_error"},
+		{"302", planhat, 302, nil, ``, 502, "the provider answered with status 302", "", "remote_error"},
+		{"meaning 404", hiveID, 400, nil, `[{"message":"User not found"}]`, 404, "User not found", "", "remote_error"},
+		{"meaning 401", hiveID, 400, nil, `{"message":"Invalid API Key."}`, 401, "Invalid API Key.", "", "remote_error"},
+		{"meaning 401 too", pivotal, 403, nil, `{"code":"invalid_authentication","error":"Invalid"}`, 401, "Invalid", "", "remote_error"},
+		{"meaning 429", team, 400, http.Header{"X-Ratelimit-Remaining": {"0"}}, `{"MESSAGE":"slow down"}`, 429, "slow down", "60", "rate_limit_error remote_error"},
+		{"a failure in a success", team, 200, nil, `{"STATUS":"Error","MESSAGE":"not done"}`, 502, "not done", "", "remote_error"},
+		{"HTML in a success", planhat, 200, nil, `<html>hello</html>`, 502, "the provider's answer is not JSON", "", "remote_error"},
+		{"truncated", planhat, 200, nil, `{"_id":"u1","firstName":"A`, 502, "the provider's answer is not JSON", "", "remote_error"},
+	}
+	var reply *engine.Reply
+	s := newServer(t, doer(func(*engine.Call) (*engine.Reply, error) { return reply, nil }))
+	for _, tt := range tests {
+		for _, format := range []string{"unified", "raw", "debug"} {
+			if format == "raw" && tt.status < 300 && tt.account != team { // what cannot be read is for raw as good as any other
+				continue
+			}
+			t.Run(tt.name+" "+format, func(t *testing.T) {
+				reply = &engine.Reply{Status: tt.status, Header: http.Header{}, Body: []byte(tt.body), Attempts: 1, Duration: time.Millisecond}
+				maps.Copy(reply.Header, tt.header)
+				w := ask(s, "PATCH", users+tt.account+"&collections[]=7&truto_response_format="+format, `{"first_name":"A","roles":[{"id":"owner"}]}`)
+				if tt.account == team {
+					w = ask(s, "PATCH", users+tt.account+"&truto_response_format="+format, name)
+				}
+				e := envelopeOf(t, w, tt.want)
+				if message, _ := e["message"].(string); !strings.HasPrefix(message, tt.message) {
+					t.Errorf("message %q, want %q", message, tt.message)
+				}
+				if e["truto_is_remote_error"] != true {
+					t.Errorf("not remote: %s", w.Body)
+				}
+				if diff := cmp.Diff(tt.insights, strings.Join(insights(e), " ")); diff != "" {
+					t.Errorf("insights (-want +got)\n%s", diff)
+				}
+				if status, given := e["provider_status"]; given != (tt.status != tt.want) || given && status != float64(tt.status) {
+					t.Errorf("provider_status %v", status)
+				}
+				if _, raw := e["raw_response"]; !raw {
+					t.Errorf("no raw_response: %s", w.Body)
+				}
+				for header, want := range map[string]string{"Retry-After": tt.retry, "Allow": "", "WWW-Authenticate": "", "Server-Timing": "upstream;dur=1, gateway;dur=0"} {
+					if got := w.Header().Get(header); got != want {
+						t.Errorf("%s %q, want %q", header, got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestNoAnswer(t *testing.T) {
+	huge := &engine.Reply{Status: 200, Header: http.Header{}, Body: []byte(`"` + strings.Repeat("a", 1<<20)), Attempts: 1}
+	tests := []struct {
+		name   string
+		err    error
+		want   int
+		remote bool
+	}{
+		{"refused", &engine.Error{Kind: engine.KindUpstream, Op: "main", Err: errors.New("connection refused")}, 502, false},
+		{"slow", &engine.Error{Kind: engine.KindTimeout, Op: "main", Err: context.DeadlineExceeded}, 504, false},
+		{"too large", &engine.Error{Kind: engine.KindProvider, Op: "main", Err: errors.New("too large"), Reply: huge}, 502, true},
+		{"account", &engine.Error{Kind: engine.KindAccount, Op: "main", Err: errors.New("api_key is missing")}, 422, false},
+		{"some error", errors.New("canary-detail"), 500, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := ask(newServer(t, fails(tt.err)), "PATCH", hiveUser1, name)
+			e := envelopeOf(t, w, tt.want)
+			if (e["truto_is_remote_error"] == true) != tt.remote || strings.Contains(w.Body.String(), "canary") {
+				t.Errorf("%.300s", w.Body)
+			}
+			if raw, _ := e["raw_response"].(string); len(raw) > 64<<10 {
+				t.Errorf("raw_response of %d bytes", len(raw))
+			}
+		})
+	}
+}
+
+// TestFaultsOverSockets has a provider misbehave on a real connection.
+func TestFaultsOverSockets(t *testing.T) {
+	faults := map[string]struct {
+		serve   func(http.ResponseWriter, *http.Request)
+		status  int
+		remote  bool
+		message string
+	}{
+		"slow": {func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // only then is a caller that leaves noticed
+			<-r.Context().Done()
+		}, 504, false, "did not answer in time"},
+		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, false, "no answer from the provider"},
+		"truncated": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"id":`)
+		}, 502, true, ""},
+		"huge": {func(w http.ResponseWriter, _ *http.Request) {
+			chunk := []byte(strings.Repeat(" ", 1<<20))
+			for range 20 {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
+		}, 502, true, ""},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusTemporaryRedirect)
+		}, 502, false, "no answer from the provider"},
+		"html": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, true, "not JSON"},
+	}
+	for fault, tt := range faults {
+		t.Run(fault, func(t *testing.T) {
+			far := httptest.NewServer(http.HandlerFunc(tt.serve))
+			defer far.Close()
+			defer far.CloseClientConnections()
+			to, err := url.Parse(far.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			timeout := 20 * time.Second
+			if fault == "slow" {
+				timeout = 20 * time.Millisecond
+			}
+			s := newServer(t, upstream.New(upstream.WithClock(fixedClock), upstream.WithTimeout(timeout),
+				upstream.WithRoundTripper(redirected{to, far.Client().Transport})))
+			w := ask(s, "PATCH", hiveUser1, name)
+			e := envelopeOf(t, w, tt.status)
+			if (e["truto_is_remote_error"] == true) != tt.remote || !strings.Contains(fmt.Sprint(e["message"]), tt.message) {
+				t.Errorf("%.300s", w.Body)
+			}
+			if w.Body.Len() > 70<<10 {
+				t.Errorf("an answer of %d bytes", w.Body.Len())
+			}
+		})
+	}
+}
+
+func TestAccountUnusable(t *testing.T) {
+	const id = "00000000-0000-4000-8000-0000000000aa"
+	s := serverOver(t, catalog(t), answers(200, hiveUser), store(t, []accounts.Account{
+		{ID: id, Integration: "hive", Environment: "default", Context: accounts.Context{"user_id": "u"}},
+	}))
+	w := ask(s, "PATCH", users+id, name)
+	if e := envelopeOf(t, w, 422); !strings.Contains(fmt.Sprint(e["message"]), "api_key") || e["truto_is_remote_error"] != nil {
+		t.Errorf("%s", w.Body)
+	}
+}
+
+func TestResponsePolicy(t *testing.T) {
+	odd := answers(200, `{"id":"u1","fullName":7,"email":["x"]}`)
+	tests := []struct {
+		policy   server.Policy
+		status   int
+		warnings string
+	}{{server.PolicyOff, 200, ""}, {server.PolicyWarn, 200, "2"}, {server.PolicyFail, 502, ""}}
+	for _, tt := range tests {
+		s := newServer(t, odd, server.WithPolicy(tt.policy))
+		w := ask(s, "PATCH", hiveUser1+"&truto_response_format=debug", name)
+		if w.Code != tt.status || w.Header().Get("Portolan-Response-Warnings") != tt.warnings {
+			t.Errorf("%s: %d, warnings %q: %s", tt.policy, w.Code, w.Header().Get("Portolan-Response-Warnings"), w.Body)
+		}
+		if tt.status == 502 {
+			got := told(t, w)
+			slices.Sort(got)
+			if diff := cmp.Diff([]string{"/emails/0/email type", "/name type"}, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			envelopeOf(t, w, 502)
+			continue
+		}
+		warnings, _ := decode(t, w)["debug"].(map[string]any)["warnings"].([]any)
+		if fmt.Sprint(len(warnings)) != strings.Replace("0"+tt.warnings, "02", "2", 1) {
+			t.Errorf("%s: debug.warnings %v", tt.policy, warnings)
+		}
+		if w := ask(s, "PATCH", hiveUser1+"&truto_response_format=raw", name); w.Header().Get("Portolan-Response-Warnings") != "" {
+			t.Errorf("%s: raw has no record to judge", tt.policy)
+		}
+	}
+}
+
+func TestRaw(t *testing.T) {
+	const body = "{\"STATUS\" : \"OK\", \"big\":12345678901234567890,\n \"x\":\"\\u00e9<\"} \n"
+	calls := 0
+	s := newServer(t, doer(func(*engine.Call) (*engine.Reply, error) {
+		calls++
+		h := http.Header{
+			"Content-Type": {"application/vnd.person+json; charset=utf-8"}, "Etag": {`W/"7"`}, "Set-Cookie": {"a=b"},
+			"X-Ratelimit-Limit": {"150"}, "X-Ratelimit-Remaining": {"149"}, "Retry-After": {"1"},
+		}
+		return &engine.Reply{Status: 201, Header: h, Body: []byte(body), Attempts: 1}, nil
+	}))
+	w := ask(s, "PATCH", users+team+"&truto_response_format=raw", name)
+	if w.Code != 201 || w.Body.String() != body || calls != 1 {
+		t.Errorf("%d after %d calls: %q", w.Code, calls, w.Body)
+	}
+	for header, want := range map[string]string{
+		"Content-Type": "application/vnd.person+json; charset=utf-8", "Etag": `W/"7"`, "Set-Cookie": "", "Retry-After": "1",
+		"Ratelimit-Limit": "150", "Ratelimit-Remaining": "149", "X-Content-Type-Options": "nosniff",
+	} {
+		if got := w.Header().Get(header); got != want {
+			t.Errorf("%s %q, want %q", header, got, want)
+		}
+	}
+}
+
+func TestServerTiming(t *testing.T) {
+	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
+		r, err := answers(200, hiveUser)(c)
+		r.Duration = 1500 * time.Microsecond
+		return r, err
+	}))
+	for query, want := range map[string]string{
+		"": "upstream;dur=1.5, gateway;dur=0", "&truto_skip_api_call=1": "gateway;dur=0", "&truto_x=1": "gateway;dur=0",
+	} {
+		w := ask(s, "PATCH", hiveUser1+query, name)
+		if got := w.Header().Get("Server-Timing"); got != want {
+			t.Errorf("%q: %d Server-Timing %q, want %q", query, w.Code, got, want)
+		}
+	}
+}
+
+// A write that is done stays done: a failed after step makes the record less complete.
+func TestAfterStepThatFails(t *testing.T) {
+	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
+		if c.Method == http.MethodGet {
+			return answers(500, `{}`)(c)
+		}
+		return answers(200, `{"STATUS":"OK"}`)(c)
+	}))
+	w := ask(s, "PATCH", users+team, name)
+	if got := w.Header().Get("Portolan-Partial"); w.Code != 200 || got != "read" || decode(t, w)["id"] != "u1" {
+		t.Errorf("%d, Portolan-Partial %q: %s", w.Code, got, w.Body)
+	}
+}
