@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -100,10 +101,7 @@ func TestSteps(t *testing.T) {
 		"POST /people/u1/notes": reply(201, ``), "GET /people/u1": reply(200, `{"id":9007199254740993,"name":"Ada"}`),
 	}
 	with := func(path string, r *engine.Reply) map[string]*engine.Reply {
-		out := map[string]*engine.Reply{}
-		for k, v := range good {
-			out[k] = v
-		}
+		out := maps.Clone(good)
 		out[path] = r
 		return out
 	}
@@ -124,8 +122,13 @@ func TestSteps(t *testing.T) {
 		{"a before step without answer", with("GET /find", nil), map[string]any{"first_name": "Ada"}, engine.Full, []string{find}, nil, nil, engine.KindUpstream},
 		{"a before step that gives nothing usable", with("GET /find", reply(200, `{}`)), map[string]any{"first_name": "Ada"}, engine.Full, []string{find}, nil, nil, engine.KindMapping},
 		{
-			"after steps that fail leave the write standing", with("GET /people/u1", reply(500, ``)), map[string]any{"first_name": "Ada", "last_name": "Quill"},
-			engine.Full, []string{find, update, note, read}, map[string]any{"id": "u1"}, []string{"read"}, 0,
+			"after steps that fail leave the write standing", with("GET /people/u1", reply(500, ``)),
+			map[string]any{"first_name": "Ada", "last_name": "Quill"},
+			engine.Full,
+			[]string{find, update, note, read},
+			map[string]any{"id": "u1"},
+			[]string{"read"},
+			0,
 		},
 		{"the main call alone", good, map[string]any{"first_name": "Ada"}, engine.MainOnly, []string{find, update}, nil, nil, 0},
 		{"nothing to send", good, map[string]any{"last_name": "Quill"}, engine.Full, []string{find}, nil, nil, engine.KindInvalid},
