@@ -16,7 +16,7 @@ var (
 )
 
 func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
-	doc := &integrationDoc{node: root, methods: map[string]*methodDoc{}}
+	doc := &integrationDoc{node: root, baseURL: &template{literals: []string{""}}, methods: map[string]*methodDoc{}}
 	if !r.CheckFormat(root, FormatIntegration) {
 		return nil
 	}
@@ -150,7 +150,7 @@ func (r *Reader) template(n *Node) *template {
 // checkBaseURL refuses what is no absolute http(s) URL, and variables that could name any
 // host: an account's settings must not choose whom its credentials are sent to.
 func checkBaseURL(r *Reader, doc *integrationDoc) {
-	if doc.baseURL == nil || doc.baseURLNode.Text == "" {
+	if doc.baseURLNode == nil || doc.baseURLNode.Text == "" { // reported as missing
 		return
 	}
 	sample, _ := doc.baseURL.expand(func(string) (string, error) { return "x", nil })

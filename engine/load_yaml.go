@@ -146,6 +146,11 @@ func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 		d.Errorf(start, "E001-yaml-syntax", "file is not UTF-8 text")
 		return nil
 	}
+	if at := oddLineBreak.FindIndex(src); at != nil {
+		line := 1 + bytes.Count(src[:at[0]], []byte("\n"))
+		d.Errorf(Pos{File: file, Line: line, Col: 1}, "E001-yaml-syntax", "a line ends with a character other than a line feed")
+		return nil
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(src))
 	var root yaml.Node
 	if err := decoder.Decode(&root); err != nil {
@@ -166,6 +171,10 @@ func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 	}
 	return n
 }
+
+// oddLineBreak is what the library takes for the end of a line and editors do not: with it,
+// no place could be told.
+var oddLineBreak = regexp.MustCompile("\r[^\n]|\r$|[\u0085\u2028\u2029]")
 
 type yamlConverter struct {
 	file  string
