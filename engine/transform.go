@@ -35,6 +35,10 @@ type Record struct {
 // Transform turns the provider's answers into the unified record. It does no I/O and
 // writes into neither argument. Its error is an *Error of KindMapping.
 func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*Record, error) {
+	return answered(ctx, func() (*Record, error) { return p.transform(ctx, req, answers) })
+}
+
+func (p *Plan) transform(ctx context.Context, req *Request, answers Answers) (*Record, error) {
 	ctx, cancel := p.language.WithDeadline(ctx)
 	defer cancel()
 	account := withDefaults(p.integration.credentials, req.Context)
