@@ -1,0 +1,177 @@
+package golden_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"portolan/engine"
+	"portolan/golden"
+	"portolan/mappings"
+	"portolan/schemas"
+)
+
+func catalog(tb testing.TB) *engine.Catalog {
+	tb.Helper()
+	unified, err := schemas.Unified()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	models := engine.Models{}
+	for key, m := range unified {
+		op, _ := engine.ParseOperation(key)
+		models[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
+	}
+	docs, found := engine.Load(engine.NewLanguage(golden.Clock, rand.Reader, engine.Limits{}), engine.Layer{FS: mappings.FS, Only: "hive"})
+	catalog, more := engine.Compile(docs, models)
+	for _, d := range append(found, more...) {
+		tb.Fatal(d)
+	}
+	return catalog
+}
+
+// decode stands for the server's: it trusts the request, which must not be "refused".
+func decode(catalog *engine.Catalog) golden.Decode {
+	return func(r *http.Request, account golden.Account) (*engine.Request, *engine.Plan, error) {
+		parts := strings.Split(r.URL.Path, "/")
+		req := &engine.Request{ID: parts[len(parts)-1], Context: account.Context}
+		if req.ID == "refused" {
+			return nil, nil, errors.New("refused")
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, nil, err
+		}
+		if req.Body, err = engineBody(body); err != nil {
+			return nil, nil, err
+		}
+		return req, catalog.Plan(account.Integration, engine.Operation{Model: "ticketing", Resource: "users", Method: "update"}), nil
+	}
+}
+
+func hiveCases(tb testing.TB) map[string]*golden.Case {
+	tb.Helper()
+	cases, problems := golden.Load(os.DirFS("testdata"), ".", []string{"hive"})
+	for _, p := range problems {
+		tb.Error(p)
+	}
+	out := map[string]*golden.Case{}
+	for _, c := range cases {
+		out[c.Name[strings.LastIndex(c.Name, "/")+1:]] = c
+	}
+	return out
+}
+
+func TestRunEngine(t *testing.T) {
+	const folder = "testdata/hive/ticketing.users.update/"
+	tests := map[string]struct {
+		base, old, replacement string
+		state                  golden.State
+		diff                   string
+	}{
+		"success":               {"names", "", "", golden.Passed, ""},
+		"error":                 {"user_not_found", "", "", golden.Passed, ""},
+		"call differs":          {"names", `"firstName":"Ada","lastName":"Byron"}}` + "\n-- upstream.response", "}}\n-- upstream.response", golden.Failed, `+     "firstName": "Ada"`},
+		"record differs":        {"names", `"name":"Ada Byron"`, `"name":"Ada"`, golden.Failed, `+   "name": "Ada Byron"`},
+		"record is not plain":   {"names", "?integrated", "?truto_exclude_fields=id&integrated", golden.Passed, ""},
+		"error status differs":  {"user_not_found", "\n404\n", "\n400\n", golden.Failed, "+ 404"},
+		"success for an error":  {"user_not_found", "\n400\n{\"error\"", "\n200\n{\"error\"", golden.Failed, "+ no error"},
+		"error for a success":   {"names", "\n200\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", "\n500\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", golden.Failed, "+ 500"},
+		"refused, with a call":  {"user_not_found", "users/nobody?integ", "users/refused?integ", golden.Failed, "refused"},
+		"refused for a success": {"names", "users/7hQm2ZtRk9BvXc4Ls?integ", "users/refused?integ", golden.Failed, "refused"},
+	}
+	decoder := decode(catalog(t))
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(folder + tt.base + golden.Extension)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Replace(string(data), tt.old, tt.replacement, 1)
+			c, problems := golden.Parse(folder+"x.txtar", []byte(text))
+			if len(problems) > 0 || tt.old != "" && text == string(data) {
+				t.Fatal("the test's change does not fit", problems)
+			}
+			got, err := golden.RunEngine(t.Context(), decoder, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.State != tt.state || !strings.Contains(got.Diff, tt.diff) {
+				t.Errorf("%v:\n%s", got.State, got.Diff)
+			}
+		})
+	}
+	t.Run("refused before any call", func(t *testing.T) {
+		text := strings.Replace(request, "users/u?", "users/refused?", 1) + account + "-- error --\n400\n"
+		got, err := golden.RunEngine(t.Context(), decoder, parse(t, text))
+		if err != nil || got.State != golden.NotApplicable {
+			t.Error(got, err)
+		}
+	})
+}
+
+// A provider over sockets is compared like one in process, the client's own headers aside.
+func TestUpstreamOverSockets(t *testing.T) {
+	c := parse(t, title+request+account+first+answer)
+	for name, tt := range map[string]struct {
+		path  string
+		state golden.State
+	}{
+		"as listed": {"/v1/users/u?c=3&b=2", golden.Passed},
+		"other":     {"/v1/users/u%2F?c=3&b=2", golden.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			upstream := golden.NewUpstream(c)
+			provider := httptest.NewServer(upstream)
+			defer provider.Close()
+			got := send(t, "PUT", provider.URL+tt.path, `{"n":9007199254740993}`)
+			if got.Status != 200 || string(got.Body) != `{"id":"u"}` || !hasHeader(got, "Content-Type", "application/json") {
+				t.Errorf("%+v", got)
+			}
+			r := upstream.Judge(golden.Message{Status: 200, Header: []golden.Header{{Name: "Etag", Value: `"1"`}}, Body: []byte(`{"id":"u"}`)})
+			if r.State != tt.state {
+				t.Error(r.State, r.Diff)
+			}
+			if extra := send(t, "PUT", provider.URL+tt.path, "{}"); extra.Status != http.StatusNotImplemented {
+				t.Errorf("%+v", extra)
+			}
+			if r := upstream.Judge(golden.Message{}); !strings.Contains(r.Diff, "made, not listed") {
+				t.Error(r.Diff)
+			}
+		})
+	}
+}
+
+func send(tb testing.TB, method, target, body string) golden.Message {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, target, strings.NewReader(body))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r.Header.Set("X-Key", "k")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	m, err := golden.ReadAnswer(res)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+func hasHeader(m golden.Message, name, value string) bool {
+	for _, h := range m.Header {
+		if h.Name == name && h.Value == value {
+			return true
+		}
+	}
+	return false
+}
