@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// Memory is a Store that holds everything in memory. It never changes.
+// Memory is a Directory that holds everything in memory. It never changes.
 type Memory struct {
 	tokens   []StoredToken
 	accounts map[string]Account // by id
 }
 
-var _ Store = (*Memory)(nil)
+var _ Directory = (*Memory)(nil)
 
-// NewMemory returns a Store of these tokens and accounts. It copies them; ids become
+// NewMemory returns a Directory of these tokens and accounts. It copies them; ids become
 // lower case, an empty environment the default one. An id that is no uuid or occurs
 // twice, and a token that occurs twice, are errors, all of them told at once.
 func NewMemory(tokens []StoredToken, accounts []Account) (*Memory, error) {

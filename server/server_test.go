@@ -78,7 +78,7 @@ func demoAccounts() []accounts.Account {
 	}
 }
 
-func store(tb testing.TB, list []accounts.Account) accounts.Store {
+func store(tb testing.TB, list []accounts.Account) accounts.Directory {
 	tb.Helper()
 	m, err := accounts.NewMemory([]accounts.StoredToken{{Token: accounts.Token{Name: "test", Environment: "default"}, Hash: accounts.HashToken(token)}}, list)
 	if err != nil {

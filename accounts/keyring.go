@@ -1,0 +1,146 @@
+package accounts
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+)
+
+// Keyring seals secrets with AES-256-GCM. It is immutable and safe for concurrent use.
+//
+// A sealed value is "<key id>.<base64url of nonce and ciphertext>". The owner (an account's
+// id) and the field's name are authenticated with it: a value that was moved to another
+// row does not open. One key should seal at most 2^32 values; rotate long before.
+type Keyring struct {
+	keys []masterKey // newest first
+}
+
+type masterKey struct {
+	id   string
+	aead cipher.AEAD
+}
+
+// ErrUnknownKey: a value was sealed with a key that is not in the ring.
+var ErrUnknownKey = errors.New("sealed with a master key that is not given")
+
+// ErrSeal: a value does not open: it was altered, moved, or its key id is given another key.
+var ErrSeal = errors.New("sealed value does not open")
+
+var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// ParseKeyring reads keys, newest first, separated by commas, blanks or line breaks, each
+// "<id>:<base64 of 32 bytes>". Lines that start with # are left out. Every mistake is told
+// at once, without the keys.
+func ParseKeyring(text string) (*Keyring, error) {
+	var problems []error
+	k := &Keyring{}
+	seen := map[string]bool{}
+	n := 0
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' || r == '\n' }) {
+			n++
+			id, encoded, ok := strings.Cut(word, ":")
+			if !ok || !keyID.MatchString(id) {
+				problems = append(problems, fmt.Errorf("master key %d is not <id>:<base64 of 32 bytes>", n))
+				continue
+			}
+			raw, err := base64.StdEncoding.DecodeString(encoded)
+			if err != nil || len(raw) != 32 {
+				problems = append(problems, fmt.Errorf("master key %q is not the base64 of 32 bytes", id))
+				continue
+			}
+			if seen[id] {
+				problems = append(problems, fmt.Errorf("master key %q occurs twice", id))
+				continue
+			}
+			seen[id] = true
+			block, _ := aes.NewCipher(raw) // 32 bytes: cannot fail
+			aead, err := cipher.NewGCMWithRandomNonce(block)
+			if err != nil {
+				return nil, fmt.Errorf("aes-gcm: %w", err)
+			}
+			k.keys = append(k.keys, masterKey{id, aead})
+		}
+	}
+	if problems == nil && len(k.keys) == 0 {
+		problems = append(problems, errors.New("no master key is given"))
+	}
+	if problems != nil {
+		return nil, errors.Join(problems...)
+	}
+	return k, nil
+}
+
+// NewKey makes a key in the form that ParseKeyring reads. It is the one text here that
+// shows a key.
+func NewKey(id string) (string, error) {
+	if !keyID.MatchString(id) {
+		return "", fmt.Errorf("key id %q is not 1 to 32 letters, digits, _ or -", id)
+	}
+	var raw [32]byte
+	_, _ = rand.Read(raw[:]) // cannot fail
+	return id + ":" + base64.StdEncoding.EncodeToString(raw[:]), nil
+}
+
+// Newest is the id of the key that Seal uses.
+func (k *Keyring) Newest() string { return k.keys[0].id }
+
+// Has reports whether the ring holds the key called id.
+func (k *Keyring) Has(id string) bool { return k.find(id) != nil }
+
+func (k *Keyring) find(id string) cipher.AEAD {
+	for _, key := range k.keys {
+		if key.id == id {
+			return key.aead
+		}
+	}
+	return nil
+}
+
+// Seal gives plain sealed with the newest key, for that field of that owner.
+func (k *Keyring) Seal(owner, field string, plain []byte) string {
+	key := k.keys[0]
+	return key.id + "." + base64.RawURLEncoding.EncodeToString(key.aead.Seal(nil, nil, plain, additional(owner, field)))
+}
+
+// Open gives what Seal was given. Its errors are ErrUnknownKey and ErrSeal.
+func (k *Keyring) Open(owner, field, sealed string) ([]byte, error) {
+	id, encoded, _ := strings.Cut(sealed, ".")
+	aead := k.find(id)
+	if aead == nil {
+		return nil, fmt.Errorf("%w: %q", ErrUnknownKey, id)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, ErrSeal
+	}
+	plain, err := aead.Open(nil, nil, raw, additional(owner, field))
+	if err != nil {
+		return nil, ErrSeal
+	}
+	return plain, nil
+}
+
+// SealedWith is the id of the key that sealed a value.
+func SealedWith(sealed string) string {
+	id, _, _ := strings.Cut(sealed, ".")
+	return id
+}
+
+// additional joins owner and field so that no other pair gives the same: neither holds NUL.
+func additional(owner, field string) []byte { return []byte(owner + "\x00" + field) }
+
+// Format writes how many keys there are.
+func (k *Keyring) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%d master keys", len(k.keys)) }
+
+// LogValue gives what Format writes.
+func (k *Keyring) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(k)) }
