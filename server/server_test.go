@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,13 +57,32 @@ func models(tb testing.TB) (schemas.Models, engine.Models) {
 	return unified, out
 }
 
-func catalog(tb testing.TB, layers ...engine.Layer) *engine.Catalog {
-	tb.Helper()
-	_, known := models(tb)
+// builtin compiles the built-in mappings once for all tests: plans are immutable.
+var builtin = sync.OnceValues(func() (*engine.Catalog, []engine.Diagnostic) { return compiled() })
+
+func compiled(layers ...engine.Layer) (*engine.Catalog, []engine.Diagnostic) {
+	unified, err := schemas.Unified()
+	if err != nil {
+		panic(err)
+	}
+	known := engine.Models{}
+	for key, m := range unified {
+		op, _ := engine.ParseOperation(key)
+		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
+	}
 	lang := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
 	c, more := engine.Compile(docs, known)
-	for _, d := range append(found, more...) {
+	return c, append(found, more...)
+}
+
+func catalog(tb testing.TB, layers ...engine.Layer) *engine.Catalog {
+	tb.Helper()
+	c, problems := builtin()
+	if len(layers) > 0 {
+		c, problems = compiled(layers...)
+	}
+	for _, d := range problems {
 		tb.Error(d)
 	}
 	return c
