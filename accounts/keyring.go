@@ -94,6 +94,15 @@ func NewKey(id string) (string, error) {
 // Newest is the id of the key that Seal uses.
 func (k *Keyring) Newest() string { return k.keys[0].id }
 
+// IDs are those of all keys, newest first.
+func (k *Keyring) IDs() []string {
+	ids := make([]string, len(k.keys))
+	for i, key := range k.keys {
+		ids[i] = key.id
+	}
+	return ids
+}
+
 // Has reports whether the ring holds the key called id.
 func (k *Keyring) Has(id string) bool { return k.find(id) != nil }
 

@@ -23,6 +23,7 @@ type cli struct {
 	Test    testCommand    `cmd:"" help:"Run golden cases offline."`
 	Plan    planCommand    `cmd:"" help:"Print the provider request that a unified request would make. Nothing is sent."`
 	Sandbox sandboxCommand `cmd:"" help:"Serve the pretend providers alone."`
+	Keys    keysCommand    `cmd:"" help:"Make and change the keys that seal secrets."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
