@@ -56,61 +56,6 @@ func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, account map
 	return call, nil
 }
 
-// accountContext completes the account's context with the credentials' defaults and
-// checks it against what the integration declares.
-func (p *Plan) accountContext(req *Request) (map[string]any, error) {
-	problems := CheckContext(p.integration.credentials, req.Context)
-	if len(problems) > 0 {
-		return nil, &Error{Kind: KindAccount, Op: p.operation.String(), Err: errors.New(strings.Join(problems, "; "))}
-	}
-	return withDefaults(p.integration.credentials, req.Context), nil
-}
-
-func withDefaults(credentials []Credential, context Context) map[string]any {
-	out := map[string]any(context)
-	copied := false
-	for _, c := range credentials {
-		if v, ok := context[c.Name]; (!ok || v == nil || v == "") && c.Default != "" {
-			if !copied {
-				if out = maps.Clone(out); out == nil {
-					out = map[string]any{}
-				}
-				copied = true
-			}
-			out[c.Name] = c.Default
-		}
-	}
-	if out == nil {
-		out = map[string]any{}
-	}
-	return out
-}
-
-// CheckContext says what of an integrated account's context breaks its integration's
-// credentials, one sentence each, without the values.
-func CheckContext(credentials []Credential, context Context) []string {
-	var problems []string
-	for _, c := range credentials {
-		value, present := context[c.Name]
-		text, isText := value.(string)
-		switch {
-		case !present || value == nil || value == "":
-			if c.Required && c.Default == "" {
-				problems = append(problems, fmt.Sprintf("credential %q is missing", c.Name))
-			}
-		case !isText:
-			if c.Pattern != nil || c.Enum != nil || c.Secret {
-				problems = append(problems, fmt.Sprintf("credential %q must be text", c.Name))
-			}
-		case c.Pattern != nil && !c.Pattern.MatchString(text):
-			problems = append(problems, fmt.Sprintf("credential %q does not match its pattern", c.Name))
-		case c.Enum != nil && !slices.Contains(c.Enum, text):
-			problems = append(problems, fmt.Sprintf("credential %q is none of %s", c.Name, strings.Join(c.Enum, ", ")))
-		}
-	}
-	return problems
-}
-
 // builder evaluates the parts of one call and keeps the first error.
 type builder struct {
 	ctx  context.Context
@@ -142,9 +87,9 @@ func (p *Plan) eval(ctx context.Context, x *Expr, stepName, what string, binding
 	if err == nil {
 		return v, present, nil
 	}
-	op := p.operation.String() + ": " + what
+	op := p.title + ": " + what
 	if stepName != mainCall {
-		op = p.operation.String() + ": " + stepName + ": " + what
+		op = p.title + ": " + stepName + ": " + what
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil, false, &Error{Kind: KindCanceled, Op: op, Err: err}
@@ -160,7 +105,7 @@ func (b *builder) base(req *Request, account map[string]any) (base, shown string
 	base, err := in.baseURL.expand(func(name string) (string, error) {
 		text, ok := account[name].(string)
 		if !ok || text == "" {
-			return "", &Error{Kind: KindAccount, Op: b.plan.operation.String(), Err: fmt.Errorf("credential %q is missing", name)}
+			return "", &Error{Kind: KindAccount, Op: b.plan.title, Err: fmt.Errorf("credential %q is missing", name)}
 		}
 		return text, nil
 	})
@@ -214,7 +159,7 @@ func (b *builder) path(id string, bindings map[string]any) (path, shown string) 
 // badVariable says whose fault an unusable path variable is: the caller's where it comes
 // from the request, the mapping's otherwise.
 func (b *builder) badVariable(name string, v param, pointer string, cause error) error {
-	op := b.plan.operation.String()
+	op := b.plan.title
 	if v.expr == nil {
 		return &Error{Kind: KindInvalid, Op: op, Err: fmt.Errorf("the record's id %w", cause)}
 	}
@@ -234,7 +179,7 @@ func (b *builder) body(call *Call, req *Request, bindings map[string]any, isMain
 			value = mergeDeep(value, extra)
 		}
 		if b.step.bodyMap != nil && isNothing(value) {
-			b.fail(&Error{Kind: KindInvalid, Op: b.plan.operation.String(), Err: ErrNothingToSend})
+			b.fail(&Error{Kind: KindInvalid, Op: b.plan.title, Err: ErrNothingToSend})
 		}
 	}
 	if b.err != nil || value == nil || b.step.verb == http.MethodGet {
@@ -247,7 +192,7 @@ func (b *builder) body(call *Call, req *Request, bindings map[string]any, isMain
 	object, ok := value.(map[string]any)
 	if !ok {
 		b.fail(&Error{
-			Kind: KindMapping, Op: b.plan.operation.String() + ": request_body_mapping", Pos: b.step.bodyMap.Pos(),
+			Kind: KindMapping, Op: b.plan.title + ": request_body_mapping", Pos: b.step.bodyMap.Pos(),
 			Err: errors.New("a form body must be an object"),
 		})
 		return
@@ -260,7 +205,7 @@ func (b *builder) encodeJSON(value any) []byte {
 	encoder := json.NewEncoder(&buf)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		b.fail(&Error{Kind: KindMapping, Op: b.plan.operation.String() + ": request_body_mapping", Err: err})
+		b.fail(&Error{Kind: KindMapping, Op: b.plan.title + ": request_body_mapping", Err: err})
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
@@ -274,7 +219,7 @@ func (b *builder) query(req *Request, bindings, authBindings map[string]any, isM
 		object, ok := value.(map[string]any)
 		if present && value != nil && !ok {
 			b.fail(&Error{
-				Kind: KindMapping, Op: b.plan.operation.String() + ": query_mapping", Pos: b.step.queryMap.Pos(),
+				Kind: KindMapping, Op: b.plan.title + ": query_mapping", Pos: b.step.queryMap.Pos(),
 				Err: errors.New("gives no object"),
 			})
 		}

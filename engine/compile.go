@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ type compiler struct {
 }
 
 func (c *compiler) integration(name string, doc *integrationDoc) *integration {
-	return &integration{
+	in := &integration{
 		name: name, label: doc.label, credentials: doc.credentials, baseURL: doc.baseURL,
 		baseSecret: slices.ContainsFunc(doc.credentials, func(cr Credential) bool {
 			return cr.Secret && slices.Contains(doc.baseURL.variables, cr.Name)
@@ -62,6 +63,34 @@ func (c *compiler) integration(name string, doc *integrationDoc) *integration {
 		authQuery:  params(doc.authorization.query, doc.credentials),
 		errors:     doc.errors,
 		rateLimit:  doc.rateLimit,
+	}
+	in.verify = c.verify(in, doc)
+	if doc.oauth != nil {
+		in.oauth = &OAuth{
+			Scopes: doc.oauth.scopes, integration: in, language: c.language,
+			authorize: doc.oauth.authorizeURL, token: doc.oauth.tokenURL, settings: doc.oauth.settings,
+		}
+	}
+	return in
+}
+
+// verify is the plan of the call that shows whether an account's credentials are good; nil
+// where none is declared or it cannot be made.
+func (c *compiler) verify(in *integration, doc *integrationDoc) *Plan {
+	if doc.verify == nil || doc.verify.Kind != Scalar {
+		return nil
+	}
+	method := c.method(doc, doc.verify)
+	if method == nil {
+		return nil
+	}
+	for _, name := range method.path.variables {
+		c.diags.Errorf(doc.verify.Pos, "E031-missing-path-variable", "%s needs the path variable %q", doc.verify.Text, name)
+		c.diags.Hintf("verify is about no record: name a call whose path has no variables")
+	}
+	return &Plan{
+		integration: in, language: c.language, title: in.name + ": verify", version: in.name + "/verify@" + contentHash(doc.node),
+		main: newStep(mainCall, method, doc.credentials), record: []string{"response"},
 	}
 }
 
@@ -94,6 +123,7 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 	p := &Plan{
 		integration: in, language: c.language,
 		operation: Operation{m.model, op.resource, op.method},
+		title:     Operation{m.model, op.resource, op.method}.String(),
 		response:  op.response,
 		record:    []string{"response"},
 	}
@@ -128,7 +158,7 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 	}
 	c.checkResponse(op, model)
 	p.support = c.probe(p, op, model)
-	p.hash = contentHash(doc, op)
+	p.version = in.name + "/" + p.title + "@" + contentHash(doc.node, op.node)
 	return p
 }
 
@@ -177,35 +207,44 @@ func resourcePos(root *Node, resource string) Pos {
 	return root.Pos
 }
 
-// step resolves one call; nil where it names no method of the integration.
-func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
-	if s.call == nil || s.call.Kind != Scalar { // reported when it was read
-		return nil
-	}
-	method, ok := doc.methods[s.call.Text]
+// method finds what a call names; nil where that is no method of the integration.
+func (c *compiler) method(doc *integrationDoc, call *Node) *methodDoc {
+	method, ok := doc.methods[call.Text]
 	if !ok {
-		known := make([]string, 0, len(doc.methods))
-		for name := range doc.methods {
-			known = append(known, name)
-		}
-		slices.Sort(known)
-		c.diags.Errorf(s.call.Pos, "E033-unknown-call", "the integration has no %q", s.call.Text)
-		if near := Nearest(s.call.Text, known); near != "" {
+		known := slices.Sorted(maps.Keys(doc.methods))
+		c.diags.Errorf(call.Pos, "E033-unknown-call", "the integration has no %q", call.Text)
+		if near := Nearest(call.Text, known); near != "" {
 			c.diags.Hintf("did you mean %q?", near)
 		} else {
 			c.diags.Hintf("it has %s", strings.Join(known, ", "))
 		}
 		return nil
 	}
-	if method.path == nil { // likewise
+	if method.path == nil { // reported when it was read
 		return nil
 	}
-	out := &step{
-		name: s.name, verb: method.verb, path: method.path,
-		header: params(method.params.header, doc.credentials), query: params(method.params.query, doc.credentials),
-		queryMap: s.query, bodyMap: s.body, form: method.form, repeatable: method.repeatable, runIf: s.runIf,
+	return method
+}
+
+func newStep(name string, method *methodDoc, credentials []Credential) *step {
+	return &step{
+		name: name, verb: method.verb, path: method.path, form: method.form, repeatable: method.repeatable,
+		header: params(method.params.header, credentials), query: params(method.params.query, credentials),
 		variables: map[string]param{},
 	}
+}
+
+// step resolves one call; nil where it names no method of the integration.
+func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
+	if s.call == nil || s.call.Kind != Scalar { // reported when it was read
+		return nil
+	}
+	method := c.method(doc, s.call)
+	if method == nil {
+		return nil
+	}
+	out := newStep(s.name, method, doc.credentials)
+	out.queryMap, out.bodyMap, out.runIf = s.query, s.body, s.runIf
 	for _, v := range params(s.pathVariables, doc.credentials) {
 		out.variables[v.name] = v
 	}
@@ -242,9 +281,16 @@ func (c *compiler) needsAnswer(p *Plan, op *operationDoc) bool {
 
 // contentHash is over what the plan does, not over how its files are written: neither
 // comments nor layout, of YAML or inside an expression, change it.
-func contentHash(doc *integrationDoc, op *operationDoc) string {
+func contentHash(nodes ...*Node) string {
 	r := Reader{Diags: &Diagnostics{}}
-	content := []any{withoutLayout(r.JSON(doc.node)), withoutLayout(r.JSON(op.node))}
+	content := make([]any, 0, len(nodes))
+	for _, n := range nodes {
+		content = append(content, withoutLayout(r.JSON(n)))
+	}
+	return hashOf(content)
+}
+
+func hashOf(content any) string {
 	text, _ := json.Marshal(content) // plain JSON with sorted keys: cannot fail
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6])

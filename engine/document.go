@@ -19,6 +19,17 @@ type integrationDoc struct {
 	errors        errorsDoc
 	rateLimit     rateLimitDoc
 	methods       map[string]*methodDoc // by "resource.method"
+	verify        *Node                 // names one of them; nil: none
+	oauth         *oauthDoc             // nil: none
+}
+
+// oauthDoc is how an account connects by the customer's consent.
+type oauthDoc struct {
+	authorizeURL, tokenURL         *template
+	authorizeURLNode, tokenURLNode *Node
+	scopes                         []string
+	replaces                       []*Node // names of credentials
+	settings                       []paramDoc
 }
 
 // Credential is one value that an integrated account of the integration holds.
@@ -29,7 +40,13 @@ type Credential struct {
 	Pattern     *regexp.Regexp // nil: none; anchored
 	Enum        []string
 	Default     string
+	Granted     bool // comes from the customer's consent: nobody types it in
+	Replaced    bool // not required where AccessToken is there
 }
+
+// AccessToken is the credential that an account has which is connected by its customer's
+// consent. An integration that declares oauth2 has it without saying so.
+const AccessToken = "access_token"
 
 // paramDocs are computed headers and query parameters.
 type paramDocs struct {

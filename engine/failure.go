@@ -61,9 +61,9 @@ func (p *Plan) unusable(s *step, reply *Reply, message string) error {
 
 func (p *Plan) stepOp(s *step) string {
 	if s.name == mainCall {
-		return p.operation.String()
+		return p.title
 	}
-	return p.operation.String() + ": " + s.name
+	return p.title + ": " + s.name
 }
 
 // checkAnswer applies the integration's `errors`; nil for success.

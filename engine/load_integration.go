@@ -16,7 +16,7 @@ var (
 )
 
 func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
-	doc := &integrationDoc{node: root, baseURL: &template{literals: []string{""}}, methods: map[string]*methodDoc{}}
+	doc := &integrationDoc{node: root, baseURL: emptyTemplate(), methods: map[string]*methodDoc{}}
 	if !r.CheckFormat(root, FormatIntegration) {
 		return nil
 	}
@@ -31,6 +31,8 @@ func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
 		"base_url":      func(n *Node) { doc.baseURL, doc.baseURLNode = r.template(n), n },
 		"credentials":   func(n *Node) { doc.credentials = readCredentials(r, n) },
 		"authorization": func(n *Node) { doc.authorization = readParams(r, n, authorizationBindings) },
+		"verify":        func(n *Node) { r.String(n); doc.verify = n },
+		"oauth2":        func(n *Node) { doc.oauth = readOAuth(r, n) },
 		"errors": func(n *Node) {
 			r.Object(n, Fields{
 				"when":    func(n *Node) { doc.errors.when = r.Expr(n, errorBindings...) },
@@ -56,7 +58,8 @@ func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
 			})
 		},
 	}, "name", "base_url", "resources")
-	checkBaseURL(r, doc)
+	checkURL(r, doc.credentials, "base_url", doc.baseURL, doc.baseURLNode)
+	checkOAuth(r, doc)
 	return doc
 }
 
@@ -142,30 +145,30 @@ func (r *Reader) template(n *Node) *template {
 		r.Diags.Errorf(n.At(bad.offset), "E030-bad-template", "%s", bad.message)
 	}
 	if t == nil {
-		return &template{literals: []string{""}}
+		return emptyTemplate()
 	}
 	return t
 }
 
-// checkBaseURL refuses what is no absolute http(s) URL, and variables that could name any
+// checkURL refuses what is no absolute http(s) URL, and variables that could name any
 // host: an account's settings must not choose whom its credentials are sent to.
-func checkBaseURL(r *Reader, doc *integrationDoc) {
-	if doc.baseURLNode == nil || doc.baseURLNode.Text == "" { // reported as missing
+func checkURL(r *Reader, credentials []Credential, key string, t *template, n *Node) {
+	if n == nil || n.Text == "" { // reported as missing
 		return
 	}
-	sample, _ := doc.baseURL.expand(func(string) (string, error) { return "x", nil })
+	sample, _ := t.expand(func(string) (string, error) { return "x", nil })
 	u, err := url.Parse(sample)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		r.Diags.Errorf(doc.baseURLNode.Pos, "E006-bad-value", "base_url is no absolute http or https URL without query")
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is no absolute http or https URL without query", key)
 	}
-	for _, name := range doc.baseURL.variables {
-		i := slices.IndexFunc(doc.credentials, func(c Credential) bool { return c.Name == name })
-		at := doc.baseURLNode.At(strings.Index(doc.baseURLNode.Text, "{"+name+"}"))
+	for _, name := range t.variables {
+		i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
+		at := n.At(strings.Index(n.Text, "{"+name+"}"))
 		switch {
 		case i < 0:
-			r.Diags.Errorf(at, "E031-missing-path-variable", "base_url needs %q, which is no credential", name)
-		case doc.credentials[i].Pattern == nil && doc.credentials[i].Enum == nil:
-			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in base_url without pattern or enum", name)
+			r.Diags.Errorf(at, "E031-missing-path-variable", "%s needs %q, which is no credential", key, name)
+		case credentials[i].Pattern == nil && credentials[i].Enum == nil:
+			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in %s without pattern or enum", name, key)
 			r.Diags.Hintf("declare which values it may have, or an account could send its credentials anywhere")
 		}
 	}

@@ -58,6 +58,14 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
+// items are a List's members; nil where n is nil or anything else.
+func (n *Node) items() []*Node {
+	if n == nil {
+		return nil
+	}
+	return n.Items
+}
+
 // At returns the place of the byte at offset of Text, in the file's own coordinates.
 // Where YAML makes it unknowable (folded text, escapes) it is the start of the value.
 func (n *Node) At(offset int) Pos {

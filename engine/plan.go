@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,7 +11,8 @@ import (
 type Plan struct {
 	integration      *integration
 	operation        Operation
-	hash             string
+	title            string // what it does, for errors: the operation's name
+	version          string
 	main             *step
 	before, after    []*step
 	response         *Expr
@@ -41,6 +43,8 @@ type integration struct {
 	authQuery   []param
 	errors      errorsDoc
 	rateLimit   rateLimitDoc
+	verify      *Plan
+	oauth       *OAuth
 }
 
 // param is a computed header or query parameter; secret where a secret credential feeds it.
@@ -73,9 +77,7 @@ func (p *Plan) Operation() Operation { return p.operation }
 
 // Version names the plan and its content: <integration>/<model>.<resource>.<method>@<hash>.
 // Comments and layout of the mapping do not change it.
-func (p *Plan) Version() string {
-	return p.integration.name + "/" + p.operation.String() + "@" + p.hash
-}
+func (p *Plan) Version() string { return p.version }
 
 // BodySchema is the mapping's request_body_schema as plain JSON and its place; nil where
 // none is declared. It must only be read.
@@ -112,15 +114,63 @@ func (c *Catalog) Integrations() []string {
 	return out
 }
 
+// find is the integration of that name; nil where there is none.
+func (c *Catalog) find(name string) *integration {
+	for _, i := range c.integrations {
+		if i.name == name {
+			return i
+		}
+	}
+	return nil
+}
+
+// Has reports whether there is such an integration.
+func (c *Catalog) Has(integration string) bool { return c.find(integration) != nil }
+
+// Label is the integration's name for people: its own name where it declares none, "" where
+// there is no such integration.
+func (c *Catalog) Label(integration string) string {
+	in := c.find(integration)
+	if in == nil {
+		return ""
+	}
+	return cmp.Or(in.label, in.name)
+}
+
 // BaseURL is the integration's base_url as it was written, with its variables; "" where
 // there is no such integration.
 func (c *Catalog) BaseURL(integration string) string {
-	for _, i := range c.integrations {
-		if i.name == integration {
-			return i.baseURL.String()
-		}
+	if in := c.find(integration); in != nil {
+		return in.baseURL.String()
 	}
 	return ""
+}
+
+// Credentials are those that an integrated account of the integration holds, AccessToken
+// included where it can be connected by consent; nil where there is no such integration.
+func (c *Catalog) Credentials(integration string) []Credential {
+	if in := c.find(integration); in != nil {
+		return slices.Clone(in.credentials)
+	}
+	return nil
+}
+
+// Verify is the plan of the call that shows whether an account's credentials are good, to
+// be carried out with MainOnly; nil where the integration declares none.
+func (c *Catalog) Verify(integration string) *Plan {
+	if in := c.find(integration); in != nil {
+		return in.verify
+	}
+	return nil
+}
+
+// OAuth is how an account of the integration connects by its customer's consent; nil where
+// the integration declares no such way.
+func (c *Catalog) OAuth(integration string) *OAuth {
+	if in := c.find(integration); in != nil {
+		return in.oauth
+	}
+	return nil
 }
 
 // Methods are the methods that an integration maps for a resource, sorted.

@@ -267,7 +267,7 @@ func (p *prober) flatten(ctx context.Context, out map[string]string, place strin
 	v, present, err := x.Eval(ctx, bindings)
 	if err != nil {
 		if p.failed == nil {
-			p.failed = &Error{Kind: KindMapping, Op: p.plan.operation.String(), Pos: x.Pos(), Err: err}
+			p.failed = &Error{Kind: KindMapping, Op: p.plan.title, Pos: x.Pos(), Err: err}
 		}
 		return
 	}

@@ -47,6 +47,8 @@ func badInURL(r rune) bool {
 	return r <= ' ' || r >= utf8.RuneSelf || strings.ContainsRune("}\"<>\\^`|", r)
 }
 
+func emptyTemplate() *template { return &template{literals: []string{""}} }
+
 type templateError struct {
 	offset  int
 	message string

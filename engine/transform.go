@@ -55,7 +55,7 @@ func (p *Plan) transform(ctx context.Context, req *Request, answers Answers) (*R
 			fields, ok := value.(map[string]any)
 			if !ok {
 				return nil, &Error{
-					Kind: KindMapping, Op: p.operation.String() + ": response_mapping", Pos: p.response.Pos(),
+					Kind: KindMapping, Op: p.title + ": response_mapping", Pos: p.response.Pos(),
 					Reply: answers.Main.reply, Err: errors.New("gives no object"),
 				}
 			}

@@ -1,0 +1,67 @@
+package engine
+
+import "slices"
+
+var tokenBindings = []string{"token"}
+
+func readOAuth(r *Reader, n *Node) *oauthDoc {
+	doc := &oauthDoc{authorizeURL: emptyTemplate(), tokenURL: emptyTemplate()}
+	r.Object(n, Fields{
+		"authorize_url": func(n *Node) { doc.authorizeURL, doc.authorizeURLNode = r.template(n), n },
+		"token_url":     func(n *Node) { doc.tokenURL, doc.tokenURLNode = r.template(n), n },
+		"scopes":        func(n *Node) { r.Items(n, func(n *Node) { doc.scopes = append(doc.scopes, r.String(n)) }) },
+		"replaces": func(n *Node) {
+			r.Items(n, func(n *Node) {
+				if r.Name(n) != "" {
+					doc.replaces = append(doc.replaces, n)
+				}
+			})
+		},
+		"settings": func(n *Node) { doc.settings = readParamList(r, n, tokenBindings) },
+	}, "authorize_url", "token_url")
+	return doc
+}
+
+// checkOAuth holds oauth2 against the credentials that the account has otherwise, and
+// completes them: with AccessToken, and with which of them it replaces.
+func checkOAuth(r *Reader, doc *integrationDoc) {
+	if doc.oauth == nil {
+		return
+	}
+	checkURL(r, doc.credentials, "authorize_url", doc.oauth.authorizeURL, doc.oauth.authorizeURLNode)
+	checkURL(r, doc.credentials, "token_url", doc.oauth.tokenURL, doc.oauth.tokenURLNode)
+	for _, n := range doc.oauth.replaces {
+		if i := r.credential(doc.credentials, n.Text, n.Pos); i >= 0 {
+			doc.credentials[i].Replaced = true
+		}
+	}
+	for _, s := range doc.oauth.settings {
+		r.credential(doc.credentials, s.name, s.pos)
+	}
+	for _, n := range doc.node.Get("credentials").items() {
+		if name := n.Get("name"); name != nil && name.Text == AccessToken {
+			r.Diags.Errorf(name.Pos, "E006-bad-value", "%q is what oauth2 gives, and no name for another credential", AccessToken)
+		}
+	}
+	doc.credentials = append(doc.credentials, Credential{Name: AccessToken, Label: "Access token", Secret: true, Granted: true})
+}
+
+// credential finds the credential called name; what there is none of is reported at pos.
+func (r *Reader) credential(credentials []Credential, name string, pos Pos) int {
+	i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
+	if i < 0 {
+		known := make([]string, 0, len(credentials))
+		for _, c := range credentials {
+			known = append(known, c.Name)
+		}
+		r.unknownCredential(pos, name, known)
+	}
+	return i
+}
+
+func (r *Reader) unknownCredential(pos Pos, name string, known []string) {
+	r.Diags.Errorf(pos, "E035-unknown-credential", "the integration has no credential %q", name)
+	if near := Nearest(name, known); near != "" {
+		r.Diags.Hintf("did you mean %q?", near)
+	}
+}
