@@ -5,6 +5,7 @@ package upstream
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -35,6 +36,8 @@ type settings struct {
 	transport http.RoundTripper // nil: the guarded one
 	loopback  []netip.AddrPort
 	insecure  bool
+	proxy     *url.URL
+	resolver  *net.Resolver // nil: the system's
 	clock     func() time.Time
 }
 
@@ -47,7 +50,7 @@ func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout 
 // WithMaxBody bounds an answer's body, in bytes after decompression. Default 10 MiB.
 func WithMaxBody(bytes int64) Option { return func(s *settings) { s.maxBody = bytes } }
 
-// WithRoundTripper replaces the transport, its guard included. WithLoopback and
+// WithRoundTripper replaces the transport, its guard included. WithLoopback, WithProxy and
 // WithInsecure then have no effect.
 func WithRoundTripper(t http.RoundTripper) Option { return func(s *settings) { s.transport = t } }
 
@@ -76,7 +79,11 @@ func New(opts ...Option) *Client {
 		opt(&s)
 	}
 	if s.transport == nil {
-		s.transport = newTransport(s.loopback, s.insecure)
+		pool := newTransport(s)
+		s.transport = pool
+		if s.proxy != nil && !s.insecure {
+			s.transport = &proxied{pool, s.loopback}
+		}
 	}
 	return &Client{transport: s.transport, timeout: s.timeout, maxBody: s.maxBody, clock: s.clock}
 }

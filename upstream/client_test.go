@@ -291,7 +291,7 @@ func TestHTTP2(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	pool := newTransport([]netip.AddrPort{address(server)}, false)
+	pool := newTransport(settings{loopback: []netip.AddrPort{address(server)}})
 	pool.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	client := New(WithRoundTripper(pool))
 	defer client.CloseIdleConnections()

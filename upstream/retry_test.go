@@ -172,7 +172,7 @@ func TestRefusedIsRetriedOnce(t *testing.T) {
 	server.Close()
 	for _, repeatable := range []bool{false, true} {
 		var sent int
-		pool := newTransport([]netip.AddrPort{address(server)}, false)
+		pool := newTransport(settings{loopback: []netip.AddrPort{address(server)}})
 		client := New(WithRoundTripper(roundTripper(func(r *http.Request) (*http.Response, error) {
 			sent++
 			return pool.RoundTrip(r)

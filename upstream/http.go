@@ -1,0 +1,100 @@
+package upstream
+
+import (
+	"context"
+	"io"
+	"net/http"
+)
+
+// maxTokenAnswer bounds an answer to HTTP, in bytes after decompression.
+const maxTokenAnswer = 1 << 20
+
+// HTTP returns a client for the token endpoints of authorization servers, which a library
+// calls: c's connections, guard and timeout, answers of at most 1 MiB, no cookies.
+//
+// A redirect is followed as Do does: within the same scheme, host and port, and only where
+// the method stays what it is. The cause inside an error, which is a *url.Error as ever of
+// an http.Client, shows neither a header, nor a body, nor the query; the *url.Error around
+// it quotes the request's own URL.
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{
+		Transport:     &tokenTransport{c.transport},
+		Timeout:       c.timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// tokenTransport follows redirects itself, because http.Client quotes in its errors where
+// they lead, and bounds what is read.
+type tokenTransport struct{ next http.RoundTripper }
+
+func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	for redirects := 0; ; redirects++ {
+		res, err := t.next.RoundTrip(req)
+		if err != nil {
+			return nil, unquoted(req.Context(), err)
+		}
+		next, err := redirect(&message{method: req.Method, url: req.URL}, res)
+		if next == nil && err == nil {
+			res.Body = &boundedBody{res.Body, req.Context(), maxTokenAnswer}
+			return res, nil
+		}
+		_ = res.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		if redirects == maxRedirects {
+			return nil, &failure{text: "too many redirects"}
+		}
+		again := req.Clone(req.Context())
+		again.URL, again.Host = next, next.Host
+		if again.Body != nil {
+			if req.GetBody == nil {
+				return nil, &failure{text: "redirect of a body that cannot be sent again refused"}
+			}
+			if again.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		req = again
+	}
+}
+
+// CloseIdleConnections lets http.Client close kept connections.
+func (t *tokenTransport) CloseIdleConnections() {
+	(&Client{transport: t.next}).CloseIdleConnections()
+}
+
+// unquoted is err in words of our own; its cause stays to be asked for.
+func unquoted(ctx context.Context, err error) error {
+	if interrupted(ctx, err) {
+		return &failure{"no answer in time", err}
+	}
+	return &failure{reason(err), err}
+}
+
+// boundedBody fails after left bytes, where the answer is not at its end by then.
+type boundedBody struct {
+	io.ReadCloser
+	ctx  context.Context // of the request, to tell a deadline from a broken connection
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case int64(n) > b.left:
+		n, b.left = int(b.left), 0
+		return n, &failure{text: "answer is larger than the limit"}
+	case err != nil && err != io.EOF: //nolint:errorlint // Read promises io.EOF itself
+		err = &failure{"answer is cut off", err}
+		if interrupted(b.ctx, err) {
+			err = unquoted(b.ctx, err)
+		}
+	}
+	b.left -= int64(n)
+	return n, err
+}
