@@ -63,4 +63,9 @@ func (o *OAuth) Settings(ctx context.Context, answer map[string]any) (map[string
 	return out, nil
 }
 
+// Tells reports whether the credential called name is read from the token endpoint's answer.
+func (o *OAuth) Tells(name string) bool {
+	return slices.ContainsFunc(o.settings, func(s paramDoc) bool { return s.name == name })
+}
+
 func (o *OAuth) op() string { return fmt.Sprintf("%s: oauth2", o.integration.name) }
