@@ -118,7 +118,7 @@ func (x *exchange) log(ctx context.Context) {
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", x.id), slog.String("method", x.request.Method), slog.String("path", x.request.URL.EscapedPath()),
+		slog.String("request_id", x.id), slog.String("method", x.request.Method), slog.String("path", loggedPath(x.request)),
 		slog.Int("status", x.writer.status), slog.Duration("duration", x.server.now().Sub(x.start)),
 	}
 	if x.account.ID != "" {
@@ -140,6 +140,16 @@ func (x *exchange) log(ctx context.Context) {
 		attrs = append(attrs, slog.Int("response_warnings", len(x.warnings)))
 	}
 	x.server.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// loggedPath is the request's path without the secret that a link's is.
+func loggedPath(r *http.Request) string {
+	const links = "/link/"
+	path := r.URL.EscapedPath()
+	if len(path) > len(links) && strings.EqualFold(path[:len(links)], links) {
+		return links + masked
+	}
+	return path
 }
 
 // responseWriter notes the status, and gives way to beforeHeader once, just before the
