@@ -12,7 +12,7 @@ func readOAuth(r *Reader, n *Node) *oauthDoc {
 		"scopes":        func(n *Node) { r.Items(n, func(n *Node) { doc.scopes = append(doc.scopes, r.String(n)) }) },
 		"replaces": func(n *Node) {
 			r.Items(n, func(n *Node) {
-				if r.Name(n) != "" {
+				if r.String(n) != "" {
 					doc.replaces = append(doc.replaces, n)
 				}
 			})

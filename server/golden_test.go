@@ -234,7 +234,7 @@ func expressions(n *engine.Node, key string) []engine.Entry {
 			if !strings.HasSuffix(e.Name, "_schema") {
 				out = append(out, expressions(e.Value, e.Name)...)
 			}
-		case known[e.Name] || key == "headers" || key == "query" || key == "path_variables":
+		case known[e.Name] || key == "headers" || key == "query" || key == "path_variables" || key == "settings":
 			out = append(out, e)
 		}
 	}
@@ -244,11 +244,12 @@ func expressions(n *engine.Node, key string) []engine.Entry {
 	return out
 }
 
-// Breaking any expression of any mapping makes at least one golden case fail.
+// Breaking any expression of any mapping makes at least one golden case fail, or one of how
+// an account connects.
 func TestEveryExpressionIsProved(t *testing.T) {
 	_, known := models(t)
 	for _, provider := range catalog(t).Integrations() {
-		cases := goldenCases(t, provider)
+		cases, connecting := goldenCases(t, provider), loadConnectCases(t, provider)
 		files, err := fs.ReadDir(mappings.FS, provider)
 		if err != nil {
 			t.Fatal(err)
@@ -273,6 +274,11 @@ func TestEveryExpressionIsProved(t *testing.T) {
 					}
 				}
 				c, _ := engine.Compile(docs, known)
+				for _, kase := range connecting {
+					if kase.run(c, provider) != "" {
+						return
+					}
+				}
 				for _, kase := range cases {
 					result, err := golden.RunHandler(context.Background(), func(d engine.Doer, a golden.Account) (http.Handler, error) {
 						return goldenServer(t, c, d, a), nil
