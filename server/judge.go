@@ -14,7 +14,7 @@ import (
 // judge holds the request against the unified schemas, the mapping's own and what reaches
 // the provider: everything that is wrong with it, each thing once.
 func (x *exchange) judge() []Failure {
-	own := x.server.plans[x.plan]
+	own := x.server.plans[x.plan.Base()]
 	nulls := nullFailures("", x.call.Body, x.method.requestDoc, own.bodyDoc)
 	body := slices.Concat(nulls, bodyFailures(x.method.request, x.call.Body), bodyFailures(own.body, x.call.Body))
 	query := slices.Concat(queryFailures(x.method.query, x.call.Query), queryFailures(own.query, x.call.Query))

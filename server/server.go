@@ -71,13 +71,14 @@ func WithForwarded(headers ...string) Option { return func(s *settings) { s.forw
 // Server serves the unified API. It is an http.Handler, safe for concurrent use.
 type Server struct {
 	settings
-	echo     *echo.Echo
-	catalog  *engine.Catalog
-	engine   *engine.Engine
-	accounts Accounts
-	methods  map[engine.Operation]*method
-	plans    map[*engine.Plan]*planSchemas
-	metrics  *metrics
+	echo      *echo.Echo
+	catalog   *engine.Catalog
+	engine    *engine.Engine
+	accounts  Accounts
+	methods   map[engine.Operation]*method
+	plans     map[*engine.Plan]*planSchemas // without overrides
+	overrides *engine.Overrides
+	metrics   *metrics
 }
 
 // method is one unified method: its schemas compiled.
@@ -101,7 +102,8 @@ func New(catalog *engine.Catalog, eng *engine.Engine, models schemas.Models, sto
 			limits: Limits{Body: 1 << 20, Target: 16 << 10, Header: 64 << 10}, policy: PolicyWarn,
 		},
 		catalog: catalog, engine: eng, accounts: store,
-		methods: map[engine.Operation]*method{}, plans: map[*engine.Plan]*planSchemas{}, metrics: newMetrics(),
+		methods: map[engine.Operation]*method{}, plans: map[*engine.Plan]*planSchemas{},
+		overrides: engine.NewOverrides(catalog, maxOverrides), metrics: newMetrics(),
 	}
 	for _, o := range opts {
 		o(&s.settings)

@@ -61,6 +61,9 @@ func (x *exchange) run(c echo.Context) *problem {
 			allow: verbsOf(routePath(c), s.catalog.Methods(x.account.Integration, op.Model, op.Resource)),
 		}
 	}
+	if p := x.override(); p != nil {
+		return p
+	}
 	x.writer.Header().Set("Portolan-Mapping", x.plan.Version())
 	body, err := readBody(x.writer, x.request, s.limits.Body)
 	if err != nil {
@@ -146,7 +149,7 @@ func (x *exchange) findAccount(ctx context.Context) *problem {
 		return unavailable()
 	}
 	x.account = account
-	return nil
+	return x.checkStatus()
 }
 
 // prefersStrict reads Prefer (RFC 7240) and confirms what it asks for.
@@ -227,7 +230,7 @@ func badID(id string) string {
 // fill completes the engine's request with what has been read.
 func (x *exchange) fill(body map[string]any) {
 	x.call.Body = body
-	x.call.Query = completeConsts(x.server.plans[x.plan].queryDoc, x.params.query)
+	x.call.Query = completeConsts(x.server.plans[x.plan.Base()].queryDoc, x.params.query)
 	x.call.RawQuery = x.params.rawQuery
 	x.call.RemoteQuery = x.params.remote
 	x.call.Context = engine.Context(x.account.Context)
