@@ -35,6 +35,7 @@ type exchange struct {
 	receipts []engine.Receipt
 	result   *engine.Result
 	warnings []string
+	hidden   []accounts.Secret // besides the account's
 	problem  *problem
 
 	decodeOnly bool // stop before any call

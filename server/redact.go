@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"portolan/accounts"
 	"portolan/engine"
 )
 
@@ -14,6 +15,10 @@ const masked = "***"
 // minSecret is the length from which a secret is looked for in text: shorter ones would
 // blot out ordinary words.
 const minSecret = 6
+
+// hide keeps further secrets out of every text of this exchange: those that it came to
+// know on its way, also where the account has others by now.
+func (x *exchange) hide(secrets ...accounts.Secret) { x.hidden = append(x.hidden, secrets...) }
 
 // redact replaces every secret of the account's that a provider might echo.
 func (x *exchange) redact(text string) string {
@@ -26,9 +31,6 @@ func (x *exchange) redact(text string) string {
 // secrets are the account's secret credentials and what authorization was computed from
 // them, in the forms in which they may stand in text, longest first.
 func (x *exchange) secrets() []string {
-	if x.plan == nil {
-		return nil
-	}
 	var out []string
 	add := func(s string) {
 		quoted, _ := json.Marshal(s) // a string: cannot fail
@@ -38,10 +40,19 @@ func (x *exchange) secrets() []string {
 			}
 		}
 	}
-	for _, c := range x.plan.Credentials() {
-		if v, ok := x.account.Context[c.Name].(string); ok && c.Secret {
-			add(v)
+	if x.plan != nil {
+		for _, c := range x.plan.Credentials() {
+			if v, ok := x.account.Context[c.Name].(string); ok && c.Secret {
+				add(v)
+			}
 		}
+	}
+	if grant := x.account.Grant; grant != nil {
+		add(grant.AccessToken.Reveal())
+		add(grant.RefreshToken.Reveal())
+	}
+	for _, s := range x.hidden {
+		add(s.Reveal())
 	}
 	if x.result != nil {
 		for _, s := range x.result.Steps {
