@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"portolan/accounts"
+	"portolan/accounts/oauth"
 	"portolan/engine"
 	"portolan/schemas"
 )
@@ -47,6 +48,8 @@ type settings struct {
 	limits  Limits
 	policy  Policy
 	forward []string
+	keeper  *oauth.Keeper // nil: no consents, no renewal
+	apps    map[string]OAuthApp
 }
 
 // Option changes a setting of New.

@@ -246,8 +246,18 @@ func (x *exchange) carryOut(ctx context.Context) *problem {
 	case x.params.format == formatRaw:
 		mode = engine.MainOnly
 	}
-	result, err := x.server.engine.Do(ctx, x.plan, x.call, mode)
-	x.result = result
+	if mode != engine.PlanOnly {
+		if p := x.renew(ctx, x.server.keeper.Fresh); p != nil {
+			return p
+		}
+	}
+	err := x.attempt(ctx, mode)
+	if mode != engine.PlanOnly && x.refusedToken(err) {
+		if p := x.renew(ctx, x.server.keeper.Renew); p != nil {
+			return p
+		}
+		err = x.attempt(ctx, mode)
+	}
 	x.noteResult()
 	if err != nil {
 		return x.problemOf(err)
