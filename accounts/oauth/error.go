@@ -75,10 +75,11 @@ func newError(err error, seen *recorder, secrets []accounts.Secret) *Error {
 		case e.Code != "":
 			e.Kind = Rejected
 		}
-		for _, part := range []string{answered.ErrorCode, answered.ErrorDescription} {
-			if part != "" {
-				text += ": " + part
-			}
+		if e.Code != "" {
+			text += ": " + answered.ErrorCode
+		}
+		if answered.ErrorDescription != "" {
+			text += ": " + answered.ErrorDescription
 		}
 	case seen.err != nil:
 		e.Err = cause(seen.err)

@@ -19,7 +19,7 @@ import (
 const (
 	renewBefore   = 60 * time.Second // of its expiry
 	retryAfter    = 5 * time.Second  // of a renewal that failed
-	flightTimeout = 60 * time.Second // of a renewal, waiting for other replicas included
+	flightTimeout = 60 * time.Second // of waiting for other replicas, and of the renewal itself
 	storeTimeout  = 15 * time.Second // of storing a grant, tries included
 )
 
@@ -178,22 +178,23 @@ func (k *Keeper) note(ctx context.Context, key, id string, err error) {
 
 // renewOnce renews while no other replica does.
 func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (out accounts.Account, err error) {
-	began := false
+	done := false
 	lock := k.store.Exclusive(ctx, "oauth "+a.ID, func(ctx context.Context) error {
-		began = true
+		// A request that is on its way may use up the refresh token: it has time of its own.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
+		defer cancel()
 		out, err = k.renewAlone(ctx, app, a)
+		done = true
 		return err
 	})
 	switch {
-	case err != nil:
-	case began && lock != nil && out.ID != "":
-		// The new grant is stored; that the lock ended badly takes nothing from it.
+	case done: // how the lock ended takes nothing from it
+		return out, err
 	case lock != nil && ctx.Err() != nil:
-		err = &Error{Kind: Timeout, Text: "waited too long for another renewal of this account", Err: context.DeadlineExceeded}
+		return a, &Error{Kind: Timeout, Text: "another renewal of this account took too long", Err: context.DeadlineExceeded}
 	default:
-		err = lock
+		return a, lock
 	}
-	return out, err
 }
 
 // renewAlone renews unless somebody else did since a was read.
@@ -288,6 +289,12 @@ func (k *Keeper) keep(ctx context.Context, id string, r rotated) error {
 		slog.String("account", id), slog.Any("error", err))
 	return fmt.Errorf("store renewed grant: %w: %w", accounts.ErrUnavailable, err)
 }
+
+// Format writes what k is: fmt looks past the masks of what is in unexported fields.
+func (k *Keeper) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("grant keeper")) }
+
+// LogValue gives what Format writes.
+func (k *Keeper) LogValue() slog.Value { return slog.StringValue("grant keeper") }
 
 func (k *Keeper) forget(id string) {
 	k.mu.Lock()
