@@ -49,7 +49,7 @@ func CheckContext(credentials []Credential, context Context) []string {
 		text, isText := value.(string)
 		switch {
 		case !present || value == nil || value == "":
-			if c.Required && c.Default == "" && !(c.Replaced && token != "") {
+			if c.Required && c.Default == "" && (!c.Replaced || token == "") {
 				problems = append(problems, fmt.Sprintf("credential %q is missing", c.Name))
 			}
 		case !isText:

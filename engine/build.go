@@ -82,6 +82,18 @@ func (b *builder) eval(x *Expr, what string, bindings map[string]any) (any, bool
 	return v, present
 }
 
+// mapped is what the step's mapping under key gives, overrides included; nil for nothing.
+func (b *builder) mapped(key mappingKey, bindings map[string]any) any {
+	if b.err != nil {
+		return nil
+	}
+	value, err := b.plan.mapped(b.ctx, b.step, key, bindings)
+	if err != nil {
+		b.fail(err)
+	}
+	return value
+}
+
 func (p *Plan) eval(ctx context.Context, x *Expr, stepName, what string, bindings map[string]any) (any, bool, error) {
 	v, present, err := x.Eval(ctx, bindings)
 	if err == nil {
@@ -170,15 +182,12 @@ func (b *builder) badVariable(name string, v param, pointer string, cause error)
 }
 
 func (b *builder) body(call *Call, req *Request, bindings map[string]any, isMain bool) {
-	var value any
-	if b.step.bodyMap != nil {
-		value, _ = b.eval(b.step.bodyMap, "request_body_mapping", bindings)
-	}
+	value := b.mapped(bodyKey, bindings)
 	if isMain {
 		if extra, ok := req.Body[RemoteData].(map[string]any); ok {
 			value = mergeDeep(value, extra)
 		}
-		if b.step.bodyMap != nil && isNothing(value) {
+		if b.plan.mapsBody() && isNothing(value) {
 			b.fail(&Error{Kind: KindInvalid, Op: b.plan.title, Err: ErrNothingToSend})
 		}
 	}
@@ -214,13 +223,12 @@ func (b *builder) encodeJSON(value any) []byte {
 // remote_query (which wins over a mapped one of the same name), then what authenticates.
 func (b *builder) query(req *Request, bindings, authBindings map[string]any, isMain bool) []Param {
 	out := b.params(b.step.query, authBindings)
-	if b.step.queryMap != nil {
-		value, present := b.eval(b.step.queryMap, "query_mapping", bindings)
+	if value := b.mapped(queryKey, bindings); value != nil {
 		object, ok := value.(map[string]any)
-		if present && value != nil && !ok {
+		if !ok {
 			b.fail(&Error{
 				Kind: KindMapping, Op: b.plan.title + ": query_mapping", Pos: b.step.queryMap.Pos(),
-				Err: errors.New("gives no object"),
+				Err: errGivesNoObject,
 			})
 		}
 		mapped := flattenParams(object)

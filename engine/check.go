@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,17 +9,15 @@ import (
 )
 
 // probe runs the mapping, holds what it does against what it declares, and returns what
-// it does.
-func (c *compiler) probe(p *Plan, op *operationDoc, model Model) Support {
-	support := Support{Query: c.checkQuery(op, model)}
-	if p.main.bodyMap == nil || p.main.bodyMap.broken { // a broken one says nothing of what it would do
+// it does. exprs are those that see the query.
+func (c *compiler) probe(ctx context.Context, p *Plan, exprs []*Expr) Support {
+	op, model := p.doc, p.model
+	support := Support{Query: c.checkQuery(op.querySchema, exprs, model)}
+	if !p.mapsBody() || p.main.bodyMap != nil && p.main.bodyMap.broken { // a broken one says nothing of what it would do
 		return support
 	}
-	own, _ := p.bodySchema.(map[string]any)
-	query, _ := p.querySchema.(map[string]any)
-	pr := &prober{plan: p, body: schemaPair{model.Request, own}}
-	pr.query, _ = sampleQuery(schemaPair{model.Query, query}).(map[string]any)
-	c.checkDeclared(op.bodySchema, schemaPair{model.Request, own})
+	pr := newProber(ctx, p)
+	c.checkDeclared(op.bodySchema, pr.body)
 
 	empty := pr.make(target{absent: true})
 	pr.noise = map[string]bool{}
@@ -32,7 +31,7 @@ func (c *compiler) probe(p *Plan, op *operationDoc, model Model) Support {
 	}
 	c.checkIdle(op, model, &support)
 	if pr.failed != nil {
-		c.diags.Warnf(p.main.bodyMap.Pos(), "W001-probe-failed", "the mapping fails for a body that its schemas accept")
+		c.diags.Warnf(pr.failed.Pos, "W001-probe-failed", "the mapping fails for a body that its schemas accept")
 		c.diags.Hintf("%s", pr.failed)
 	}
 	return support
@@ -227,10 +226,13 @@ func (c *compiler) checkCollapse(op *operationDoc, leaf Leaf, byLength map[int][
 	for _, bare := range one {
 		if slices.ContainsFunc(two, func(p string) bool { return p == bare+"/0" || strings.HasPrefix(p, bare+"/0/") }) ||
 			slices.ContainsFunc(two, func(p string) bool { return reindexed(p) == bare && p != bare }) {
-			pos := op.step.body.Pos()
-			for _, f := range resultFields(op.step.body.Source) {
-				if f.name == bare || strings.HasPrefix(bare, f.name+"/") {
-					pos = op.step.body.At(f.value)
+			pos := op.step.bodyPos
+			if op.step.body != nil {
+				pos = op.step.body.Pos()
+				for _, f := range resultFields(op.step.body.Source) {
+					if f.name == bare || strings.HasPrefix(bare, f.name+"/") {
+						pos = op.step.body.At(f.value)
+					}
 				}
 			}
 			c.diags.Errorf(pos, "E045-array-without-brackets", "%s becomes an array only with two entries; one is sent bare", leaf.Path)
@@ -308,10 +310,10 @@ var queryMember = regexp.MustCompile(`\b(query|rawQuery)\s*\.\s*([A-Za-z_]\w*)`)
 
 // checkQuery lists the unified query parameters that the mapping uses, and reports what
 // contradicts query_schema.
-func (c *compiler) checkQuery(op *operationDoc, model Model) []string {
+func (c *compiler) checkQuery(querySchema *Node, exprs []*Expr, model Model) []string {
 	known := slices.Sorted(maps.Keys(member(model.Query, "properties")))
 	uses := map[string]Pos{}
-	for _, x := range op.requestExprs() {
+	for _, x := range exprs {
 		for _, m := range queryMember.FindAllStringSubmatchIndex(x.Source, -1) {
 			name, pos := x.Source[m[4]:m[5]], x.At(m[4])
 			if !slices.Contains(known, name) {
@@ -325,7 +327,7 @@ func (c *compiler) checkQuery(op *operationDoc, model Model) []string {
 			}
 		}
 	}
-	declared := entries(op.querySchema.Get("properties"))
+	declared := entries(querySchema.Get("properties"))
 	for _, e := range declared {
 		_, used := uses[e.Name]
 		switch {
@@ -363,23 +365,23 @@ func (op *operationDoc) requestExprs() []*Expr {
 	return slices.DeleteFunc(out, func(x *Expr) bool { return x == nil })
 }
 
-// checkResponse holds the response mapping's fields against the unified response schema.
-func (c *compiler) checkResponse(op *operationDoc, model Model) {
-	if op.response == nil {
-		return
-	}
+// checkResponse holds the fields that a response mapping builds against the unified
+// response schema; closed says that it may build no others.
+func (c *compiler) checkResponse(x *Expr, model Model, closed bool) {
 	properties := member(model.Response, "properties")
 	known := slices.Sorted(maps.Keys(properties))
-	for _, f := range resultFields(op.response.Source) {
+	for _, f := range resultFields(x.Source) {
 		if strings.Contains(f.name, "/") {
 			continue
 		}
 		if !slices.Contains(known, f.name) {
-			c.unknownField(op.response.At(f.key), f.name, known)
+			if closed {
+				c.unknownField(x.At(f.key), f.name, known)
+			}
 			continue
 		}
 		if (schemaPair{unified: member(properties, f.name)}).kind() == "array" && !f.array {
-			c.diags.Errorf(op.response.At(f.value), "E045-array-without-brackets", "%s is an array, and is built without [ ]", f.name)
+			c.diags.Errorf(x.At(f.value), "E045-array-without-brackets", "%s is an array, and is built without [ ]", f.name)
 			c.diags.Hintf("with one match the result would not be an array")
 		}
 	}

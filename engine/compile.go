@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -126,12 +127,14 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 		title:     Operation{m.model, op.resource, op.method}.String(),
 		response:  op.response,
 		record:    []string{"response"},
+		doc:       op,
 	}
 	model, known := c.models[p.operation]
 	if !known {
 		c.unknownOperation(m, op)
 		return nil
 	}
+	p.model = model
 	p.main = c.step(doc, &op.step)
 	for _, s := range op.before {
 		p.before = append(p.before, c.step(doc, s))
@@ -156,8 +159,10 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 	for _, q := range in.authQuery {
 		p.authorizingQuery = append(p.authorizingQuery, q.name)
 	}
-	c.checkResponse(op, model)
-	p.support = c.probe(p, op, model)
+	if op.response != nil {
+		c.checkResponse(op.response, model, true)
+	}
+	p.support = c.probe(context.Background(), p, op.requestExprs())
 	p.version = in.name + "/" + p.title + "@" + contentHash(doc.node, op.node)
 	return p
 }

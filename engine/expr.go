@@ -120,6 +120,7 @@ type Expr struct {
 	Source string
 	node   *Node // for places; nil where the expression came from nowhere
 	broken bool  // stands for one that does not compile, and gives nothing
+	meter  bool  // its memory is bounded: it is not the mapping author's own
 	lang   *Language
 	prog   *gnata.Expression
 }
@@ -179,8 +180,13 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 	if err != nil {
 		return nil, false, fmt.Errorf("bindings: %w", err)
 	}
+	if x.meter {
+		ctx = newMemoryMeter(ctx)
+	}
 	v, err := x.lang.eval(ctx, x.prog, input)
 	switch {
+	case err != nil && errors.Is(ctx.Err(), errMemory):
+		return nil, false, errMemory
 	case err != nil && ctx.Err() != nil:
 		return nil, false, context.Cause(ctx)
 	case err != nil:
@@ -229,6 +235,7 @@ func (r *Reader) Expr(n *Node, bindings ...string) *Expr {
 
 var (
 	errInternal   = errors.New("expression failed inside")
+	errRecursion  = errors.New("U1001: recursion is too deep")
 	gnataError    = regexp.MustCompile(`^([A-Z]\d{4})(?:: (?:(\$[A-Za-z0-9]+): )?(.*))?$`)
 	gnataMessages = map[string]string{
 		"D1001": "number out of range", "D1002": "the operand of - is no number", "D1004": "the regular expression matches the empty text",
@@ -246,7 +253,6 @@ var (
 		"T2007": "texts and numbers cannot be sorted together", "T2008": "only texts and numbers can be sorted",
 		"T2009": "texts and numbers cannot be compared", "T2010": "only texts and numbers can be compared",
 		"T2011": "the update of a transform is no object", "T2012": "the deletion of a transform is no list of texts",
-		"U1001": "recursion is too deep",
 	}
 )
 
@@ -260,8 +266,11 @@ func (x *Expr) withoutValues(err error) error {
 		return errInternal
 	}
 	m := gnataError.FindStringSubmatch(err.Error())
-	if m == nil {
+	switch {
+	case m == nil:
 		return errInternal
+	case m[1] == "U1001":
+		return errRecursion
 	}
 	code, name, text := m[1], m[2], gnataMessages[m[1]]
 	if (code == "D3137" || code == "D3141") && x.spells(strings.TrimPrefix(err.Error(), code+": ")) {

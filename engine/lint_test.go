@@ -20,16 +20,58 @@ var update = flag.Bool("update", false, "rewrite what test data expect")
 
 const lintCases = "../testdata/lint"
 
-// lint compiles the mapping folders in files and gives its findings, a line each.
-func lint(t *testing.T, files fstest.MapFS) string {
+// lint compiles the mapping folders in files, with the overrides of acme's users.update, and
+// gives its findings, a line each.
+func lint(t *testing.T, files fstest.MapFS, layers []engine.OverrideLayer) string {
 	t.Helper()
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
-	_, more := engine.Compile(docs, unifiedModels(t))
+	c, more := engine.Compile(docs, unifiedModels(t))
 	var out strings.Builder
 	for _, d := range append(found, more...).Sorted() {
 		out.WriteString(d.String() + "\n")
 	}
+	if plan := c.Plan("acme", usersUpdate); plan != nil {
+		_, found := c.Override(plan, layers...)
+		for _, d := range found {
+			if d.Severity == engine.SeverityWarning {
+				out.WriteString("warning: ")
+			}
+			out.WriteString(d.String() + "\n")
+		}
+	}
 	return out.String()
+}
+
+var usersUpdate = engine.Operation{Model: "ticketing", Resource: "users", Method: "update"}
+
+// layersOf takes the files override/<layer>/<key> out of an archive; override/<layer>/replace
+// says that the layer replaces.
+func layersOf(t *testing.T, archive *txtar.Archive) []engine.OverrideLayer {
+	t.Helper()
+	var layers []engine.OverrideLayer
+	for _, f := range archive.Files {
+		part := strings.Split(f.Name, "/")
+		if part[0] != "override" {
+			continue
+		}
+		if len(layers) == 0 || layers[len(layers)-1].Name != part[1] {
+			layers = append(layers, engine.OverrideLayer{Name: part[1]})
+		}
+		l, text := &layers[len(layers)-1], strings.TrimSuffix(string(f.Data), "\n")
+		switch part[2] {
+		case "request_body_mapping":
+			l.RequestBodyMapping = text
+		case "query_mapping":
+			l.QueryMapping = text
+		case "response_mapping":
+			l.ResponseMapping = text
+		case "replace":
+			l.Replace = true
+		default:
+			t.Fatalf("%s is no key of an override", f.Name)
+		}
+	}
+	return layers
 }
 
 func TestLint(t *testing.T) {
@@ -52,7 +94,7 @@ func TestLint(t *testing.T) {
 				}
 				files[f.Name] = &fstest.MapFile{Data: f.Data}
 			}
-			got := lint(t, files)
+			got := lint(t, files, layersOf(t, archive))
 			if *update {
 				archive.Files[want].Data = []byte(got)
 				if err := os.WriteFile(path, txtar.Format(archive), 0o600); err != nil {
@@ -62,7 +104,7 @@ func TestLint(t *testing.T) {
 			if diff := cmp.Diff(string(archive.Files[want].Data), got); diff != "" {
 				t.Errorf("findings differ (-want +got):\n%s", diff)
 			}
-			if code := strings.TrimSuffix(filepath.Base(path), ".txtar"); code != "many" && !strings.Contains(got, ": "+code+": ") {
+			if code := strings.TrimSuffix(filepath.Base(path), ".txtar"); !slices.Contains([]string{"many", "override", "override-warnings"}, code) && !strings.Contains(got, ": "+code+": ") {
 				t.Errorf("no finding has the code %s:\n%s", code, got)
 			}
 		})

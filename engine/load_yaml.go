@@ -58,6 +58,11 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
+// textNode is text that stands in no YAML file but is one of its own, from 1:1 on.
+func textNode(file, text string) *Node {
+	return &Node{Pos: Pos{File: file}, Text: text, Type: "string", style: yaml.LiteralStyle}
+}
+
 // items are a List's members; nil where n is nil or anything else.
 func (n *Node) items() []*Node {
 	if n == nil {

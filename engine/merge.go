@@ -1,6 +1,11 @@
 package engine
 
-import "maps"
+import (
+	"errors"
+	"maps"
+)
+
+var errGivesNoObject = errors.New("gives no object")
 
 // mergeDeep lays over on base without writing into either: objects are merged deeply,
 // anything else is replaced.

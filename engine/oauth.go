@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -68,4 +67,4 @@ func (o *OAuth) Tells(name string) bool {
 	return slices.ContainsFunc(o.settings, func(s paramDoc) bool { return s.name == name })
 }
 
-func (o *OAuth) op() string { return fmt.Sprintf("%s: oauth2", o.integration.name) }
+func (o *OAuth) op() string { return o.integration.name + ": oauth2" }

@@ -25,6 +25,11 @@ type Plan struct {
 	needsAnswer      bool // something reads the main answer's body
 	language         *Language
 	authorizingQuery []string
+
+	base  *Plan         // without overrides; nil: this one has none
+	over  []overlay     // the lowest first
+	doc   *operationDoc // what base was made of, to probe it again with overrides
+	model Model
 }
 
 // Operation names a unified method: ticketing, users, update.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,11 +13,21 @@ import (
 // prober runs a write mapping on made-up bodies to learn which unified fields reach the
 // wire, and where. What a mapping's text says is not believed: only what it does.
 type prober struct {
+	ctx    context.Context
 	plan   *Plan
 	body   schemaPair // unified request schema beside the mapping's own
 	query  map[string]any
 	noise  map[string]bool // places on the wire that differ between two equal bodies
-	failed error           // the first evaluation that failed
+	failed *Error          // the first evaluation that failed
+}
+
+// newProber probes p until ctx ends.
+func newProber(ctx context.Context, p *Plan) *prober {
+	own, _ := p.bodySchema.(map[string]any)
+	query, _ := p.querySchema.(map[string]any)
+	pr := &prober{ctx: ctx, plan: p, body: schemaPair{p.model.Request, own}}
+	pr.query, _ = sampleQuery(schemaPair{p.model.Query, query}).(map[string]any)
+	return pr
 }
 
 // schemaPair is one place in the unified schema beside the same place in the mapping's.
@@ -24,6 +35,18 @@ type schemaPair struct{ unified, own map[string]any }
 
 func (s schemaPair) property(name string) schemaPair {
 	return schemaPair{member(member(s.unified, "properties"), name), member(member(s.own, "properties"), name)}
+}
+
+// at is the place of a leaf of leafPaths.
+func (s schemaPair) at(path []string) schemaPair {
+	for _, name := range path {
+		if name == "*" {
+			s = s.items()
+		} else {
+			s = s.property(name)
+		}
+	}
+	return s
 }
 
 func (s schemaPair) items() schemaPair {
@@ -233,10 +256,9 @@ const probeKey = "probe"
 // wire is everything that the mapping computes from body, as place → JSON text. Places of
 // the main call's body have no prefix; others start with a zone such as "?" or "<step>:".
 func (p *prober) wire(body map[string]any) map[string]string {
-	ctx, cancel := p.plan.language.WithDeadline(context.Background())
+	ctx, cancel := p.plan.language.WithDeadline(p.ctx)
 	defer cancel()
-	req := &Request{ID: "probe-id", Body: body, Query: p.query, RawQuery: p.query}
-	bindings := req.bindings(map[string]any{}, nil)
+	bindings := p.bindings(body)
 	out := map[string]string{}
 	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
 		zone := ""
@@ -248,10 +270,12 @@ func (p *prober) wire(body map[string]any) map[string]string {
 				continue
 			}
 		}
-		p.flatten(ctx, out, zone, s.bodyMap, bindings)
-		p.flatten(ctx, out, zone+"?", s.queryMap, bindings)
+		p.flatten(ctx, out, zone, s, bodyKey, bindings)
+		p.flatten(ctx, out, zone+"?", s, queryKey, bindings)
 		for name, v := range s.variables {
-			p.flatten(ctx, out, zone+"{"+name+"}", v.expr, bindings)
+			if v, present, err := p.plan.eval(ctx, v.expr, s.name, "path_variables."+name, bindings); p.succeeds(err) && present {
+				flattenJSON(out, zone+"{"+name+"}", v)
+			}
 		}
 	}
 	for place := range p.noise {
@@ -260,20 +284,24 @@ func (p *prober) wire(body map[string]any) map[string]string {
 	return out
 }
 
-func (p *prober) flatten(ctx context.Context, out map[string]string, place string, x *Expr, bindings map[string]any) {
-	if x == nil {
-		return
-	}
-	v, present, err := x.Eval(ctx, bindings)
-	if err != nil {
-		if p.failed == nil {
-			p.failed = &Error{Kind: KindMapping, Op: p.plan.title, Pos: x.Pos(), Err: err}
-		}
-		return
-	}
-	if present {
+func (p *prober) bindings(body map[string]any) map[string]any {
+	req := &Request{ID: "probe-id", Body: body, Query: p.query, RawQuery: p.query}
+	return req.bindings(map[string]any{}, nil)
+}
+
+func (p *prober) flatten(ctx context.Context, out map[string]string, place string, s *step, key mappingKey, bindings map[string]any) {
+	v, err := p.plan.mapped(ctx, s, key, bindings)
+	if p.succeeds(err) && v != nil {
 		flattenJSON(out, place, v)
 	}
+}
+
+// succeeds notes the first error.
+func (p *prober) succeeds(err error) bool {
+	if failed, ok := errors.AsType[*Error](err); ok && p.failed == nil {
+		p.failed = failed
+	}
+	return err == nil
 }
 
 // flattenJSON writes each scalar and empty array of v to out. Empty objects are nothing.

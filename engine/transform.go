@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"strconv"
 	"strings"
@@ -56,11 +55,18 @@ func (p *Plan) transform(ctx context.Context, req *Request, answers Answers) (*R
 			if !ok {
 				return nil, &Error{
 					Kind: KindMapping, Op: p.title + ": response_mapping", Pos: p.response.Pos(),
-					Reply: answers.Main.reply, Err: errors.New("gives no object"),
+					Reply: answers.Main.reply, Err: errGivesNoObject,
 				}
 			}
 			record.Fields, _ = withoutNulls(fields).(map[string]any)
 		}
+	}
+	if len(p.over) > 0 {
+		laid, err := p.lay(ctx, record.Fields, responseKey, bindings)
+		if err != nil {
+			return nil, err
+		}
+		record.Fields, _ = laid.(map[string]any)
 	}
 	if id, ok := record.Fields["id"]; !ok || id == "" {
 		record.Fields = maps.Clone(record.Fields)

@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxOverrideSource is the longest expression of an override, in bytes.
+	maxOverrideSource = 16 << 10
+	// probeEvaluations is how many evaluation deadlines probing one override may take.
+	probeEvaluations = 20
+)
+
+// Override compiles base with the layers over it, the first one lowest, and probes what
+// comes out, so that its Support and Version are its own. base stays as it is. Layers that
+// are empty do not count; without any, the result is base.
+//
+// What an override cannot do is an error. That it makes more or less of a method work than
+// the mapping declares is its business, and a warning. The plan is there even if there are
+// errors; whoever serves it must first see that the diagnostics have not Failed.
+func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, Diagnostics) {
+	base = base.Base()
+	layers = slices.DeleteFunc(slices.Clone(layers), OverrideLayer.isEmpty)
+	if len(layers) == 0 || base.doc == nil {
+		return base, nil
+	}
+	plan, main := *base, *base.main
+	plan.base, plan.main = base, &main
+	o := &overrider{plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
+	o.reader = &Reader{Diags: &o.diags, Language: base.language}
+	content := []any{base.version}
+	for _, l := range layers {
+		content = append(content, o.layer(l))
+	}
+	name, _, _ := strings.Cut(base.version, "@")
+	plan.version = name + "@" + hashOf(content)
+	if !o.diags.Failed() && o.runs() {
+		o.probe()
+	}
+	return &plan, o.diags.Sorted()
+}
+
+// overrider compiles overrides into plan.
+type overrider struct {
+	plan   *Plan
+	reader *Reader
+	diags  Diagnostics
+	exprs  []*Expr // of the mapping and the overrides, that see the query
+}
+
+// layer compiles l over what is there and returns its content for the plan's version.
+func (o *overrider) layer(l OverrideLayer) any {
+	p := o.plan
+	var over overlay
+	content := []any{l.Replace}
+	for key := range mappingKeys {
+		src := l.source(key)
+		content = append(content, withoutLayout(src))
+		if src == "" {
+			continue
+		}
+		if l.Replace {
+			o.clear(key)
+		}
+		over[key] = o.expr(textNode(l.Name+"/"+key.String(), src), key)
+		o.exprs = append(o.exprs, over[key])
+	}
+	p.over = append(p.over, over)
+	p.needsAnswer = p.needsAnswer || over[responseKey] != nil && answerUse.MatchString(over[responseKey].Source)
+	return content
+}
+
+// clear takes away what lies below a layer that replaces.
+func (o *overrider) clear(key mappingKey) {
+	p := o.plan
+	below := []*Expr{p.main.bodyMap, p.main.queryMap, p.response}[key]
+	switch key {
+	case bodyKey:
+		p.main.bodyMap = nil
+	case queryKey:
+		p.main.queryMap = nil
+	default:
+		p.response = nil
+	}
+	o.exprs = slices.DeleteFunc(o.exprs, func(x *Expr) bool {
+		return x == below || slices.ContainsFunc(p.over, func(lower overlay) bool { return x == lower[key] })
+	})
+	for i := range p.over {
+		p.over[i][key] = nil
+	}
+}
+
+func (o *overrider) expr(n *Node, key mappingKey) *Expr {
+	bindings := requestBindings
+	if key == responseKey {
+		bindings = answerBindings
+	}
+	if len(n.Text) > maxOverrideSource {
+		o.diags.Errorf(n.At(0), "E020-bad-expression", "expression is longer than %d bytes", maxOverrideSource)
+		n = textNode(n.Pos.File, "null")
+	}
+	x := o.reader.Expr(n, bindings...)
+	x.meter = true
+	o.checkContext(x)
+	if key == queryKey {
+		for _, f := range resultFields(x.Source) {
+			if o.plan.authorizes(f.name) {
+				o.diags.Errorf(x.At(f.key), "E036-authorizing-parameter", "the query parameter %q authenticates, and cannot be set here", f.name)
+			}
+		}
+	}
+	return x
+}
+
+// checkContext reports credentials that x names and never sees.
+func (o *overrider) checkContext(x *Expr) {
+	var visible []string
+	for _, c := range o.plan.integration.credentials {
+		if !c.Secret {
+			visible = append(visible, c.Name)
+		}
+	}
+	tokens := significant(lex(x.Source))
+	for i := 0; i+2 < len(tokens); i++ {
+		name := tokens[i+2]
+		if tokens[i].kind != tokenName || tokens[i].text(x.Source) != "context" || !tokens[i+1].is(x.Source, ".") ||
+			name.kind != tokenName && name.kind != tokenString || i > 1 && isField(x.Source, tokens[i-2], tokens[i-1]) {
+			continue
+		}
+		named := name.text(x.Source)
+		switch {
+		case slices.Contains(visible, named):
+		case slices.ContainsFunc(o.plan.integration.credentials, func(c Credential) bool { return c.Name == named }):
+			o.diags.Errorf(x.At(name.start), "E037-secret-credential", "credential %q is secret, and not for an override to read", named)
+		default:
+			o.reader.unknownCredential(x.At(name.start), named, visible)
+		}
+	}
+}
+
+// isField reports whether what follows the tokens before and dot is a field of some value,
+// and no binding.
+func isField(src string, before, dot token) bool {
+	root := src[before.start:before.end]
+	return dot.is(src, ".") && root != "$$" && root != "$"
+}
+
+// runs tries each new expression once on made-up data, and reports those that cost too
+// much. Other errors may come from the data alone.
+func (o *overrider) runs() bool {
+	p := o.plan
+	pr := newProber(context.Background(), p)
+	body := map[string]any{}
+	for _, path := range leafPaths(p.model.Request, nil) {
+		values, _ := candidates(pr.body.at(path))
+		maps.Copy(body, pr.make(target{path: path, length: 1, value: values[0]}))
+	}
+	bindings := pr.bindings(body)
+	bindAnswer(bindings, Answers{Main: &Answer{body: map[string]any{}, isJSON: true, header: map[string]any{}, reply: &Reply{Status: 200}}})
+	for _, over := range p.over {
+		for _, x := range over {
+			if x == nil {
+				continue
+			}
+			_, err := answered(context.Background(), func() (struct{}, error) {
+				_, _, err := x.Eval(context.Background(), bindings)
+				return struct{}{}, err
+			})
+			if costs(err) {
+				o.diags.Errorf(x.Pos(), "E047-costly-override", "%s", err)
+			}
+		}
+	}
+	return !o.diags.Failed()
+}
+
+func costs(err error) bool {
+	return slices.ContainsFunc([]error{context.DeadlineExceeded, errMemory, errTooLarge, errTooDeep, errRecursion}, func(bad error) bool { return errors.Is(err, bad) })
+}
+
+// probe finds what the plan supports now.
+func (o *overrider) probe() {
+	p := o.plan
+	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.language.limits.EvalTimeout)
+	defer cancel()
+	var found Diagnostics
+	c := &compiler{diags: &found, language: p.language}
+	var first Pos // of what the findings about the request are about
+	for _, over := range p.over {
+		for key, x := range over {
+			switch {
+			case x == nil:
+			case mappingKey(key) == responseKey:
+				c.checkResponse(x, p.model, false)
+			case first == Pos{} || mappingKey(key) == bodyKey:
+				first = x.Pos()
+			}
+		}
+	}
+	p.support = c.probe(ctx, p, o.exprs)
+	if ctx.Err() != nil {
+		o.diags.Errorf(first, "E047-costly-override", "it takes too long to find out what reaches the provider")
+		return
+	}
+	o.tell(found, first)
+}
+
+// tell adds what was found. The mapping's own file is not the override's business: what is
+// said of a place in it moves to the expression that changed it.
+func (o *overrider) tell(found Diagnostics, first Pos) {
+	ownFile := o.plan.doc.node.Pos.File
+	for _, d := range found {
+		switch d.Code {
+		case "E042-not-effective", "E043-not-declared", "E045-array-without-brackets", "E046-array-cut":
+			d.Severity = SeverityWarning
+			if d.Pos.File == ownFile {
+				if d.Pos, d.Hint = first, ""; first == (Pos{}) {
+					continue
+				}
+			}
+		default:
+			if d.Pos.File == ownFile {
+				continue
+			}
+		}
+		o.diags = append(o.diags, d)
+	}
+}

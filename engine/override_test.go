@@ -1,0 +1,412 @@
+package engine_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/engine"
+)
+
+const overriddenIntegration = `format: portolan/integration/v1
+name: acme
+base_url: https://{site}.example.com/v1
+credentials:
+  - {name: site, required: true, pattern: '[a-z]+'}
+  - {name: user_id, label: The caller}
+  - {name: region, default: eu}
+  - {name: api_key, secret: true, required: true}
+authorization:
+  headers: {X-Key: context.api_key}
+  query: {user_id: context.user_id}
+oauth2: {authorize_url: https://example.com/authorize, token_url: https://example.com/token, replaces: [api_key]}
+resources:
+  people:
+    update: {method: PUT, path: "/people/{id}"}
+`
+
+const overriddenMapping = `format: portolan/mapping/v1
+model: ticketing
+resources:
+  users:
+    update:
+      call: people.update
+      request_body_schema: {properties: {first_name: {}, last_name: {}}}
+      query_mapping: '{ "fields": { "a": 1, "b": 2 } }'
+      request_body_mapping: |
+        { "person": { "first": body.first_name, "last": body.last_name, "tags": ["base"] } }
+      response_mapping: |
+        response.{ "id": $string(id), "first_name": first, "roles": [{ "id": "base" }] }
+`
+
+func overriddenCatalog(tb testing.TB, limits engine.Limits) (*engine.Catalog, *engine.Plan) {
+	tb.Helper()
+	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
+	docs, found := engine.Load(engine.NewLanguage(time.Now, rand.Reader, limits), engine.Layer{FS: files})
+	c, more := engine.Compile(docs, unifiedModels(tb))
+	for _, d := range append(found, more...) {
+		tb.Error(d)
+	}
+	return c, c.Plan("acme", usersUpdate)
+}
+
+func account() engine.Context {
+	return engine.Context{"site": "acme", "user_id": "u9", "api_key": "canary-key", "access_token": "canary-token", "extra": "canary-extra"}
+}
+
+func layer(name, body, query, response string, replace bool) engine.OverrideLayer {
+	return engine.OverrideLayer{Name: name, Override: engine.Override{
+		RequestBodyMapping: body, QueryMapping: query, ResponseMapping: response, Replace: replace,
+	}}
+}
+
+// carriedOut is what a call of plan sends and what its answer becomes.
+func carriedOut(tb testing.TB, plan *engine.Plan, req *engine.Request, answer string) (target, body string, record map[string]any, err error) {
+	tb.Helper()
+	doer := &verbatim{reply: &engine.Reply{Status: 200, Body: []byte(answer), Header: http.Header{"Etag": {"v1"}}}}
+	result, err := engine.New(doer, time.Now).Do(tb.Context(), plan, req, engine.Full)
+	if result.Call != nil {
+		target, body = result.Call.Target(), string(result.Call.Body)
+	}
+	if result.Record != nil {
+		record = result.Record.Fields
+	}
+	return target, body, record, err
+}
+
+func TestOverrideLays(t *testing.T) {
+	const (
+		target = "https://acme.example.com/v1/people/7?fields%5Ba%5D=1&fields%5Bb%5D=2&user_id=u9"
+		body   = `{"person":{"first":"Ada","tags":["base"]}}`
+	)
+	record := map[string]any{"id": "1", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}}
+	for _, c := range []struct {
+		name         string
+		layers       []engine.OverrideLayer
+		target, body string
+		record       map[string]any
+	}{
+		{"none", nil, target, body, record},
+		{"empty ones", []engine.OverrideLayer{layer("a", "", "", "", true), {}}, target, body, record},
+		{
+			"objects are merged deeply, anything else is replaced",
+			[]engine.OverrideLayer{layer("a", `{ "person": { "last": "from " & context.site, "tags": ["mine"] }, "note": null }`, `{ "fields": { "b": 3, "c": id } }`, `{ "roles": [], "nickname": response.nick }`, false)},
+			"https://acme.example.com/v1/people/7?fields%5Ba%5D=1&fields%5Bb%5D=3&fields%5Bc%5D=7&user_id=u9",
+			`{"note":null,"person":{"first":"Ada","last":"from acme","tags":["mine"]}}`,
+			map[string]any{"id": "1", "first_name": "Ada", "roles": []any{}, "nickname": "Countess"},
+		},
+		{
+			"null in a response removes nothing", []engine.OverrideLayer{layer("a", "", "", `{ "first_name": null, "etag": headers.etag, "name": response.missing }`, false)},
+			target, body, map[string]any{"id": "1", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}, "etag": "v1"},
+		},
+		{
+			"the second layer lies over the first",
+			[]engine.OverrideLayer{layer("environment", `{ "a": 1, "b": 1 }`, "", `{ "x": 1, "y": 1 }`, false), layer("account", `{ "b": 2 }`, "", `{ "y": 2 }`, false)},
+			target, `{"a":1,"b":2,"person":{"first":"Ada","tags":["base"]}}`,
+			map[string]any{"id": "1", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}, "x": 1.0, "y": 2.0},
+		},
+		{
+			"replace takes the place of all below, where it says anything",
+			[]engine.OverrideLayer{layer("environment", `{ "a": 1 }`, `{ "q": 1 }`, `{ "x": 1 }`, false), layer("account", `{ "first": body.first_name }`, "", `{ "y": 2 }`, true)},
+			"https://acme.example.com/v1/people/7?fields%5Ba%5D=1&fields%5Bb%5D=2&q=1&user_id=u9", `{"first":"Ada"}`,
+			map[string]any{"id": "7", "y": 2.0},
+		},
+		{
+			"what gives nothing changes nothing", []engine.OverrideLayer{layer("a", "body.missing", "null", "response.missing", false)},
+			target, body, record,
+		},
+		{
+			"a record without id is completed", []engine.OverrideLayer{layer("a", "", "", `{ "id": "" }`, false)},
+			target, body, map[string]any{"id": "7", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			catalog, base := overriddenCatalog(t, engine.Limits{})
+			plan, found := catalog.Override(base, c.layers...)
+			if found.Failed() {
+				t.Fatal(found)
+			}
+			req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
+			target, body, record, err := carriedOut(t, plan, req, `{"id":1,"first":"Ada","nick":"Countess"}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{c.target, c.body}, []string{target, body}); diff != "" {
+				t.Errorf("call differs (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.record, record); diff != "" {
+				t.Errorf("record differs (-want +got):\n%s", diff)
+			}
+			if plan.Base() != base || base.Base() != base || len(found) == 0 && len(c.layers) == 0 && plan != base {
+				t.Error("the base is not the base")
+			}
+		})
+	}
+}
+
+func TestRemoteDataWinsOverOverrides(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	plan, _ := catalog.Override(base, layer("a", `{ "note": "override" }`, `{ "q": "override" }`, "", false))
+	req := &engine.Request{
+		ID: "7", Context: account(), RemoteQuery: []engine.Param{{Name: "q", Value: "caller"}},
+		Body: map[string]any{engine.RemoteData: map[string]any{"note": "caller"}},
+	}
+	target, body, _, err := carriedOut(t, plan, req, "{}")
+	if err != nil || !strings.Contains(target, "q=caller") || !strings.Contains(body, `"note":"caller"`) || strings.Contains(target+body, "override") {
+		t.Errorf("sent %s %s, %v", target, body, err)
+	}
+}
+
+func TestOverrideVersion(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	version := func(layers ...engine.OverrideLayer) string {
+		plan, found := catalog.Override(base, layers...)
+		if found.Failed() {
+			t.Fatal(found)
+		}
+		return plan.Version()
+	}
+	one := version(layer("a", `{ "a": 1 }`, "", "", false))
+	if !strings.HasPrefix(one, "acme/ticketing.users.update@") || len(one) != len(base.Version()) {
+		t.Errorf("version %q", one)
+	}
+	if same := version(layer("other name", "{\n  \"a\" : 1 /* one */ }", "", "", false)); same != one {
+		t.Error("layout changes the version")
+	}
+	seen := map[string]bool{base.Version(): true}
+	for i, v := range []string{
+		one, version(layer("a", `{ "a": 2 }`, "", "", false)), version(layer("a", `{ "a": 1 }`, "", "", true)),
+		version(layer("a", "", `{ "a": 1 }`, "", false)), version(layer("a", "", "", `{ "a": 1 }`, false)),
+		version(layer("a", `{ "a": 1 }`, "", "", false), layer("b", `{ "b": 1 }`, "", "", false)),
+		version(layer("b", `{ "b": 1 }`, "", "", false), layer("a", `{ "a": 1 }`, "", "", false)),
+		version(layer("a", `{ "a": "1 " }`, "", "", false)), version(layer("a", `{ "a": "1" }`, "", "", false)),
+	} {
+		if seen[v] {
+			t.Errorf("content %d has the version of another", i)
+		}
+		seen[v] = true
+	}
+}
+
+func TestOverrideSupport(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	plan, found := catalog.Override(base, layer("a", `{ "given": body.first_name, "mail": body.emails[0].email }`, "", "", true))
+	if found.Failed() {
+		t.Fatal(found)
+	}
+	body := map[string]any{"first_name": "Ada", "last_name": "Quill", "emails": []any{map[string]any{"email": "ada@example.com"}}}
+	want := []engine.Receipt{{Pointer: "/emails/0/email", Outcome: engine.Applied}, {Pointer: "/first_name", Outcome: engine.Applied}, {Pointer: "/last_name", Outcome: engine.Unsupported}}
+	if diff := cmp.Diff(want, plan.Receipts(&engine.Request{Body: body})); diff != "" {
+		t.Errorf("receipts differ (-want +got):\n%s", diff)
+	}
+	if got := plan.Support().Pointer("given", body); got != "/first_name" {
+		t.Errorf("the provider's field given is %q", got)
+	}
+	if base.Support().Reaches("/emails/0/email") || !base.Support().Reaches("/last_name") {
+		t.Error("the base has another support than before")
+	}
+}
+
+// verbatim answers every call alike.
+type verbatim struct{ reply *engine.Reply }
+
+func TestOverrideSeesNoSecret(t *testing.T) {
+	for _, peek := range []string{
+		`$string($$)`, `$string($)`, `$string(context)`, `$lookup(context, "api_key")`, `$lookup(context, "access_" & "token")`, `$string(context.*)`, `$join($keys(context), ",")`,
+		`$string(**)`, `$string($spread(context))`, `(function($c) { $string($c) })(context)`, `$string($merge([context, {}]))`,
+		"$string($$.`context`[0])", `$sign("x", $lookup(context, "api_key"))`, `$string($each($$, function($v, $k) { $v }))`,
+	} {
+		for _, l := range []engine.OverrideLayer{
+			layer("a", `{ "peek": `+peek+` }`, "", "", false), layer("a", "", `{ "peek": `+peek+` }`, "", false), layer("a", "", "", `{ "peek": `+peek+` }`, false),
+		} {
+			catalog, base := overriddenCatalog(t, engine.Limits{})
+			plan, found := catalog.Override(base, l)
+			if found.Failed() {
+				t.Fatalf("%s: %v", peek, found)
+			}
+			req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
+			target, body, record, err := carriedOut(t, plan, req, `{"id":1}`)
+			if all := fmt.Sprint(target, body, record, err); strings.Contains(all, "canary") || strings.Contains(all, "_token") {
+				t.Errorf("%s sees a secret: %s", peek, all)
+			}
+			if err == nil && strings.Contains(peek, "context)") && !strings.Contains(fmt.Sprint(target, body, record), "region") {
+				t.Errorf("%s does not see what is no secret: %s %s %v", peek, target, body, record)
+			}
+		}
+	}
+}
+
+func TestOverrideCannotAuthorize(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	// Neither literally nor computed, deep or in another spelling.
+	plan, found := catalog.Override(base, layer("a", "", `$merge([{ "ok": 1 }, { "user" & "_id": "evil" }, { "USER_" & "ID": "evil" }, { "user" & "_id[0]": "evil" }, { "user" & "_id": { "x": "evil" } }])`, "", true))
+	if found.Failed() {
+		t.Fatal(found)
+	}
+	for _, user := range []any{"u9", nil} {
+		context := account()
+		context["user_id"] = user
+		req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: context}
+		target, _, _, err := carriedOut(t, plan, req, `{"id":1}`)
+		if err != nil || strings.Contains(target, "evil") || !strings.Contains(target, "ok=1") || strings.Contains(target, "user_id=u9") != (user != nil) {
+			t.Errorf("with user %v: %s, %v", user, target, err)
+		}
+	}
+}
+
+// What a probe cannot show ends at run time, at the expression's place.
+func TestOverrideFailsAtRunTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		l    engine.OverrideLayer
+		file string
+	}{
+		"a loop":       {layer("account", `( $f := function($x) { $f($x) }; id = "7" ? { "a": $f(1) } )`, "", "", false), "account/request_body_mapping"},
+		"no object":    {layer("account", "", `id = "7" ? [1]`, "", false), "account/query_mapping"},
+		"no number":    {layer("account", "", "", `{ "name": response.first + 1 }`, false), "account/response_mapping"},
+		"50 MB":        {layer("account", "", "", `response.first ? { "name": [1..6000000] }`, false), "account/response_mapping"},
+		"doubled text": {layer("account", "", "", `response.first ? { "name": $length($reduce([1..40], function($s, $i) { $s & $s }, "0123456789")) }`, false), "account/response_mapping"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 3 * time.Second})
+			plan, found := catalog.Override(base, c.l)
+			if found.Failed() {
+				t.Fatal(found)
+			}
+			req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
+			_, _, _, err := carriedOut(t, plan, req, `{"id":1,"first":"Ada"}`)
+			failed, ok := errors.AsType[*engine.Error](err)
+			if !ok || failed.Kind != engine.KindMapping || failed.Pos != (engine.Pos{File: c.file, Line: 1, Col: 1}) || strings.Contains(err.Error(), "Ada") {
+				t.Errorf("got %v, want a mapping error at %s:1:1", err, c.file)
+			}
+		})
+	}
+}
+
+// What costs too much whatever the data is refused when it is saved.
+func TestOverrideCostsAreShown(t *testing.T) {
+	for name, src := range map[string]string{
+		"result: larger than the limit":      `{ "name": [1..6000000] }`,
+		"expression uses too much memory":    `{ "name": $length($reduce([1..40], function($s, $i) { $s & $s }, "0123456789")) }`,
+		"U1001: recursion is too deep":       `( $f := function($x) { 1 + $f($x) }; { "name": $f(1) } )`,
+		"result: nested deeper than 1000 le": `{ "name": $reduce([1..1100], function($s, $i) { { "s": $s } }, 1) }`,
+		"":                                   `{ "name": 1 + response.first & $error(response.nick) }`, // for want of data
+	} {
+		catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 3 * time.Second})
+		_, found := catalog.Override(base, layer("a", "", "", src, false))
+		switch {
+		case name == "" && len(found) > 0:
+			t.Errorf("%s: %v", src, found)
+		case name != "" && (len(found) != 1 || found[0].Code != "E047-costly-override" || !strings.HasPrefix(found[0].Message, name)):
+			t.Errorf("%s: %v, want %s", src, found, name)
+		}
+	}
+}
+
+func TestOverrideSourceIsLimited(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	_, found := catalog.Override(base, layer("a", "", "", `{ "name": "`+strings.Repeat("x", 16<<10)+`" }`, false))
+	if len(found) != 1 || found[0].Code != "E020-bad-expression" || found[0].Pos != (engine.Pos{File: "a/response_mapping", Line: 1, Col: 1}) {
+		t.Errorf("found %v", found)
+	}
+}
+
+// Places count runes and lines of the expression itself.
+func TestOverridePlaces(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	_, found := catalog.Override(base, layer("a", "", "", "\n  { \"näme\": 1,\r\n    \"é\": respons.x,\n\t\"b\": $nope(1) }", false))
+	var got []string
+	for _, d := range found {
+		got = append(got, fmt.Sprintf("%s %s", d.Pos, d.Code))
+	}
+	if diff := cmp.Diff([]string{"a/response_mapping:3:10 E022-unknown-binding", "a/response_mapping:4:7 E021-unknown-function"}, got); diff != "" {
+		t.Errorf("places differ (-want +got):\n%s", diff)
+	}
+}
+
+// Accounts with overrides of their own share a method and everything under it.
+func TestOverridesKeepTenantsApart(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 5 * time.Second})
+	overrides := engine.NewOverrides(catalog, 3) // fewer than tenants: plans come and go
+	var wait sync.WaitGroup
+	for tenant := range 8 {
+		wait.Go(func() {
+			name := fmt.Sprintf("tenant%d", tenant)
+			for range 20 {
+				plan, found := overrides.Plan(base, layer("environment", `{ "shared": true }`, "", "", false),
+					layer("account", `{ "who": "`+name+`", "site": context.site }`, "", `{ "who": "`+name+`", "region": context.region }`, false))
+				if found.Failed() {
+					t.Error(found)
+					return
+				}
+				req := &engine.Request{ID: "7", Body: map[string]any{"first_name": name}, Context: engine.Context{"site": "acme", "api_key": "k", "region": name}}
+				_, body, record, err := carriedOut(t, plan, req, `{"id":1}`)
+				if want := fmt.Sprintf(`{"person":{"first":%q,"tags":["base"]},"shared":true,"site":"acme","who":%q}`, name, name); body != want || err != nil {
+					t.Errorf("sent %s, want %s: %v", body, want, err)
+				}
+				if record["who"] != name || record["region"] != name {
+					t.Errorf("%s got %v", name, record)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestOverridesCache(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{})
+	overrides := engine.NewOverrides(catalog, 2)
+	get := func(name, src string) *engine.Plan {
+		plan, _ := overrides.Plan(base, layer(name, "", "", src, false))
+		return plan
+	}
+	if plan, found := overrides.Plan(base, layer("a", "", "", "", true)); plan != base || len(found) > 0 {
+		t.Error("an empty layer makes another plan")
+	}
+	one := get("a", `{ "a": 1 }`)
+	if get("a", `{ "a": 1 }`) != one {
+		t.Error("the same content is compiled twice")
+	}
+	if get("b", `{ "a": 1 }`) == one {
+		t.Error("another name has the same places")
+	}
+	get("a", `{ "a": 1 }`) // used last
+	get("a", `{ "a": 2 }`)
+	if get("a", `{ "a": 1 }`) != one {
+		t.Error("what was used last is gone")
+	}
+	get("a", `{ "a": 3 }`)
+	get("a", `{ "a": 4 }`)
+	if get("a", `{ "a": 1 }`) == one || engine.Kept(overrides) != 2 {
+		t.Errorf("%d plans are kept, want 2", engine.Kept(overrides))
+	}
+	get("a", `{ "a": `)
+	if engine.Kept(overrides) != 1 {
+		t.Errorf("%d plans are kept, want the good one", engine.Kept(overrides))
+	}
+}
+
+func TestOverridesCompileOnce(t *testing.T) {
+	catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 5 * time.Second})
+	overrides := engine.NewOverrides(catalog, 10)
+	plans := make([]*engine.Plan, 16)
+	var wait sync.WaitGroup
+	for i := range plans {
+		wait.Go(func() { plans[i], _ = overrides.Plan(base, layer("a", `{ "a": body.first_name }`, "", "", false)) })
+	}
+	wait.Wait()
+	if len(slices.Compact(plans)) != 1 || plans[0] == nil {
+		t.Error("one content was compiled more than once")
+	}
+}
+
+func (v *verbatim) Do(context.Context, *engine.Call) (*engine.Reply, error) { return v.reply, nil }
