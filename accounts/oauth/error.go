@@ -116,7 +116,8 @@ func isTimeout(err error) bool {
 
 // clean makes text fit to be shown: secrets masked, one line, at most maxText bytes.
 func clean(text string, secrets []accounts.Secret) string {
-	for _, s := range secrets {
+	longestFirst := func(a, b accounts.Secret) int { return len(b) - len(a) } // one may begin another
+	for _, s := range slices.SortedFunc(slices.Values(secrets), longestFirst) {
 		if s != "" {
 			text = strings.ReplaceAll(text, s.Reveal(), "***")
 			text = strings.ReplaceAll(text, url.QueryEscape(s.Reveal()), "***")

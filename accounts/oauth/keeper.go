@@ -307,6 +307,9 @@ func with(a accounts.Account, g accounts.Grant) accounts.Account {
 	values := make(accounts.Context, len(a.Context)+1)
 	maps.Copy(values, a.Context)
 	values[accounts.AccessTokenField] = g.AccessToken.Reveal()
-	a.Context, a.Grant, a.Status, a.LastError = values, &g, accounts.StatusActive, ""
+	a.Context, a.Grant = values, &g
+	if a.Status == accounts.StatusNeedsReauth {
+		a.Status, a.LastError = accounts.StatusActive, ""
+	}
 	return a
 }
