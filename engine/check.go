@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -10,13 +9,13 @@ import (
 
 // probe runs the mapping, holds what it does against what it declares, and returns what
 // it does. exprs are those that see the query.
-func (c *compiler) probe(ctx context.Context, p *Plan, exprs []*Expr) Support {
+func (c *compiler) probe(p *Plan, exprs []*Expr) Support {
 	op, model := p.doc, p.model
 	support := Support{Query: c.checkQuery(op.querySchema, exprs, model)}
 	if !p.mapsBody() || p.main.bodyMap != nil && p.main.bodyMap.broken { // a broken one says nothing of what it would do
 		return support
 	}
-	pr := newProber(ctx, p)
+	pr := newProber(c.ctx, p)
 	c.checkDeclared(op.bodySchema, pr.body)
 
 	empty := pr.make(target{absent: true})

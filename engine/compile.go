@@ -27,7 +27,7 @@ type Models map[Operation]Model
 // first see that diagnostics have not Failed.
 func Compile(docs *Documents, models Models) (*Catalog, Diagnostics) {
 	var diags Diagnostics
-	c := &compiler{models: models, diags: &diags, language: docs.language}
+	c := &compiler{ctx: context.Background(), models: models, diags: &diags, language: docs.language}
 	catalog := &Catalog{plans: map[string]map[Operation]*Plan{}}
 	for _, p := range docs.providers {
 		if p.integration == nil {
@@ -49,6 +49,7 @@ func Compile(docs *Documents, models Models) (*Catalog, Diagnostics) {
 }
 
 type compiler struct {
+	ctx      context.Context // ends probing
 	models   Models
 	diags    *Diagnostics
 	language *Language
@@ -162,7 +163,7 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 	if op.response != nil {
 		c.checkResponse(op.response, model, true)
 	}
-	p.support = c.probe(context.Background(), p, op.requestExprs())
+	p.support = c.probe(p, op.requestExprs())
 	p.version = in.name + "/" + p.title + "@" + contentHash(doc.node, op.node)
 	return p
 }

@@ -181,7 +181,7 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 		return nil, false, fmt.Errorf("bindings: %w", err)
 	}
 	if x.meter {
-		ctx = newMemoryMeter(ctx)
+		ctx = withMemoryMeter(ctx)
 	}
 	v, err := x.lang.eval(ctx, x.prog, input)
 	switch {

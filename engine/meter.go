@@ -23,7 +23,7 @@ type memoryMeter struct {
 	over   bool
 }
 
-func newMemoryMeter(ctx context.Context) *memoryMeter {
+func withMemoryMeter(ctx context.Context) context.Context {
 	m := &memoryMeter{Context: ctx}
 	m.sample[0].Name = "/gc/heap/allocs:bytes"
 	m.start = m.allocated()

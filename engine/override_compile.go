@@ -188,7 +188,7 @@ func (o *overrider) probe() {
 	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.language.limits.EvalTimeout)
 	defer cancel()
 	var found Diagnostics
-	c := &compiler{diags: &found, language: p.language}
+	c := &compiler{ctx: ctx, diags: &found, language: p.language}
 	var first Pos // of what the findings about the request are about
 	for _, over := range p.over {
 		for key, x := range over {
@@ -201,7 +201,7 @@ func (o *overrider) probe() {
 			}
 		}
 	}
-	p.support = c.probe(ctx, p, o.exprs)
+	p.support = c.probe(p, o.exprs)
 	if ctx.Err() != nil {
 		o.diags.Errorf(first, "E047-costly-override", "it takes too long to find out what reaches the provider")
 		return

@@ -106,8 +106,10 @@ func TestOverrideLays(t *testing.T) {
 			map[string]any{"id": "1", "first_name": "Ada", "roles": []any{}, "nickname": "Countess"},
 		},
 		{
-			"null in a response removes nothing", []engine.OverrideLayer{layer("a", "", "", `{ "first_name": null, "etag": headers.etag, "name": response.missing }`, false)},
-			target, body, map[string]any{"id": "1", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}, "etag": "v1"},
+			"null in a response removes nothing",
+			[]engine.OverrideLayer{layer("a", "", "", `{ "first_name": null, "etag": headers.etag, "name": response.missing }`, false)},
+			target, body,
+			map[string]any{"id": "1", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}, "etag": "v1"},
 		},
 		{
 			"the second layer lies over the first",
@@ -122,12 +124,15 @@ func TestOverrideLays(t *testing.T) {
 			map[string]any{"id": "7", "y": 2.0},
 		},
 		{
-			"what gives nothing changes nothing", []engine.OverrideLayer{layer("a", "body.missing", "null", "response.missing", false)},
+			"what gives nothing changes nothing",
+			[]engine.OverrideLayer{layer("a", "body.missing", "null", "response.missing", false)},
 			target, body, record,
 		},
 		{
-			"a record without id is completed", []engine.OverrideLayer{layer("a", "", "", `{ "id": "" }`, false)},
-			target, body, map[string]any{"id": "7", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}},
+			"a record without id is completed",
+			[]engine.OverrideLayer{layer("a", "", "", `{ "id": "" }`, false)},
+			target, body,
+			map[string]any{"id": "7", "first_name": "Ada", "roles": []any{map[string]any{"id": "base"}}},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -49,9 +50,7 @@ func loadConnectCases(tb testing.TB, provider string) map[string]connectCase {
 // run says how what the catalog does differs from the case; "" where it does not.
 func (k connectCase) run(c *engine.Catalog, provider string) string {
 	got := connectCase{}
-	for name, text := range k {
-		got[name] = text
-	}
+	maps.Copy(got, k)
 	if answer, ok := k["token.json"]; ok {
 		settings, err := c.OAuth(provider).Settings(context.Background(), object(answer))
 		if err != nil {
