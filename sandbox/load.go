@@ -13,7 +13,7 @@ const Format = "portolan/sandbox/v1"
 
 // Bindings that expressions may use; see the package comment.
 var (
-	baseBindings   = []string{"request", "params", "state", "found", "facts", "settings", "now", "serial"}
+	baseBindings   = []string{"request", "params", "state", "found", "grant", "facts", "settings", "now", "serial"}
 	viewBindings   = append(slices.Clip(baseBindings), "record")
 	answerBindings = append(slices.Clip(baseBindings), "problem", "saved")
 	finishBindings = append(slices.Clip(answerBindings), "answer")
@@ -71,6 +71,7 @@ func (l *loader) provider() {
 		"routes":      skip, // faults name them, checks stand in them
 		"faults":      skip,
 		"demo":        l.demo,
+		"oauth2":      l.oauth,
 		"facts":       func(n *engine.Node) { l.p.facts = l.data(n) },
 		"settings":    func(n *engine.Node) { l.p.settings = l.data(n) },
 		"collections": func(n *engine.Node) { l.Members(n, l.collection) },

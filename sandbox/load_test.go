@@ -56,7 +56,7 @@ bad.yaml:14:22: E021-unknown-function: unknown function "$nosuch"
 bad.yaml:14:42: E006-bad-value: "gon" is none of gone (did you mean "gone"?)
 bad.yaml:17:12: E006-bad-value: "get users" is no route; want a method and a path: GET /users/{id}
 bad.yaml:19:12: E006-bad-value: "GET /users/{id}/{id}" is no route: a segment holds at most one {variable}, each of another name
-bad.yaml:20:20: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, facts, settings, now, serial)
+bad.yaml:20:20: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
 bad.yaml:20:34: E006-bad-value: "show" is none of shown (did you mean "shown"?)
 bad.yaml:21:11: E012-unknown-key: unknown key "user" (did you mean "users"?)
 bad.yaml:24:13: E005-missing-key: key "status" is missing

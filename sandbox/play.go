@@ -13,6 +13,9 @@ import (
 // play runs the exchange and gives the answer. change, where not nil, computes another
 // body for an answer that tells of success.
 func (x *exchange) play(change *expr) *response {
+	if x.endpoint != nil {
+		return x.endpoint(x)
+	}
 	if x.route != nil && x.route.writes() {
 		x.player.writing.Lock()
 		defer x.player.writing.Unlock()
@@ -29,10 +32,15 @@ func (x *exchange) play(change *expr) *response {
 
 // begin lets expressions see the state and evaluates the provider's own `find`.
 func (x *exchange) begin() error {
+	x.look()
+	return x.find(x.player.find)
+}
+
+// look lets expressions see the state.
+func (x *exchange) look() {
 	state := x.player.state.Load()
 	x.bindings["state"] = state.collections
 	x.bindings["serial"] = float64(state.serial + 1)
-	return x.find(x.player.find)
 }
 
 // perform does what the request asks for, unless that is refused, and gives the answer to make.

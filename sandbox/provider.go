@@ -26,6 +26,7 @@ type Provider struct {
 	finish      answer
 	routes      []*route
 	faults      []*fault // the built-in ones and its own
+	oauth       *oauth   // nil: it plays no authorization server
 }
 
 // Demo is the account with which a provider can be tried.

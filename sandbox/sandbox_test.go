@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -38,11 +40,16 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// loadShipped loads a provider's own sandbox.yaml, with texts replaced in pairs.
+// loadShipped loads a provider's own sandbox.yaml, or that of one invented in testdata,
+// with texts replaced in pairs.
 func loadShipped(t *testing.T, name string, replace ...string) *Provider {
 	t.Helper()
-	file := filepath.Join("..", "mappings", name, "sandbox.yaml")
+	file := filepath.Join("testdata", name, "sandbox.yaml")
 	src, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		file = filepath.Join("..", "mappings", name, "sandbox.yaml")
+		src, err = os.ReadFile(file)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

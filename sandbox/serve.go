@@ -38,6 +38,8 @@ type player struct {
 	base    []string
 	writing sync.Mutex // held by a request that changes the state, from its first look
 	state   atomic.Pointer[snapshot]
+
+	authority *authority // what its authorization server gave
 }
 
 // Option changes what New builds.
@@ -50,7 +52,7 @@ func WithSlow(d time.Duration) Option { return func(s *Sandbox) { s.slow = d } }
 func New(mounts []Mount, now func() time.Time, options ...Option) *Sandbox {
 	s := &Sandbox{players: map[string]*player{}, now: now, slow: time.Minute}
 	for _, m := range mounts {
-		p := &player{Provider: m.Provider, base: segments(strings.Trim(m.BasePath, "/"))}
+		p := &player{Provider: m.Provider, base: segments(strings.Trim(m.BasePath, "/")), authority: newAuthority()}
 		p.state.Store(newSnapshot(m.Provider))
 		s.players[m.Provider.name] = p
 	}
@@ -98,11 +100,15 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		plain(status, "sandbox: "+err.Error()).write(w)
 		return
 	}
-	s.serve(w, r, p.exchange(r, path[1:], body, s.now()))
+	name := p.atToken(path[1:])
+	if asked := r.Header.Get(FaultHeader); asked != "" {
+		name = asked
+	}
+	s.serve(w, name, p.exchange(r, path[1:], body, s.now()))
 }
 
-func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, x *exchange) {
-	name := r.Header.Get(FaultHeader)
+// serve answers x, with the fault called name where there is one.
+func (s *Sandbox) serve(w http.ResponseWriter, name string, x *exchange) {
 	if name == "" {
 		x.play(nil).write(w)
 		return
@@ -117,11 +123,15 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request, x *exchange) {
 			x.player.name, name, strings.Join(names, ", "))).write(w)
 		return
 	}
-	if f := x.player.faults[at]; f.meets(x.route) {
-		f.act(s, w, x)
+	f := x.player.faults[at]
+	if x.endpoint != nil { // its own faults are those of its API
+		f = &fault{act: builtinAct(name)}
+	}
+	if f.act == nil || !f.meets(x.route) {
+		x.play(nil).write(w)
 		return
 	}
-	x.play(nil).write(w)
+	f.act(s, w, x)
 }
 
 // bindings are what expressions see.
@@ -130,14 +140,20 @@ type bindings = map[string]any
 // exchange is one request and what is known of it.
 type exchange struct {
 	ctx      context.Context //nolint:containedctx // an exchange lives as long as its request
+	http     *http.Request
+	body     []byte
+	now      time.Time
 	player   *player
-	route    *route // nil: none
+	endpoint endpoint // of the authorization server; nil: the request is not for it
+	route    *route   // nil: none
 	bindings bindings
 	found    map[string]any
 }
 
 func (p *player) exchange(r *http.Request, path []string, body []byte, now time.Time) *exchange {
-	x := &exchange{ctx: r.Context(), player: p, found: map[string]any{}}
+	x := &exchange{
+		ctx: r.Context(), http: r, body: body, now: now, player: p, endpoint: p.endpoint(path), found: map[string]any{},
+	}
 	params := map[string]any{}
 	if len(path) >= len(p.base) && slices.Equal(path[:len(p.base)], p.base) {
 		path = path[len(p.base):]
@@ -155,6 +171,9 @@ func (p *player) exchange(r *http.Request, path []string, body []byte, now time.
 		"facts":    p.facts,
 		"settings": p.settings,
 		"now":      now.UTC().Format("2006-01-02T15:04:05.000Z"),
+	}
+	if grant := p.authority.grant(bearer(r), now); grant != nil {
+		x.bindings["grant"] = grant
 	}
 	return x
 }

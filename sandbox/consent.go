@@ -1,0 +1,164 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// consentPage posts to its own address, so that what was asked for is checked again.
+var consentPage = template.Must(template.New("consent").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Allow access?</title></head>
+<body>
+<h1>Allow access?</h1>
+<p>{{.Client}} wants to use your account at {{.Provider}}, which is pretended by the sandbox.</p>
+{{- if .Scopes}}
+<p>It asks for:</p>
+<ul>
+{{- range .Scopes}}
+<li>{{.}}</li>
+{{- end}}
+</ul>
+{{- end}}
+<p>You will go on to {{.Target}}.</p>
+<form method="post">
+<button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Deny</button>
+</form>
+</body>
+</html>
+`))
+
+// authorize is the authorization endpoint (RFC 6749 §4.1.1): GET asks, POST decides.
+func (x *exchange) authorize() *response {
+	if x.http.Method != http.MethodGet && x.http.Method != http.MethodPost {
+		return notAllowed("GET, POST")
+	}
+	query, err := url.ParseQuery(x.http.URL.RawQuery)
+	if err != nil {
+		return plain(http.StatusBadRequest, "sandbox: the query cannot be read: "+err.Error())
+	}
+	o := x.player.oauth
+	// Whoever asks is not known to be the client until these two are right: no redirect.
+	if len(query["client_id"]) != 1 || query.Get("client_id") != o.client.ID {
+		return plain(http.StatusBadRequest, "sandbox: client_id is not that of a client")
+	}
+	target, ok := redirectTarget(query["redirect_uri"])
+	if !ok {
+		return plain(http.StatusBadRequest, "sandbox: redirect_uri is no absolute http or https address without fragment")
+	}
+	state := query["state"]
+	if bad := o.asked(query); bad != nil {
+		return backTo(target, state, "error", bad.code, "error_description", bad.description)
+	}
+	if x.http.Method == http.MethodGet {
+		return x.ask(target, query.Get("scope"))
+	}
+	form, err := url.ParseQuery(string(x.body))
+	switch decision := form["decision"]; {
+	case err != nil || x.mediaType() != formType || len(decision) != 1:
+	case decision[0] == "deny":
+		return backTo(target, state, "error", "access_denied", "error_description", "the user said no")
+	case decision[0] == "allow":
+		c := &consent{
+			redirectURI: query.Get("redirect_uri"), challenge: query.Get("code_challenge"), scope: query.Get("scope"),
+			expires: x.now.Add(o.codeLifetime),
+		}
+		x.look()
+		if c.caller, _, err = o.caller.eval(x.ctx, x.bindings); err != nil {
+			return failed(err)
+		}
+		return backTo(target, state, "code", x.player.authority.consented(c))
+	}
+	return plain(http.StatusBadRequest, "sandbox: the form has one decision, allow or deny")
+}
+
+func (x *exchange) ask(target *url.URL, scope string) *response {
+	var page bytes.Buffer
+	err := consentPage.Execute(&page, map[string]any{
+		"Client": x.player.oauth.client.ID, "Provider": x.player.name,
+		"Scopes": strings.Fields(scope), "Target": target.Scheme + "://" + target.Host,
+	})
+	if err != nil {
+		return failed(err)
+	}
+	out := plain(http.StatusOK, page.String())
+	out.header.Set("Content-Type", "text/html; charset=utf-8")
+	out.header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	out.header.Set("Cache-Control", "no-store")
+	return out
+}
+
+// redirectTarget reads the one redirect_uri; false where it is not one to send people to.
+func redirectTarget(values []string) (*url.URL, bool) {
+	if len(values) != 1 || strings.Contains(values[0], "#") {
+		return nil, false
+	}
+	target, err := url.Parse(values[0])
+	return target, err == nil && (target.Scheme == "http" || target.Scheme == "https") && target.Hostname() != "" && target.User == nil
+}
+
+// s256 is the form of a code_challenge: 32 bytes in base64url.
+var s256 = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// asked says what is wrong with a request for consent; nil: nothing.
+func (o *oauth) asked(query url.Values) *refusal {
+	for _, values := range query {
+		if len(values) > 1 {
+			return &refusal{"invalid_request", "a parameter occurs more than once"}
+		}
+	}
+	kind, challenge, method := query.Get("response_type"), query.Get("code_challenge"), query.Get("code_challenge_method")
+	switch {
+	case kind == "":
+		return &refusal{"invalid_request", "response_type is missing"}
+	case kind != "code":
+		return &refusal{"unsupported_response_type", "response_type must be code"}
+	case challenge == "" && (o.pkce == pkceRequired || method != ""):
+		return &refusal{"invalid_request", "code_challenge is missing"}
+	case challenge != "" && method != "S256": // without a method it is plain: RFC 7636 §4.3
+		return &refusal{"invalid_request", "code_challenge_method must be S256"}
+	case challenge != "" && !s256.MatchString(challenge):
+		return &refusal{"invalid_request", "code_challenge is no SHA-256 in base64url"}
+	default:
+		return nil
+	}
+}
+
+func challengeOf(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// backTo sends the user back to the client with pairs of parameters and the state, as sent.
+func backTo(target *url.URL, state []string, pairs ...string) *response {
+	add := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		add.Set(pairs[i], pairs[i+1])
+	}
+	if len(state) > 0 {
+		add.Set("state", state[0])
+	}
+	to := *target
+	if to.RawQuery != "" {
+		to.RawQuery += "&"
+	}
+	to.RawQuery += add.Encode()
+	out := plain(http.StatusSeeOther, "")
+	out.header.Set("Location", to.String())
+	out.header.Set("Cache-Control", "no-store")
+	return out
+}
+
+func notAllowed(methods string) *response {
+	out := plain(http.StatusMethodNotAllowed, "sandbox: this endpoint has the methods "+methods)
+	out.header.Set("Allow", methods)
+	return out
+}
+
