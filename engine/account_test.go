@@ -1,0 +1,151 @@
+package engine_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/engine"
+)
+
+const grantedIntegration = `format: portolan/integration/v1
+name: acme
+base_url: https://{site}.example.com
+credentials:
+  - {name: site, label: Site, required: true, pattern: '[a-z]+'}
+  - {name: realm, enum: [eu, us], default: eu}
+  - {name: api_key, secret: true, required: true}
+authorization: {headers: {Authorization: 'context.access_token ? "Bearer " & context.access_token : context.api_key'}}
+verify: people.me
+oauth2:
+  authorize_url: https://{site}.example.com/{realm}/authorize
+  token_url: https://auth.example.com/{realm}/token
+  scopes: [read, write]
+  replaces: [api_key]
+  settings: {site: token.site, realm: token.realm.name}
+resources:
+  people:
+    me: {method: GET, path: /me}
+`
+
+func grantedCatalog(t *testing.T) *engine.Catalog {
+	t.Helper()
+	docs, found := engine.Load(testLanguage(), engine.Layer{FS: fstest.MapFS{
+		"acme/integration.yaml": {Data: []byte(grantedIntegration)},
+		"bare/integration.yaml": {Data: []byte("format: portolan/integration/v1\nname: bare\nbase_url: https://example.com\nresources: {}\n")},
+	}})
+	c, more := engine.Compile(docs, engine.Models{})
+	for _, d := range append(found, more...) {
+		t.Error(d)
+	}
+	return c
+}
+
+func TestCheckContext(t *testing.T) {
+	credentials := grantedCatalog(t).Credentials("acme")
+	for _, c := range []struct {
+		name    string
+		context engine.Context
+		want    []string
+	}{
+		{"a key", engine.Context{"site": "a", "api_key": "k"}, nil},
+		{"a token in place of the key", engine.Context{"site": "a", "access_token": "t"}, nil},
+		{"an empty token", engine.Context{"site": "a", "access_token": ""}, []string{`credential "api_key" is missing`}},
+		{"a token that is no text", engine.Context{"site": "a", "access_token": 7.0}, []string{`credential "api_key" is missing`, `credential "access_token" must be text`}},
+		{"a token replaces only what is said", engine.Context{"access_token": "t"}, []string{`credential "site" is missing`}},
+		{"a line break", engine.Context{"site": "a", "api_key": "k\nX-Evil: 1"}, []string{`credential "api_key" holds a control character`}},
+		{"NUL", engine.Context{"site": "a", "api_key": "k\x00"}, []string{`credential "api_key" holds a control character`}},
+		{"a C1 control", engine.Context{"site": "a", "access_token": "k\u0085"}, []string{`credential "access_token" holds a control character`}},
+		{"several", engine.Context{"site": "evil.com/", "realm": "mars", "api_key": "k"}, []string{`credential "site" does not match its pattern`, `credential "realm" is none of eu, us`}},
+		{"undeclared ones", engine.Context{"site": "a", "api_key": "k", "other": "\n"}, nil},
+	} {
+		if diff := cmp.Diff(c.want, engine.CheckContext(credentials, c.context)); diff != "" {
+			t.Errorf("%s: differs (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestCatalogOfIntegrations(t *testing.T) {
+	c := grantedCatalog(t)
+	var names []string
+	for _, cr := range c.Credentials("acme") {
+		names = append(names, cr.Name)
+		if granted := cr.Name == engine.AccessToken; cr.Granted != granted || cr.Replaced != (cr.Name == "api_key") || granted && !cr.Secret {
+			t.Errorf("credential %+v", cr)
+		}
+	}
+	if diff := cmp.Diff([]string{"site", "realm", "api_key", "access_token"}, names); diff != "" {
+		t.Errorf("credentials differ (-want +got):\n%s", diff)
+	}
+	if !c.Has("acme") || !c.Has("bare") || c.Has("none") || c.Label("acme") != "acme" || c.Label("none") != "" {
+		t.Error("what there is, is not told")
+	}
+	for _, name := range []string{"bare", "none"} {
+		if c.Verify(name) != nil || c.OAuth(name) != nil || len(c.Credentials(name)) > 0 {
+			t.Errorf("%s has what it does not declare", name)
+		}
+	}
+	if p := c.Verify("acme"); !strings.HasPrefix(p.Version(), "acme/verify@") || p.Base() != p {
+		t.Errorf("verify is %s", p.Version())
+	}
+	if p, found := c.Override(c.Verify("acme"), layer("a", "{}", "", "", false)); p != c.Verify("acme") || len(found) > 0 {
+		t.Error("verify takes an override")
+	}
+}
+
+func TestOAuthEndpoints(t *testing.T) {
+	o := grantedCatalog(t).OAuth("acme")
+	if diff := cmp.Diff([]string{"read", "write"}, o.Scopes); diff != "" {
+		t.Error(diff)
+	}
+	for _, c := range []struct {
+		account engine.Context
+		want    [3]string
+	}{
+		{engine.Context{"site": "a"}, [3]string{"https://a.example.com/eu/authorize", "https://auth.example.com/eu/token"}},
+		{engine.Context{"site": "b", "realm": "us"}, [3]string{"https://b.example.com/us/authorize", "https://auth.example.com/us/token"}},
+		{engine.Context{}, [3]string{2: `acme: oauth2: credential "site" is missing`}},
+		{engine.Context{"site": "evil.com/"}, [3]string{2: `acme: oauth2: credential "site" does not match its pattern`}},
+		{engine.Context{"site": "a", "realm": "x/../"}, [3]string{2: `acme: oauth2: credential "realm" is none of eu, us`}},
+		{engine.Context{"site": []any{"a"}}, [3]string{2: `acme: oauth2: credential "site" must be text`}},
+	} {
+		authorize, token, err := o.Endpoints(c.account)
+		got := [3]string{authorize, token}
+		if err != nil {
+			got[2] = err.Error()
+			if failed, ok := errors.AsType[*engine.Error](err); !ok || failed.Kind != engine.KindAccount {
+				t.Errorf("%v is no account error", err)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("differs (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestOAuthSettings(t *testing.T) {
+	o := grantedCatalog(t).OAuth("acme")
+	for _, c := range []struct {
+		answer, want map[string]any
+		fails        bool
+	}{
+		{map[string]any{"site": "a", "realm": map[string]any{"name": "eu"}}, map[string]any{"site": "a", "realm": "eu"}, false},
+		{map[string]any{"site": "", "realm": nil}, map[string]any{}, false},
+		{map[string]any{"site": 7.0}, map[string]any{"site": "7"}, false},
+		{nil, map[string]any{}, false},
+		{map[string]any{"site": map[string]any{"x": "canary"}}, nil, true},
+		{map[string]any{"site": []any{"canary"}}, nil, true},
+	} {
+		got, err := o.Settings(t.Context(), c.answer)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%v: differs (-want +got):\n%s", c.answer, diff)
+		}
+		failed, ok := errors.AsType[*engine.Error](err)
+		if ok != c.fails || ok && (failed.Kind != engine.KindMapping || failed.Pos.Line != 15 || strings.Contains(err.Error(), "canary")) {
+			t.Errorf("%v: got %v", c.answer, err)
+		}
+	}
+}
