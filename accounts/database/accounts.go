@@ -1,0 +1,310 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"portolan/accounts"
+)
+
+// stored is an account as its rows hold it.
+type stored struct {
+	accounts.Account
+	inherited string            // all overrides of its environment
+	sealed    map[string]string // by field, with the grant's
+}
+
+// selectAccounts gives the accounts that fulfil a condition on a (integrated_account),
+// oldest first, in one statement: what it gives belongs together.
+func selectAccounts(ctx context.Context, q querier, condition string, args ...any) ([]*stored, error) {
+	var out []*stored
+	err := collect(ctx, q, func(rows *sql.Rows) error {
+		var s stored
+		var overrides string
+		var createdAt, updatedAt int64
+		var field, sealed sql.NullString
+		var grantExpiresAt, setAt sql.NullInt64
+		if err := rows.Scan(&s.ID, &s.Environment, &s.Integration, &s.Label, &s.TenantID, &s.Status, &s.LastError, &overrides,
+			&s.Version, &createdAt, &updatedAt, &grantExpiresAt, &s.inherited, &field, &sealed, &setAt); err != nil {
+			return err
+		}
+		if len(out) == 0 || out[len(out)-1].ID != s.ID {
+			var err error
+			if s.Overrides, err = parseOverrides(overrides); err != nil {
+				return err
+			}
+			s.CreatedAt, s.UpdatedAt = fromMicros(createdAt), fromMicros(updatedAt)
+			if grantExpiresAt.Valid {
+				s.Grant = &accounts.Grant{Expiry: fromMicros(grantExpiresAt.Int64)}
+			}
+			s.sealed = map[string]string{}
+			out = append(out, &s)
+		}
+		if last := out[len(out)-1]; field.Valid {
+			last.sealed[field.String] = sealed.String
+			if !strings.HasPrefix(field.String, grantFields) {
+				last.Fields = append(last.Fields, accounts.Field{Name: field.String, SetAt: fromMicros(setAt.Int64)})
+			}
+		}
+		return nil
+	}, `SELECT a.id, a.environment, a.integration, a.label, a.tenant_id, a.status, a.last_error, a.overrides,
+			a.version, a.created_at, a.updated_at, a.grant_expires_at, e.overrides, c.field, c.sealed, c.set_at
+		FROM integrated_account a
+		JOIN environment e ON e.name = a.environment
+		LEFT JOIN credential c ON c.account_id = a.id
+		WHERE `+condition+` ORDER BY a.created_at, a.id`, args...)
+	for _, s := range out { // the databases sort text differently
+		slices.SortFunc(s.Fields, func(a, b accounts.Field) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return out, err
+}
+
+// oneAccount is ErrNotFound where the condition finds none.
+func oneAccount(ctx context.Context, q querier, condition string, args ...any) (*stored, error) {
+	found, err := selectAccounts(ctx, q, condition, args...)
+	if err == nil && len(found) == 0 {
+		err = accounts.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// account finds an account of an environment by an id in any case of letters.
+func (d *DB) account(ctx context.Context, environment, id string) (s *stored, err error) {
+	if id, err = canonical(id); err != nil {
+		return nil, err
+	}
+	if storable(environment) != nil {
+		return nil, accounts.ErrNotFound
+	}
+	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+		s, err = oneAccount(ctx, q, `a.id = $1 AND a.environment = $2`, id, environment)
+		return err
+	})
+	return s, err
+}
+
+// Account returns the account with its credentials opened.
+func (d *DB) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
+	s, err := d.account(ctx, environment, id)
+	if err == nil {
+		err = d.open(s)
+	}
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	return s.Account, nil
+}
+
+// AccountInfo returns the account; of a grant it tells the expiry only.
+func (d *DB) AccountInfo(ctx context.Context, environment, id string) (accounts.Account, error) {
+	s, err := d.account(ctx, environment, id)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	return s.Account, nil
+}
+
+// Accounts lists as AccountInfo tells.
+func (d *DB) Accounts(ctx context.Context, environment string, q accounts.AccountQuery) (accounts.Page[accounts.Account], error) {
+	none := accounts.Page[accounts.Account]{}
+	if storable(environment, q.Integration, q.TenantID, string(q.Status)) != nil {
+		return none, nil
+	}
+	var w where
+	w.and("environment = ?", environment)
+	for _, filter := range [...]struct{ column, value string }{
+		{"integration", q.Integration}, {"tenant_id", q.TenantID}, {"status", string(q.Status)},
+	} {
+		if filter.value != "" {
+			w.and(filter.column+" = ?", filter.value)
+		}
+	}
+	if err := w.after("created_at, id", q.Cursor); err != nil {
+		return none, err
+	}
+	limit := limitOf(q.PageQuery)
+	w.and("TRUE ORDER BY created_at, id LIMIT ?", limit+1)
+	var found []*stored
+	err := d.reading(ctx, func(ctx context.Context, db querier) (err error) {
+		found, err = selectAccounts(ctx, db, `a.id IN (SELECT id FROM integrated_account WHERE `+w.text.String()+`)`, w.args...)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	items := make([]accounts.Account, len(found))
+	for i, s := range found {
+		items[i] = s.Account
+	}
+	return pageOf(items, limit, func(a accounts.Account) string { return cursorOf(a.CreatedAt, a.ID) }), nil
+}
+
+// CreateAccount returns the account as AccountInfo does.
+func (d *DB) CreateAccount(ctx context.Context, by accounts.Actor, n accounts.NewAccount) (made accounts.Account, err error) {
+	a := n.Account
+	if a.ID == "" {
+		a.ID = accounts.NewID()
+	}
+	if a.ID, err = canonical(a.ID); err != nil {
+		return made, invalid("the account's id is no uuid")
+	}
+	if err := storable(a.Environment, a.Integration, a.Label, a.TenantID); err != nil {
+		return made, err
+	}
+	overrides, err := overridesJSON(a.Overrides)
+	if err != nil {
+		return made, err
+	}
+	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
+		if n.Link != "" {
+			if err := c.useLink(ctx, n.Link, a.Environment, a.Integration, ""); err != nil {
+				return err
+			}
+		}
+		if _, err := c.ExecContext(ctx, `INSERT INTO integrated_account
+			(id, environment, integration, label, tenant_id, status, last_error, overrides, version, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, '', $7, 1, $8, $8)`,
+			a.ID, a.Environment, a.Integration, a.Label, a.TenantID, accounts.StatusActive, overrides, micros(c.at)); err != nil {
+			return err
+		}
+		if err := d.putContext(ctx, c, a.ID, a.Context); err != nil {
+			return err
+		}
+		if a.Grant != nil {
+			if err := d.putGrant(ctx, c, a.ID, *a.Grant); err != nil {
+				return err
+			}
+		}
+		made, err = c.accountChanged(ctx, "integrated-account.create", a.ID, nil)
+		return err
+	})
+	return made, err
+}
+
+// accountChanged audits and notes what became of an account since before, and returns it.
+func (c *change) accountChanged(ctx context.Context, action, id string, before *stored) (accounts.Account, error) {
+	after, err := oneAccount(ctx, c, `a.id = $1`, id)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	c.note(accounts.ChangeAccount, id)
+	was := accounts.PublicJSON(nil)
+	if before != nil {
+		was = accounts.PublicJSON(before)
+	}
+	return after.Account, c.audit(ctx, after.Environment, action, id, was, accounts.PublicJSON(after))
+}
+
+// found gives an account that is about to be changed, ErrConflict where it has another version.
+func (c *change) found(ctx context.Context, environment, id string, version int64) (*stored, error) {
+	s, err := oneAccount(ctx, c, `a.id = $1 AND a.environment = $2`, id, environment)
+	if err == nil && version != 0 && version != s.Version {
+		err = accounts.ErrConflict
+	}
+	return s, err
+}
+
+// UpdateAccount returns the account as AccountInfo does.
+func (d *DB) UpdateAccount(ctx context.Context, by accounts.Actor, environment, id string, ch accounts.AccountChange) (made accounts.Account, err error) {
+	if id, err = canonical(id); err != nil {
+		return made, err
+	}
+	if storable(environment) != nil {
+		return made, accounts.ErrNotFound
+	}
+	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
+		before, err := c.found(ctx, environment, id, ch.Version)
+		if err != nil {
+			return err
+		}
+		if ch.Link != "" {
+			if err := c.useLink(ctx, ch.Link, environment, before.Integration, id); err != nil {
+				return err
+			}
+		}
+		a := before.Account
+		if err := apply(&a, ch); err != nil {
+			return err
+		}
+		overrides, err := overridesJSON(a.Overrides)
+		if err != nil {
+			return err
+		}
+		if _, err := c.ExecContext(ctx, `UPDATE integrated_account
+			SET label = $2, tenant_id = $3, status = $4, last_error = $5, overrides = $6, version = version + 1, updated_at = $7 WHERE id = $1`,
+			id, a.Label, a.TenantID, a.Status, a.LastError, overrides, micros(c.at)); err != nil {
+			return err
+		}
+		if err := d.putContext(ctx, c, id, ch.Context); err != nil {
+			return err
+		}
+		if ch.Grant != nil {
+			if err := d.putGrant(ctx, c, id, *ch.Grant); err != nil {
+				return err
+			}
+		}
+		made, err = c.accountChanged(ctx, "integrated-account.update", id, before)
+		return err
+	})
+	return made, err
+}
+
+// apply changes in a what ch names, except for what is sealed.
+func apply(a *accounts.Account, ch accounts.AccountChange) error {
+	if ch.Label != nil {
+		a.Label = *ch.Label
+	}
+	if ch.TenantID != nil {
+		a.TenantID = *ch.TenantID
+	}
+	if ch.Overrides != nil {
+		a.Overrides = *ch.Overrides
+	}
+	if ch.Status != nil {
+		switch a.Status = *ch.Status; a.Status {
+		case accounts.StatusActive:
+			a.LastError = ""
+		case accounts.StatusNeedsReauth, accounts.StatusDisabled:
+		default:
+			return invalid("the status is none")
+		}
+	}
+	return storable(a.Label, a.TenantID)
+}
+
+// DeleteAccount takes the account and all that belongs to it away.
+func (d *DB) DeleteAccount(ctx context.Context, by accounts.Actor, environment, id string, version int64) error {
+	id, err := canonical(id)
+	if err != nil {
+		return err
+	}
+	if storable(environment) != nil {
+		return accounts.ErrNotFound
+	}
+	return d.change(ctx, by, func(ctx context.Context, c *change) error {
+		before, err := c.found(ctx, environment, id, version)
+		if err != nil {
+			return err
+		}
+		if err := collect(ctx, c, func(rows *sql.Rows) error {
+			var token string
+			if err := rows.Scan(&token); err != nil {
+				return err
+			}
+			c.note(accounts.ChangeToken, token)
+			return nil
+		}, `SELECT id FROM api_token WHERE account_id = $1`, id); err != nil {
+			return err
+		}
+		if err := affected(c.ExecContext(ctx, `DELETE FROM integrated_account WHERE id = $1`, id)); err != nil {
+			return err
+		}
+		c.note(accounts.ChangeAccount, id)
+		return c.audit(ctx, environment, "integrated-account.delete", id, accounts.PublicJSON(before), accounts.PublicJSON(nil))
+	})
+}

@@ -1,0 +1,84 @@
+package database
+
+import (
+	"context"
+
+	"portolan/accounts"
+)
+
+// The fields under which a grant's tokens are sealed; no credential's name begins so.
+const (
+	grantFields       = "oauth2/"
+	accessTokenField  = grantFields + "access_token"
+	refreshTokenField = grantFields + "refresh_token"
+)
+
+// putGrant replaces an account's grant.
+func (d *DB) putGrant(ctx context.Context, c *change, id string, g accounts.Grant) error {
+	if err := d.put(ctx, c, id, accessTokenField, []byte(g.AccessToken.Reveal())); err != nil {
+		return err
+	}
+	if err := d.put(ctx, c, id, refreshTokenField, []byte(g.RefreshToken.Reveal())); err != nil {
+		return err
+	}
+	return affected(c.ExecContext(ctx, `UPDATE integrated_account SET grant_expires_at = $2 WHERE id = $1`, id, micros(g.Expiry)))
+}
+
+// SetGrant replaces the grant. A disabled account stays disabled.
+func (d *DB) SetGrant(ctx context.Context, id string, g accounts.Grant) error {
+	id, err := canonical(id)
+	if err != nil {
+		return err
+	}
+	return d.change(ctx, accounts.Actor{}, func(ctx context.Context, c *change) error {
+		if err := affected(c.ExecContext(ctx, `UPDATE integrated_account SET
+			status = CASE WHEN status = 'disabled' THEN status ELSE 'active' END, last_error = '',
+			updated_at = CASE WHEN status = 'needs_reauth' THEN $2 ELSE updated_at END WHERE id = $1`, id, micros(c.at))); err != nil {
+			return err
+		}
+		c.note(accounts.ChangeAccount, id)
+		return d.putGrant(ctx, c, id, g)
+	})
+}
+
+// NeedsReauth does nothing where the account is no longer active or has another grant by now.
+func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, id string, refused accounts.Secret, lastError string) error {
+	id, err := canonical(id)
+	if err != nil {
+		return err
+	}
+	if err := storable(lastError); err != nil {
+		return err
+	}
+	return d.change(ctx, by, func(ctx context.Context, c *change) error {
+		before, err := oneAccount(ctx, c, `a.id = $1`, id)
+		if err != nil {
+			return err
+		}
+		if before.Status != accounts.StatusActive {
+			return nil
+		}
+		token, err := d.accessToken(before)
+		if err != nil {
+			return err
+		}
+		if token != refused {
+			return nil
+		}
+		if _, err := c.ExecContext(ctx, `UPDATE integrated_account SET status = $2, last_error = $3, updated_at = $4 WHERE id = $1`,
+			id, accounts.StatusNeedsReauth, lastError, micros(c.at)); err != nil {
+			return err
+		}
+		_, err = c.accountChanged(ctx, "integrated-account.needs-reauth", id, before)
+		return err
+	})
+}
+
+func (d *DB) accessToken(s *stored) (accounts.Secret, error) {
+	sealed, ok := s.sealed[accessTokenField]
+	if !ok {
+		return "", nil
+	}
+	plain, err := d.unseal(s.ID, accessTokenField, sealed)
+	return accounts.Secret(plain), err
+}

@@ -1,0 +1,149 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"net/url"
+
+	"portolan/accounts"
+)
+
+const linkColumns = `id, environment, integration, account_id, label, tenant_id, redirect_uri, expires_at, created_at`
+
+func scanLink(row interface{ Scan(...any) error }) (accounts.Link, error) {
+	var l accounts.Link
+	var account sql.NullString
+	var expiresAt, createdAt int64
+	err := row.Scan(&l.ID, &l.Environment, &l.Integration, &account, &l.Label, &l.TenantID, &l.RedirectURI, &expiresAt, &createdAt)
+	l.AccountID, l.ExpiresAt, l.CreatedAt = account.String, fromMicros(expiresAt), fromMicros(createdAt)
+	return l, err
+}
+
+// publicLink is what the audit tells: of redirect_uri only where it leads, because its
+// query may hold the caller's secrets.
+type publicLink struct{ accounts.Link }
+
+func (l publicLink) Public() map[string]any {
+	redirect := ""
+	if u, err := url.Parse(l.RedirectURI); err == nil {
+		redirect = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	}
+	return map[string]any{
+		"id": l.ID, "environment": l.Environment, "integration": l.Integration, "integrated_account_id": orNull(l.AccountID),
+		"label": l.Label, "tenant_id": l.TenantID, "redirect_uri": redirect, "expires_at": l.ExpiresAt, "created_at": l.CreatedAt,
+	}
+}
+
+// CreateLink also sweeps up invitations that have expired, with what was filled in.
+func (d *DB) CreateLink(ctx context.Context, by accounts.Actor, hash accounts.Hash, l accounts.Link) (err error) {
+	if l.ID == "" {
+		l.ID = accounts.NewID()
+	}
+	if l.ID, err = canonical(l.ID); err != nil {
+		return invalid("the link's id is no uuid")
+	}
+	if l.AccountID != "" {
+		if l.AccountID, err = canonical(l.AccountID); err != nil {
+			return err
+		}
+	}
+	if err := storable(l.Environment, l.Integration, l.Label, l.TenantID, l.RedirectURI); err != nil {
+		return err
+	}
+	return d.change(ctx, by, func(ctx context.Context, c *change) error {
+		if _, err := c.ExecContext(ctx, `DELETE FROM link WHERE expires_at <= $1`, micros(c.at)); err != nil {
+			return err
+		}
+		l.CreatedAt, l.ExpiresAt = c.at, fromMicros(micros(l.ExpiresAt))
+		if _, err := c.ExecContext(ctx, `INSERT INTO link (hash, `+linkColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			hash[:], l.ID, l.Environment, l.Integration, orNull(l.AccountID), l.Label, l.TenantID, l.RedirectURI, micros(l.ExpiresAt), micros(c.at)); err != nil {
+			return err
+		}
+		return c.audit(ctx, l.Environment, "link.create", l.ID, accounts.PublicJSON(nil), accounts.PublicJSON(publicLink{l}))
+	})
+}
+
+// Link finds an invitation, without the consent that was begun.
+func (d *DB) Link(ctx context.Context, hash accounts.Hash) (l accounts.Link, err error) {
+	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+		l, err = scanLink(q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM link WHERE hash = $1 AND expires_at > $2`, hash[:], micros(d.clock())))
+		return err
+	})
+	return l, err
+}
+
+// useLink takes an invitation away, ErrNotFound where it is not for this.
+func (c *change) useLink(ctx context.Context, id, environment, integration, account string) error {
+	id, err := canonical(id)
+	if err != nil {
+		return err
+	}
+	return affected(c.ExecContext(ctx, `DELETE FROM link
+		WHERE id = $1 AND environment = $2 AND integration = $3 AND COALESCE(account_id, '') = $4 AND expires_at > $5`,
+		id, environment, integration, account, micros(c.at)))
+}
+
+// consentField is the field under which a consent is sealed, for its link.
+const consentField = "consent"
+
+// consent is what is sealed of a consent that was begun.
+type consent struct {
+	Verifier string         `json:"verifier"`
+	Context  map[string]any `json:"context"`
+}
+
+// BeginConsent is ErrNotFound where the link is used or expired.
+func (d *DB) BeginConsent(ctx context.Context, linkID string, state accounts.Hash, l accounts.Link) error {
+	id, err := canonical(linkID)
+	if err != nil {
+		return err
+	}
+	plain, err := json.Marshal(consent{l.Verifier.Reveal(), l.Context})
+	if err != nil { // whose text may show a value
+		return invalid("a field of the consent is no JSON value")
+	}
+	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var found int
+		if err := tx.QueryRowContext(ctx, `SELECT 1 FROM link WHERE id = $1 AND expires_at > $2`, id, micros(d.clock())).Scan(&found); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO consent (link_id, state, sealed, browser) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (link_id) DO UPDATE SET state = excluded.state, sealed = excluded.sealed, browser = excluded.browser`,
+			id, state[:], d.Keys.Seal(id, consentField, plain), l.Browser[:])
+		return err
+	})
+}
+
+// TakeConsent takes the consent away: of several callers one gets it.
+func (d *DB) TakeConsent(ctx context.Context, state accounts.Hash) (accounts.Link, error) {
+	var l accounts.Link
+	var sealed string
+	var browser []byte
+	err := d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var id string
+		err := tx.QueryRowContext(ctx, `DELETE FROM consent WHERE state = $1 RETURNING link_id, sealed, browser`, state[:]).Scan(&id, &sealed, &browser)
+		if err != nil {
+			return err
+		}
+		l, err = scanLink(tx.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM link WHERE id = $1 AND expires_at > $2`, id, micros(d.clock())))
+		return err
+	})
+	if err != nil {
+		return accounts.Link{}, err
+	}
+	plain, err := d.unseal(l.ID, consentField, sealed)
+	if err != nil {
+		return accounts.Link{}, err
+	}
+	begun, err := plainJSON(plain)
+	if err != nil {
+		return accounts.Link{}, err
+	}
+	fields, _ := begun.(map[string]any)
+	verifier, _ := fields["verifier"].(string)
+	l.Verifier = accounts.Secret(verifier)
+	l.Context, _ = fields["context"].(map[string]any)
+	copy(l.Browser[:], browser)
+	return l, nil
+}

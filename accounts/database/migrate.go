@@ -1,0 +1,63 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// migrator applies the migrations of one dialect.
+func migrator(dialect goose.Dialect, folder string, db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations/"+folder)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(dialect, db, files, append(options, goose.WithDisableGlobalRegistry(true))...)
+}
+
+// migrate brings a database up to date. One of a newer version is an error.
+func migrate(ctx context.Context, p *goose.Provider, log *slog.Logger) error {
+	current, target, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read the version: %w", err)
+	}
+	switch {
+	case current > target:
+		return fmt.Errorf("its version is %d, this program knows versions up to %d: a newer program has used it", current, target)
+	case current == target:
+		return nil
+	}
+	done, err := p.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	for _, m := range done {
+		log.InfoContext(ctx, "migrated the account database", slog.Int64("version", m.Source.Version))
+	}
+	return nil
+}
+
+// addDefault makes sure of the environment that always exists.
+func (d *DB) addDefault(ctx context.Context) error {
+	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ('default', '', '{}', 1, $1, $1)
+			ON CONFLICT (name) DO NOTHING`, micros(d.clock()))
+		return err
+	})
+}
+
+// start readies d, whose database is there and up to date.
+func (d *DB) start(ctx context.Context) error {
+	if err := d.addDefault(ctx); err != nil {
+		return err
+	}
+	return d.checkKeys(ctx)
+}

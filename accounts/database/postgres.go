@@ -1,0 +1,186 @@
+package database
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"portolan/accounts"
+)
+
+const (
+	connections = 16 // of a process, unless the URL's pool_max_conns says otherwise
+	lockers     = 8  // beside those: connections that hold the lock of Exclusive
+)
+
+// OpenPostgres opens the database at url ("postgres://…" or key=value pairs). Its errors
+// never show the password.
+func OpenPostgres(ctx context.Context, url string, o Options) (*DB, error) {
+	d, err := openPostgres(ctx, url, o)
+	if err != nil {
+		return nil, fmt.Errorf("account database: %w", err)
+	}
+	return d, nil
+}
+
+func openPostgres(ctx context.Context, url string, o Options) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.ConnConfig.ConnectTimeout = callTimeout
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = connections
+	}
+	if err := migratePostgres(ctx, config, o); err != nil {
+		return nil, err
+	}
+	settings := config.ConnConfig.RuntimeParams
+	for name, value := range map[string]string{
+		"application_name":  "portolan",
+		"statement_timeout": fmt.Sprint(callTimeout.Milliseconds()),
+		// A client that is lost must not keep its locks.
+		"idle_in_transaction_session_timeout": fmt.Sprint(2 * callTimeout.Milliseconds()),
+		"tcp_keepalives_idle":                 "10",
+		"tcp_keepalives_interval":             "5",
+		"tcp_keepalives_count":                "3",
+	} {
+		if settings[name] == "" {
+			settings[name] = value
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	own := config.Copy() // a slow provider holds locks long: not the connections of all
+	own.MaxConns, own.MinConns, own.MinIdleConns = lockers, 0, 0
+	locks, err := pgxpool.NewWithConfig(ctx, own)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	d := &DB{Options: o, write: db, read: db, engine: &postgresEngine{db, pool, locks}}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// migratePostgres migrates on a connection of its own, which no statement timeout ends.
+// goose's advisory lock keeps other processes out.
+func migratePostgres(ctx context.Context, config *pgxpool.Config, o Options) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(startTimeout.Seconds())))
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config.ConnConfig.Copy())
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.PingContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", accounts.ErrUnavailable, err)
+	}
+	p, err := migrator(goose.DialectPostgres, "postgres", db, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, p, o.Log)
+}
+
+type postgresEngine struct {
+	db    *sql.DB
+	pool  *pgxpool.Pool
+	locks *pgxpool.Pool
+}
+
+func (e *postgresEngine) close() error {
+	err := e.db.Close()
+	e.pool.Close()
+	e.locks.Close()
+	return err
+}
+
+func (*postgresEngine) keyID() string { return `split_part(sealed, '.', 1)` }
+
+func sqlState(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+func (*postgresEngine) cause(err error) error {
+	switch sqlState(err) {
+	case "23505": // unique_violation
+		return accounts.ErrConflict
+	case "23503": // foreign_key_violation
+		return accounts.ErrNotFound
+	}
+	return nil
+}
+
+func (*postgresEngine) passing(err error) bool {
+	switch state := sqlState(err); {
+	case state == "": // no answer of the server: the connection is lost
+		return !known(err) && !errors.Is(err, sql.ErrNoRows)
+	case state == "40001", state == "40P01": // serialization_failure, deadlock_detected
+		return true
+	default:
+		return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") // the server ends the connection
+	}
+}
+
+func (e *postgresEngine) exclusive(ctx context.Context, d *DB, name string, do func(context.Context) error) error {
+	key := lockKey(name)
+	conn, err := e.lock(ctx, key)
+	if err != nil {
+		return d.told(ctx, err)
+	}
+	defer func() { // also where ctx has ended
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+		defer cancel()
+		var unlocked bool
+		if err := conn.QueryRow(ctx, `SELECT pg_advisory_unlock($1)`, key).Scan(&unlocked); err != nil || !unlocked {
+			_ = conn.Conn().Close(ctx) // the session's end gives the lock back
+		}
+		conn.Release()
+	}()
+	return do(ctx)
+}
+
+// lock waits for the lock until ctx ends, in turns of the statement timeout: a waiter whose
+// client is lost is gone by then.
+func (e *postgresEngine) lock(ctx context.Context, key int64) (*pgxpool.Conn, error) {
+	for tries := 0; ; tries++ {
+		conn, err := e.locks.Acquire(ctx)
+		if err == nil {
+			if _, err = conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, key); err == nil {
+				return conn, nil
+			}
+			_ = conn.Conn().Close(ctx) // whether it has the lock is not known
+			conn.Release()
+		}
+		waited := sqlState(err) == "57014" // query_canceled
+		if ctx.Err() != nil || !waited && (tries >= attempts || !e.passing(err)) {
+			return nil, err
+		}
+	}
+}
+
+// lockKey is the number of a name's advisory lock.
+func lockKey(name string) int64 {
+	sum := sha256.Sum256([]byte("portolan/" + name))
+	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // G115: any 64 bits do
+}

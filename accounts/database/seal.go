@@ -1,0 +1,202 @@
+package database
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"portolan/accounts"
+)
+
+// putContext merges fields into an account's: nil takes one away. In the order of their
+// names, as Reseal goes, so that neither waits for the other in a circle.
+func (d *DB) putContext(ctx context.Context, c *change, id string, fields accounts.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name == "" || strings.HasPrefix(name, grantFields) || storable(name) != nil {
+			return invalid(fmt.Sprintf("a credential of the name %q", name))
+		}
+		if fields[name] == nil {
+			if _, err := c.ExecContext(ctx, `DELETE FROM credential WHERE account_id = $1 AND field = $2`, id, name); err != nil {
+				return err
+			}
+			continue
+		}
+		plain, err := json.Marshal(fields[name])
+		if err != nil { // whose text may show the value
+			return invalid(fmt.Sprintf("credential %q is no JSON value", name))
+		}
+		if err := d.put(ctx, c, id, name, plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *DB) put(ctx context.Context, c *change, id, field string, plain []byte) error {
+	_, err := c.ExecContext(ctx, `INSERT INTO credential (account_id, field, sealed, set_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account_id, field) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at`,
+		id, field, d.Keys.Seal(id, field, plain), micros(c.at))
+	return err
+}
+
+// unseal names the row of a value that does not open.
+func (d *DB) unseal(owner, field, sealed string) ([]byte, error) {
+	plain, err := d.Keys.Open(owner, field, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", field, owner, err)
+	}
+	return plain, nil
+}
+
+// open fills in what Directory.Account tells beyond AccountInfo.
+func (d *DB) open(s *stored) error {
+	s.Context = make(accounts.Context, len(s.sealed))
+	for field, sealed := range s.sealed {
+		plain, err := d.unseal(s.ID, field, sealed)
+		if err != nil {
+			return err
+		}
+		switch {
+		case field == accessTokenField && s.Grant != nil:
+			s.Grant.AccessToken = accounts.Secret(plain)
+		case field == refreshTokenField && s.Grant != nil:
+			s.Grant.RefreshToken = accounts.Secret(plain)
+		default:
+			if s.Context[field], err = plainJSON(plain); err != nil {
+				return fmt.Errorf("%s of %s: %w", field, s.ID, err)
+			}
+		}
+	}
+	if s.Grant != nil {
+		s.Context[accounts.AccessTokenField] = s.Grant.AccessToken.Reveal()
+	}
+	all, err := parseOverrides(s.inherited)
+	if err != nil {
+		return err
+	}
+	for key, override := range all {
+		if strings.HasPrefix(key, s.Integration+"/") {
+			if s.Inherited == nil {
+				s.Inherited = accounts.Overrides{}
+			}
+			s.Inherited[key] = override
+		}
+	}
+	return nil
+}
+
+func plainJSON(text []byte) (v any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if decoder.Decode(&v) != nil {
+		return nil, errDamaged
+	}
+	return v, nil
+}
+
+func overridesJSON(o accounts.Overrides) (string, error) {
+	if len(o) == 0 {
+		return "{}", nil
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return "", invalid("overrides that are no JSON")
+	}
+	return string(text), nil
+}
+
+// parseOverrides gives nil for none.
+func parseOverrides(text string) (o accounts.Overrides, err error) {
+	if text == "{}" {
+		return nil, nil
+	}
+	if json.Unmarshal([]byte(text), &o) != nil {
+		return nil, fmt.Errorf("overrides: %w", errDamaged)
+	}
+	return o, nil
+}
+
+// sealedValues are the columns that hold sealed values, with whom and what they are sealed for.
+const sealedValues = `SELECT account_id AS owner, field, sealed, 0 AS consent FROM credential
+	UNION ALL SELECT link_id, 'consent', sealed, 1 FROM consent`
+
+// KeysInUse counts the sealed values by the id of their key.
+func (d *DB) KeysInUse(ctx context.Context) (map[string]int, error) {
+	var out map[string]int
+	err := d.reading(ctx, func(ctx context.Context, q querier) error {
+		out = map[string]int{}
+		return collect(ctx, q, func(rows *sql.Rows) error {
+			var id string
+			var n int
+			if err := rows.Scan(&id, &n); err != nil {
+				return err
+			}
+			out[id] = n
+			return nil
+		}, `SELECT key_id, count(*) FROM (SELECT `+d.engine.keyID()+` AS key_id FROM (`+sealedValues+`) v) k GROUP BY key_id`)
+	})
+	return out, err
+}
+
+// checkKeys is the error of values that no key in the ring opens.
+func (d *DB) checkKeys(ctx context.Context) error {
+	used, err := d.KeysInUse(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []error
+	for _, id := range slices.Sorted(maps.Keys(used)) {
+		if !d.Keys.Has(id) {
+			missing = append(missing, fmt.Errorf("%d stored values are %w: %q", used[id], accounts.ErrUnknownKey, id))
+		}
+	}
+	return errors.Join(missing...)
+}
+
+// Reseal seals up to batch values anew that are not sealed with the newest key, and returns
+// how many it saw. A value that is changed meanwhile is left as it then is. A value that
+// does not open is an error that names it.
+func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
+	type value struct {
+		owner, field, sealed string
+		consent              bool
+	}
+	err = d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var values []value
+		prefix := d.Keys.Newest() + "."
+		if err := collect(ctx, tx, func(rows *sql.Rows) error {
+			var v value
+			err := rows.Scan(&v.owner, &v.field, &v.sealed, &v.consent)
+			values = append(values, v)
+			return err
+		}, `SELECT owner, field, sealed, consent = 1 FROM (`+sealedValues+`) v WHERE substr(sealed, 1, $1) <> $2
+			ORDER BY owner, field LIMIT $3`, len(prefix), prefix, max(batch, 1)); err != nil {
+			return err
+		}
+		for _, v := range values {
+			plain, err := d.unseal(v.owner, v.field, v.sealed)
+			if err != nil {
+				return err
+			}
+			sealed := d.Keys.Seal(v.owner, v.field, plain)
+			if v.consent {
+				_, err = tx.ExecContext(ctx, `UPDATE consent SET sealed = $1 WHERE link_id = $2 AND sealed = $3`, sealed, v.owner, v.sealed)
+			} else {
+				_, err = tx.ExecContext(ctx, `UPDATE credential SET sealed = $1 WHERE account_id = $2 AND field = $3 AND sealed = $4`,
+					sealed, v.owner, v.field, v.sealed)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		resealed = len(values)
+		return nil
+	})
+	return resealed, err
+}

@@ -1,0 +1,259 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"portolan/accounts"
+)
+
+const (
+	// applicationID marks a file as ours: "PTLN".
+	applicationID = 0x50544c4e
+	readers       = 4
+	// startTimeout bounds the wait for another process that migrates.
+	startTimeout = time.Minute
+)
+
+// OpenSQLite opens the database in the file at path, which only its owner may read, and
+// makes it where it is not there. Errors name the path.
+func OpenSQLite(ctx context.Context, path string, o Options) (*DB, error) {
+	d, err := openSQLite(ctx, path, o)
+	if err != nil {
+		return nil, fmt.Errorf("account database %s: %w", path, err)
+	}
+	return d, nil
+}
+
+func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	if err := prepareSQLite(ctx, path, o); err != nil {
+		return nil, reason(err)
+	}
+	writer, err := sql.Open("sqlite", source(path, "_txlock=immediate&_busy_timeout=5000"))
+	if err != nil {
+		return nil, err
+	}
+	writer.SetMaxOpenConns(1) // the others would only wait for its lock
+	reader, err := sql.Open("sqlite", source(path, "_query_only=1&_busy_timeout=5000"))
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	reader.SetMaxOpenConns(readers)
+	reader.SetMaxIdleConns(readers)
+	d := &DB{Options: o, write: writer, read: reader, engine: sqliteEngine{writer, reader}}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(reason(err), d.Close())
+	}
+	return d, nil
+}
+
+// source names the file for the driver, with what every connection needs.
+func source(path, settings string) string {
+	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?mode=rw&_foreign_keys=1&_synchronous=FULL&" + settings
+}
+
+// makeFile makes an empty file, or takes an existing one away from other users.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the operator names the file
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return errors.Unwrap(err) // without the path, which is told already
+	}
+	// Not opened here: closing it would drop the locks of this process on it.
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return errors.Unwrap(err)
+	case info.IsDir():
+		return errors.New("is a folder")
+	case !info.Mode().IsRegular():
+		return errors.New("is no regular file")
+	case info.Mode().Perm()&0o077 != 0:
+		return os.Chmod(path, info.Mode().Perm()&^0o077)
+	}
+	return nil
+}
+
+// reason puts SQLite's error codes into words.
+func reason(err error) error {
+	switch code(err) & 0xff {
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("is damaged or no SQLite database: restore it from a backup (%w)", err)
+	case sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("cannot be opened for writing: %w", err)
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("is in use by another process: %w", err)
+	}
+	return err
+}
+
+func code(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
+// prepareSQLite checks that the file is ours and whole, and migrates it, all on one connection.
+func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	db, err := sql.Open("sqlite", source(path, "_busy_timeout=60000"))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := checkFile(ctx, db); err != nil {
+		return err
+	}
+	if err := writeAhead(ctx, db); err != nil {
+		return err
+	}
+	// One transaction around all migrations keeps other processes out, and leaves nothing
+	// half-done. The migrator begins none of its own: it "isolates DDL".
+	p, err := migrator(goose.DialectSQLite3, "sqlite", db, goose.WithIsolateDDL(true))
+	if err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
+	if err == nil {
+		err = migrate(ctx, p, o.Log)
+	}
+	if err != nil {
+		return err // closing the connection rolls back
+	}
+	_, err = db.ExecContext(ctx, `COMMIT`)
+	return err
+}
+
+func checkFile(ctx context.Context, db *sql.DB) error {
+	var id, tables int
+	if err := db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_master)`).Scan(&id, &tables); err != nil {
+		return err
+	}
+	if id != applicationID && (id != 0 || tables > 0) {
+		return errors.New("is the database of another program")
+	}
+	var found string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
+		return err
+	}
+	if found != "ok" {
+		return fmt.Errorf("is damaged: restore it from a backup (%s)", found)
+	}
+	return nil
+}
+
+// writeAhead sets the file's journal mode. While another process does that too, SQLite says
+// busy without waiting.
+func writeAhead(ctx context.Context, db *sql.DB) error {
+	for {
+		_, err := db.ExecContext(ctx, `PRAGMA journal_mode = WAL`)
+		if code(err)&0xff != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		if waited := pause(ctx, pollInterval); waited != nil {
+			return errors.Join(err, waited)
+		}
+	}
+}
+
+// pollInterval is the time between two looks at what another process holds.
+const pollInterval = 20 * time.Millisecond
+
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type sqliteEngine struct{ writer, reader *sql.DB }
+
+func (e sqliteEngine) close() error { return errors.Join(e.reader.Close(), e.writer.Close()) }
+
+func (sqliteEngine) passing(error) bool { return false } // SQLite has waited already
+
+func (sqliteEngine) keyID() string { return `substr(sealed, 1, instr(sealed, '.') - 1)` }
+
+func (sqliteEngine) cause(err error) error {
+	switch code(err) {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return accounts.ErrConflict
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return accounts.ErrNotFound
+	}
+	return nil
+}
+
+// leaseTime is how long a process that died keeps the others waiting.
+const leaseTime = 2 * time.Minute
+
+func (sqliteEngine) exclusive(ctx context.Context, d *DB, name string, do func(context.Context) error) error {
+	holder := accounts.NewID()
+	for {
+		got, err := d.lease(ctx, name, holder)
+		if err != nil {
+			return err
+		}
+		if got {
+			break
+		}
+		if err := pause(ctx, pollInterval); err != nil {
+			return fmt.Errorf("wait for %s: %w", name, err)
+		}
+	}
+	defer func() { // also where ctx has ended
+		_ = d.transact(context.WithoutCancel(ctx), func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `DELETE FROM lease WHERE name = $1 AND holder = $2`, name, holder)
+			return err
+		}) // where it fails, the lease expires
+	}()
+	ctx, cancel := context.WithTimeout(ctx, leaseTime-2*callTimeout)
+	defer cancel()
+	return do(ctx)
+}
+
+// lease reports whether holder has got the turn.
+func (d *DB) lease(ctx context.Context, name, holder string) (got bool, err error) {
+	err = d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		now := d.clock()
+		err := affected(tx.ExecContext(ctx, `INSERT INTO lease (name, holder, expires_at) VALUES ($1, $2, $3)
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at WHERE lease.expires_at <= $4`,
+			name, holder, micros(now.Add(leaseTime)), micros(now)))
+		got = err == nil
+		if errors.Is(err, accounts.ErrNotFound) { // somebody else has it
+			return nil
+		}
+		return err
+	})
+	return got, err
+}
