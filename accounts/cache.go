@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,8 +19,8 @@ const (
 	touchEvery = time.Minute
 	loadFor    = 30 * time.Second
 
-	maxCachedAccounts = 50_000
-	maxCachedTokens   = 10_000
+	cachedAccounts = 50_000 // at most
+	cachedTokens   = 10_000
 )
 
 // Cache is a Directory that remembers what a Store answered, until the Store tells of a
@@ -33,6 +32,8 @@ type Cache struct {
 	now   func() time.Time
 	log   *slog.Logger
 	loads singleflight.Group
+
+	maxAccounts, maxTokens int
 
 	mu       sync.RWMutex
 	accounts map[string]Account // by id
@@ -50,7 +51,10 @@ var _ Directory = (*Cache)(nil)
 
 // NewCache returns a Cache of store, which must not have been used yet.
 func NewCache(store Store, now func() time.Time, log *slog.Logger) *Cache {
-	c := &Cache{store: store, now: now, log: log, used: map[string]time.Time{}}
+	c := &Cache{
+		store: store, now: now, log: log, used: map[string]time.Time{},
+		maxAccounts: cachedAccounts, maxTokens: cachedTokens,
+	}
 	c.clear()
 	store.Notify(c.drop)
 	return c
@@ -66,9 +70,14 @@ func (c *Cache) Authenticate(ctx context.Context, token string) (Token, error) {
 	epoch := c.epoch
 	c.mu.RUnlock()
 	if !ok || expired(t, now) {
-		loaded, err := c.load(ctx, epoch, "token", string(hash[:]), func(ctx context.Context) (any, error) {
+		loaded, err := c.load(ctx, epoch, now, "token "+string(hash[:]), func(ctx context.Context) (any, error) {
 			t, err := c.store.Authenticate(ctx, token)
-			c.keep(epoch, err, func() { c.tokens.add(hash, t) })
+			c.keep(epoch, err, func() {
+				if len(c.tokens.byHash) >= c.maxTokens {
+					c.tokens.removeOne()
+				}
+				c.tokens.add(hash, t)
+			})
 			return t, err
 		})
 		if err != nil {
@@ -99,10 +108,10 @@ func (c *Cache) Account(ctx context.Context, environment, id string) (Account, e
 	if ok {
 		return a, nil
 	}
-	loaded, err := c.load(ctx, epoch, "account", environment+"/"+id, func(ctx context.Context) (any, error) {
+	loaded, err := c.load(ctx, epoch, now, "account "+environment+"/"+id, func(ctx context.Context) (any, error) {
 		a, err := c.store.Account(ctx, environment, id)
 		c.keep(epoch, err, func() {
-			if len(c.accounts) >= maxCachedAccounts {
+			if len(c.accounts) >= c.maxAccounts {
 				for some := range c.accounts { // any one
 					delete(c.accounts, some)
 					break
@@ -126,10 +135,11 @@ func (c *Cache) trusted(now time.Time) bool {
 	return !c.heard.IsZero() && now.Before(c.heard.Add(trustFor))
 }
 
-// load runs read once for all who ask for the same thing since the same change. Whoever
-// goes away ends nobody else's.
-func (c *Cache) load(ctx context.Context, epoch uint64, kind, key string, read func(context.Context) (any, error)) (any, error) {
-	key = string(binary.BigEndian.AppendUint64(nil, epoch)) + kind + key
+// load runs read once for all who ask for the same thing since the same change, within a
+// moment: an answer that is long on its way may be too old for who asks now. Whoever goes
+// away ends nobody else's.
+func (c *Cache) load(ctx context.Context, epoch uint64, now time.Time, key string, read func(context.Context) (any, error)) (any, error) {
+	key = fmt.Sprint(epoch, now.UnixNano()/int64(pollEvery), key)
 	flight := c.loads.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadFor)
 		defer cancel()
@@ -293,12 +303,6 @@ type tokenTable struct {
 }
 
 func (t *tokenTable) add(hash Hash, token Token) {
-	if len(t.byHash) >= maxCachedTokens {
-		for some := range t.byHash {
-			t.remove(some)
-			break
-		}
-	}
 	t.byHash[hash] = token
 	for _, id := range owners(token) {
 		if t.byOwner[id] == nil {
@@ -311,6 +315,13 @@ func (t *tokenTable) add(hash Hash, token Token) {
 func (t *tokenTable) drop(id string) {
 	for hash := range t.byOwner[id] {
 		t.remove(hash)
+	}
+}
+
+func (t *tokenTable) removeOne() {
+	for some := range t.byHash {
+		t.remove(some)
+		return
 	}
 }
 

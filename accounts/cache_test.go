@@ -1,0 +1,450 @@
+package accounts_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/accounts"
+)
+
+// fakeStore is as much of a Store as a Cache asks of one.
+type fakeStore struct {
+	accounts.Store
+	mu       sync.Mutex
+	accounts map[string]accounts.Account
+	tokens   map[string]accounts.Token // by secret
+	log      []accounts.Change
+	notify   func([]accounts.Change)
+	away     error
+	reads    int
+	read     func() // between a read and its answer, where set
+	touched  []map[string]time.Time
+}
+
+func (s *fakeStore) Notify(fn func([]accounts.Change)) { s.notify = fn }
+
+func (s *fakeStore) Ready(context.Context) error { return s.away }
+
+func (s *fakeStore) Account(_ context.Context, environment, id string) (accounts.Account, error) {
+	s.mu.Lock()
+	a, err, read := s.accounts[id], s.away, s.read
+	s.reads++
+	s.mu.Unlock()
+	if read != nil {
+		read()
+	}
+	if err == nil && a.Environment != environment {
+		err = accounts.ErrNotFound
+	}
+	return a, err
+}
+
+func (s *fakeStore) Authenticate(_ context.Context, token string) (accounts.Token, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	t, ok := s.tokens[token]
+	switch {
+	case s.away != nil:
+		return accounts.Token{}, s.away
+	case !ok:
+		return accounts.Token{}, accounts.ErrUnauthorized
+	}
+	return t, nil
+}
+
+func (s *fakeStore) Changes(_ context.Context, after int64) ([]accounts.Change, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	latest := int64(len(s.log))
+	return s.log[min(after, latest):], latest, s.away
+}
+
+func (s *fakeStore) TouchTokens(_ context.Context, used map[string]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away == nil {
+		s.touched = append(s.touched, used)
+	}
+	return s.away
+}
+
+// change is one of another process.
+func (s *fakeStore) change(kind accounts.ChangeKind, id string, do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
+	s.log = append(s.log, accounts.Change{Kind: kind, ID: id})
+}
+
+// label sets an account's label, which tells the states of one apart.
+func (s *fakeStore) label(id, label string) func() {
+	return func() {
+		a := s.accounts[id]
+		a.Label = label
+		s.accounts[id] = a
+	}
+}
+
+func (s *fakeStore) lose(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = err
+}
+
+func (s *fakeStore) asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+type cacheWorld struct {
+	*accounts.Cache
+	store *fakeStore
+	mu    sync.Mutex
+	clock time.Time
+	logs  bytes.Buffer
+}
+
+// newCacheWorld gives a Cache of id1 in environment default and id2 in production, each
+// with a token of its own, that has polled just now.
+func newCacheWorld(t *testing.T) *cacheWorld {
+	t.Helper()
+	w := &cacheWorld{clock: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)}
+	w.store = &fakeStore{
+		accounts: map[string]accounts.Account{
+			id1: {ID: id1, Environment: "default", Label: "old", Context: accounts.Context{"api_key": canary}},
+			id2: {ID: id2, Environment: "production", Label: "old"},
+		},
+		tokens: map[string]accounts.Token{
+			"ops": {ID: "t1", Environment: "default"},
+			"one": {ID: "t2", Environment: "default", AccountID: id1, ExpiresAt: w.clock.Add(time.Minute)},
+		},
+	}
+	w.Cache = accounts.NewCache(w.store, w.now, slog.New(slog.NewTextHandler(&w.logs, nil)))
+	w.Poll(t.Context())
+	return w
+}
+
+func (w *cacheWorld) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock
+}
+
+func (w *cacheWorld) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+// labels reads both accounts.
+func (w *cacheWorld) labels(t *testing.T) string {
+	t.Helper()
+	a, err := w.Account(t.Context(), "default", strings.ToUpper(id1))
+	b, err2 := w.Account(t.Context(), "production", id2)
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	return a.Label + " " + b.Label
+}
+
+// asks is how often do asks the store.
+func (w *cacheWorld) asks(do func()) int {
+	before := w.store.asked()
+	do()
+	return w.store.asked() - before
+}
+
+func TestCacheRemembers(t *testing.T) {
+	w := newCacheWorld(t)
+	for i, want := range []int{4, 0, 0} {
+		n := w.asks(func() {
+			w.labels(t)
+			for _, secret := range []string{"ops", "one"} {
+				if _, err := w.Authenticate(t.Context(), secret); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if n != want {
+			t.Errorf("round %d asked %d times", i, n)
+		}
+	}
+	for range 2 { // what is not there is asked for each time
+		n := w.asks(func() {
+			if _, err := w.Authenticate(t.Context(), "no"); !errors.Is(err, accounts.ErrUnauthorized) {
+				t.Errorf("got %v", err)
+			}
+			if _, err := w.Account(t.Context(), "default", id2); !errors.Is(err, accounts.ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		})
+		if n != 2 {
+			t.Errorf("asked %d times", n)
+		}
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", w.Cache, w.Cache, w.Cache); strings.Contains(printed, canary) {
+		t.Error(printed)
+	}
+}
+
+func TestCacheForgets(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change accounts.Change
+		labels string
+		tokens int // that are asked for anew
+	}{
+		"account":           {accounts.Change{Kind: accounts.ChangeAccount, ID: id1}, "new old", 1},
+		"another account":   {accounts.Change{Kind: accounts.ChangeAccount, ID: id2}, "old new", 0},
+		"token":             {accounts.Change{Kind: accounts.ChangeToken, ID: "t1"}, "old old", 1},
+		"environment":       {accounts.Change{Kind: accounts.ChangeEnvironment, ID: "production"}, "old new", 0},
+		"everything":        {accounts.Change{Kind: accounts.ChangeAll}, "new new", 2},
+		"what nobody knows": {accounts.Change{Kind: "new kind"}, "new new", 2},
+	} {
+		for _, own := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, own), func(t *testing.T) {
+				w := newCacheWorld(t)
+				authenticate := func() {
+					for _, secret := range []string{"ops", "one"} {
+						if _, err := w.Authenticate(t.Context(), secret); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				w.labels(t)
+				authenticate()
+				w.store.change(tt.change.Kind, tt.change.ID, func() {
+					w.store.label(id1, "new")()
+					w.store.label(id2, "new")()
+				})
+				if own {
+					w.store.notify([]accounts.Change{tt.change})
+				} else {
+					if got := w.labels(t); got != "old old" {
+						t.Errorf("before the poll: %s", got)
+					}
+					w.Poll(t.Context())
+				}
+				if diff := cmp.Diff(tt.labels, w.labels(t)); diff != "" {
+					t.Error(diff)
+				}
+				if n := w.asks(authenticate); n != tt.tokens {
+					t.Errorf("%d tokens were asked for", n)
+				}
+			})
+		}
+	}
+}
+
+// What was read before a change is not kept after it, and nobody who comes after the
+// change gets it.
+func TestCacheEpoch(t *testing.T) {
+	w := newCacheWorld(t)
+	reading, release := make(chan struct{}), make(chan struct{})
+	w.store.read = func() {
+		close(reading)
+		<-release
+	}
+	first := make(chan string)
+	go func() {
+		a, err := w.Account(t.Context(), "default", id1)
+		first <- fmt.Sprint(a.Label, err)
+	}()
+	<-reading
+	w.store.change(accounts.ChangeAccount, id1, w.store.label(id1, "new"))
+	w.store.mu.Lock()
+	w.store.read = nil
+	w.store.mu.Unlock()
+	w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id1}})
+	if got := w.labels(t); got != "new old" {
+		t.Errorf("after the change: %s", got)
+	}
+	close(release)
+	<-first
+	if got := w.labels(t); got != "new old" {
+		t.Errorf("after the late answer: %s", got)
+	}
+}
+
+// The same, where nobody has read the new state before the late answer comes.
+func TestCacheEpochAlone(t *testing.T) {
+	w := newCacheWorld(t)
+	w.store.read = func() {
+		w.store.change(accounts.ChangeAccount, id1, w.store.label(id1, "new"))
+		w.store.read = nil
+		w.Poll(t.Context())
+	}
+	w.labels(t)
+	if got := w.labels(t); got != "new old" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestCacheStoreIsAway(t *testing.T) {
+	w := newCacheWorld(t)
+	w.labels(t)
+	if _, err := w.Authenticate(t.Context(), "ops"); err != nil {
+		t.Fatal(err)
+	}
+	w.store.lose(fmt.Errorf("%w: gone", accounts.ErrUnavailable))
+	w.Poll(t.Context())
+	w.pass(accounts.TrustFor - 1)
+	w.Poll(t.Context())
+	w.labels(t) // still known
+	w.pass(1)
+	if _, err := w.Account(t.Context(), "default", id1); !errors.Is(err, accounts.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := w.Authenticate(t.Context(), "ops"); !errors.Is(err, accounts.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if err := w.Ready(t.Context()); !errors.Is(err, accounts.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	w.store.lose(nil)
+	w.store.change(accounts.ChangeAccount, id1, w.store.label(id1, "new"))
+	if got := w.labels(t); got != "new old" {
+		t.Errorf("before it has caught up: %s", got)
+	}
+	w.Poll(t.Context())
+	if got := w.labels(t); got != "new old" {
+		t.Errorf("caught up: %s", got)
+	}
+	if n := w.asks(func() { w.labels(t) }); n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+	if n := strings.Count(w.logs.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings: %s", n, &w.logs)
+	}
+	w.store.mu.Lock() // a backup was put back
+	w.store.log = nil
+	w.store.label(id2, "older")()
+	w.store.mu.Unlock()
+	w.Poll(t.Context())
+	if got := w.labels(t); got != "new older" {
+		t.Errorf("after the backup: %s", got)
+	}
+}
+
+// A cache that nobody polls for, such as a command's, asks.
+func TestCacheWithoutRun(t *testing.T) {
+	w := newCacheWorld(t)
+	w.Cache = accounts.NewCache(w.store, w.now, slog.New(slog.DiscardHandler))
+	w.labels(t)
+	if n := w.asks(func() { w.labels(t) }); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestCacheExpiry(t *testing.T) {
+	w := newCacheWorld(t)
+	if _, err := w.Authenticate(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	w.Poll(t.Context())
+	// The store's clock is late: it still knows the token.
+	if n := w.asks(func() {
+		if got, err := w.Authenticate(t.Context(), "one"); !errors.Is(err, accounts.ErrUnauthorized) || got != (accounts.Token{}) {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}); n != 1 {
+		t.Error("a failure was answered faster than one of an unknown token")
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	w := newCacheWorld(t)
+	w.Limit(50, 10)
+	for i := range 60 {
+		id := fmt.Sprintf("62f44730-dd91-461e-bd6a-%012d", i)
+		w.store.accounts[id] = accounts.Account{ID: id, Environment: "default"}
+		if _, err := w.Account(t.Context(), "default", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		secret := fmt.Sprint("secret", i)
+		w.store.tokens[secret] = accounts.Token{ID: secret, AccountID: id1}
+		if _, err := w.Authenticate(t.Context(), secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(w.Cache); got != "10 cached tokens, 50 cached accounts" {
+		t.Errorf("got %s", got)
+	}
+	w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id1}}) // whose tokens they all are
+	if got := fmt.Sprint(w.Cache); got != "0 cached tokens, 50 cached accounts" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestCacheWaiterLeaves(t *testing.T) {
+	w := newCacheWorld(t)
+	reading, release := make(chan struct{}, 2), make(chan struct{})
+	w.store.read = func() {
+		reading <- struct{}{}
+		<-release
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	first, second := make(chan error), make(chan error)
+	go func() {
+		_, err := w.Account(ctx, "default", id1)
+		first <- err
+	}()
+	<-reading
+	go func() {
+		_, err := w.Account(t.Context(), "default", id1)
+		second <- err
+	}()
+	cancel()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	close(release)
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	if n := w.asks(func() { _, _ = w.Account(t.Context(), "default", id1) }); n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestCacheLastUse(t *testing.T) {
+	w := newCacheWorld(t)
+	use := func(secret string) {
+		if _, err := w.Authenticate(t.Context(), secret); err != nil {
+			t.Error(err)
+		}
+	}
+	noon := w.now()
+	use("ops")
+	use("one")
+	w.pass(time.Second)
+	use("ops")
+	w.store.lose(accounts.ErrUnavailable)
+	w.Touch(t.Context()) // is tried again
+	w.store.lose(nil)
+	w.Poll(t.Context())
+	w.Touch(t.Context())
+	w.Touch(t.Context()) // nothing new: nothing written
+	w.pass(time.Second)
+	use("ops")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Run(ctx) // writes at its end
+	want := []map[string]time.Time{{"t1": noon.Add(time.Second), "t2": noon}, {"t1": noon.Add(2 * time.Second)}}
+	if diff := cmp.Diff(want, w.store.touched); diff != "" {
+		t.Error(diff)
+	}
+}
