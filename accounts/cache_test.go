@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -288,6 +290,51 @@ func TestCacheEpochAlone(t *testing.T) {
 	if got := w.labels(t); got != "new old" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// readOwnChanges has a goroutine for each account change it and read all. Who has changed
+// one never sees it as it was.
+func readOwnChanges(t *testing.T, cache *accounts.Cache, ids []string, rounds int, change func(id, label string) error) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for g, id := range ids {
+		wg.Go(func() {
+			for i := range rounds {
+				label := strconv.Itoa(i)
+				if err := change(id, label); err != nil {
+					t.Error(err)
+					return
+				}
+				for j := range ids {
+					other := ids[(g+j)%len(ids)]
+					got, err := cache.Account(t.Context(), "default", other)
+					if err != nil || other == id && got.Label != label {
+						t.Errorf("%s: got %q, %v", label, got.Label, err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestCacheReadsItsOwnChanges(t *testing.T) {
+	w := newCacheWorld(t)
+	var ids []string
+	for i := range 16 {
+		id := fmt.Sprintf("62f44730-dd91-461e-bd6a-%012d", i)
+		w.store.accounts[id] = accounts.Account{ID: id, Environment: "default"}
+		ids = append(ids, id)
+	}
+	w.store.read = runtime.Gosched // an answer is often late
+	readOwnChanges(t, w.Cache, ids, 200, func(id, label string) error {
+		w.store.change(accounts.ChangeAccount, id, w.store.label(id, label))
+		w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id}})
+		if label == "100" {
+			w.Poll(t.Context())
+		}
+		return nil
+	})
 }
 
 func TestCacheStoreIsAway(t *testing.T) {
