@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -19,11 +20,11 @@ const (
 // cli is the command line.
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the unified API."`
+	Keys    keysCommand    `cmd:"" help:"Make and change the keys that seal secrets."`
 	Lint    lintCommand    `cmd:"" help:"Check mappings and report every problem."`
 	Test    testCommand    `cmd:"" help:"Run golden cases offline."`
 	Plan    planCommand    `cmd:"" help:"Print the provider request that a unified request would make. Nothing is sent."`
 	Sandbox sandboxCommand `cmd:"" help:"Serve the pretend providers alone."`
-	Keys    keysCommand    `cmd:"" help:"Make and change the keys that seal secrets."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -78,10 +79,11 @@ func (p *process) failed(err error) int {
 	}
 }
 
-// fromEnvironment lets every flag of serve come from a variable: --listen from
-// PORTOLAN_LISTEN. A flag on the command line wins.
+// fromEnvironment lets every flag of serve come from a variable, --listen from
+// PORTOLAN_LISTEN, and of the other commands those flags that they share with it. A flag
+// on the command line wins.
 func (p *process) fromEnvironment(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-	if parent.Command == nil || parent.Command.Name != "serve" {
+	if parent.Command == nil || parent.Command.Name != "serve" && !slices.Contains(sharedFlags(), flag.Name) {
 		return nil, nil
 	}
 	value, set := p.lookup("PORTOLAN_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_")))
@@ -89,4 +91,9 @@ func (p *process) fromEnvironment(_ *kong.Context, parent *kong.Path, flag *kong
 		return nil, nil
 	}
 	return value, nil
+}
+
+// sharedFlags are those that a server and the commands beside it should agree on.
+func sharedFlags() []string {
+	return []string{"data", "database-url", "database-wait", "master-keys-file", "mappings", "public-url", "proxy"}
 }

@@ -11,13 +11,20 @@ import (
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/sandbox"
+	"portolan/server"
 )
 
-// demoToken opens the demo accounts. It is no secret.
-const demoToken = "sandbox-token"
+// demoToken opens the demo accounts, demoAdminToken the admin API as well. They are no secrets.
+const (
+	demoToken      = "sandbox-token"
+	demoAdminToken = "sandbox-admin"
+)
 
 func demoTokens() []accounts.StoredToken {
-	return []accounts.StoredToken{{Token: accounts.Token{Name: "sandbox"}, Hash: accounts.HashToken(demoToken)}}
+	return []accounts.StoredToken{
+		{Token: accounts.Token{Name: "sandbox"}, Hash: accounts.HashToken(demoToken)},
+		{Token: accounts.Token{Name: "sandbox admin", Role: accounts.RoleAdmin}, Hash: accounts.HashToken(demoAdminToken)},
+	}
 }
 
 // demoAccounts gives an account for each provider that can be played. origin, where set,
@@ -29,11 +36,39 @@ func (w *world) demoAccounts(origin string) []accounts.Account {
 			ID: provider.Demo().IntegratedAccountID, Integration: provider.Name(), Context: provider.Demo().Context,
 		}
 		if origin != "" {
-			a.BaseURL = origin + "/" + provider.Name() + w.basePath(provider.Name())
+			a.BaseURL = w.demoBase(origin, provider)
 		}
 		out = append(out, a)
 	}
 	return out
+}
+
+// demoBase is the base URL of a provider that is played at origin.
+func (w *world) demoBase(origin string, provider *sandbox.Provider) string {
+	return origin + "/" + provider.Name() + w.basePath(provider.Name())
+}
+
+// played is the directory; where providers are played at origin, its accounts are theirs.
+func (w *world) played(directory accounts.Directory, origin string) accounts.Directory {
+	if origin == "" {
+		return directory
+	}
+	bases := map[string]string{}
+	for _, provider := range w.providers {
+		bases[provider.Name()] = w.demoBase(origin, provider)
+	}
+	return played{directory, bases}
+}
+
+// demoApps adds the clients that the pretend authorization servers at origin know.
+func (w *world) demoApps(origin string, apps map[string]server.OAuthApp) {
+	for _, provider := range w.providers {
+		if client, plays := provider.OAuth(); plays {
+			apps[provider.Name()] = server.OAuthApp{
+				ClientID: client.ID, ClientSecret: accounts.Secret(client.Secret), Origin: origin + "/" + provider.Name(),
+			}
+		}
+	}
 }
 
 // mounts are the providers with the paths under which they are served.

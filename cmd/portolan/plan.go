@@ -21,6 +21,9 @@ import (
 
 type planCommand struct {
 	mappingFlags
+	storeFlags
+
+	Environment string `default:"default" placeholder:"NAME" help:"The environment of the database whose accounts are planned with; default by default."`
 
 	Sandbox  bool   `xor:"accounts" help:"Use the demo accounts."`
 	Accounts string `xor:"accounts" placeholder:"FILE" help:"Use the accounts of this file."`
@@ -53,8 +56,8 @@ type plannedCall struct {
 
 // Run plans a unified request as the server would, and prints the provider request.
 func (c *planCommand) Run(ctx context.Context, p *process) error {
-	if !c.Sandbox && c.Accounts == "" {
-		return usagef("plan needs accounts: --sandbox for demo ones, --accounts FILE for your own")
+	if !c.Sandbox && c.Accounts == "" && !c.given() {
+		return usagef("plan needs accounts: --sandbox for demo ones, --accounts FILE, --data DIR or --database-url URL for your own")
 	}
 	body, err := c.readBody(p)
 	if err != nil {
@@ -64,15 +67,17 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	store, err := c.store(p, w)
+	store, done, err := c.store(ctx, p, w)
 	if err != nil {
 		return err
 	}
-	handler, err := server.New(w.catalog, engine.New(offline{}, p.now), w.models, store, server.WithClock(p.now))
+	defer done()
+	directory, token := newOperator(store, c.Environment)
+	handler, err := server.New(w.catalog, engine.New(offline{}, p.now), w.models, directory, server.WithClock(p.now))
 	if err != nil {
 		return err
 	}
-	request, err := c.request(ctx, body)
+	request, err := c.request(ctx, body, token)
 	if err != nil {
 		return err
 	}
@@ -111,24 +116,32 @@ func (c *planCommand) readBody(p *process) ([]byte, error) {
 	return body, nil
 }
 
-// store holds the accounts for whoever asks: a plan needs no token. It calls nothing, so
-// an account may have any base_url.
-func (c *planCommand) store(p *process, w *world) (*accounts.Memory, error) {
+// store holds the accounts; those of a file are all in one environment, because whoever
+// can read it may plan with any. A plan calls nothing, so an account may have any base_url.
+func (c *planCommand) store(ctx context.Context, p *process, w *world) (store accounts.Directory, done func(), err error) {
+	if !c.Sandbox && c.Accounts == "" {
+		db, err := c.open(ctx, p, p.logger("warn"))
+		if err != nil {
+			return nil, nil, err
+		}
+		return db, func() { _ = db.Close() }, nil
+	}
 	list := w.demoAccounts("")
 	if c.Accounts != "" {
 		file, err := p.readAccounts(c.Accounts, w, accounts.Options{AllowInsecureUpstreams: true})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = accountsOf(file)
 	}
 	for i := range list {
-		list[i].Environment = accounts.DefaultEnvironment
+		list[i].Environment = c.Environment
 	}
-	return accounts.NewMemory(demoTokens(), list)
+	store, err = accounts.NewMemory(nil, list)
+	return store, func() {}, err
 }
 
-func (c *planCommand) request(ctx context.Context, body []byte) (*http.Request, error) {
+func (c *planCommand) request(ctx context.Context, body []byte, token accounts.Secret) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, strings.ToUpper(c.Method), c.Target, bytes.NewReader(body))
 	if err != nil {
 		return nil, usageError{err}
@@ -138,7 +151,7 @@ func (c *planCommand) request(ctx context.Context, body []byte) (*http.Request, 
 	}
 	request.URL.RawQuery = planOnly(request.URL.RawQuery)
 	request.RequestURI = request.URL.RequestURI()
-	request.Header.Set("Authorization", "Bearer "+demoToken)
+	request.Header.Set("Authorization", "Bearer "+token.Reveal())
 	if c.Body == "" {
 		request.Body, request.ContentLength = http.NoBody, 0
 	} else {

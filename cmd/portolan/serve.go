@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portolan/accounts"
+	"portolan/accounts/oauth"
 	"portolan/engine"
 	"portolan/sandbox"
 	"portolan/server"
@@ -18,10 +19,12 @@ import (
 
 type serveCommand struct {
 	mappingFlags
+	storeFlags
 
 	Listen                 string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to serve at. This and every other flag of serve can also come from the environment: PORTOLAN_LISTEN."`
-	Sandbox                bool          `help:"Play the providers as well, with a demo account for each."`
-	Accounts               string        `placeholder:"FILE" help:"Tokens and integrated accounts."`
+	Sandbox                bool          `help:"Play the providers as well, with a demo account for each, and keep what is made in a database that ends with the process."`
+	Accounts               string        `placeholder:"FILE" help:"Tokens and integrated accounts. Without --data or --database-url there is no database then."`
+	Proxy                  proxy         `placeholder:"URL" help:"Call providers through this proxy. HTTP_PROXY and the like are ignored."`
 	AllowInsecureUpstreams bool          `help:"Let accounts have a base_url, and call any address. For tests."`
 	UpstreamTimeout        time.Duration `default:"30s" help:"Deadline of one provider call."`
 	Drain                  time.Duration `default:"20s" help:"How long calls in flight may take to finish when the process is stopped."`
@@ -31,11 +34,8 @@ type serveCommand struct {
 	LogLevel               string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
 
-// Run serves until ctx ends. Nothing listens before everything is loaded.
+// Run serves until ctx ends. Nothing is answered before everything is loaded.
 func (c *serveCommand) Run(ctx context.Context, p *process) error {
-	if !c.Sandbox && c.Accounts == "" {
-		return usagef("serve needs accounts: --sandbox for demo ones, --accounts FILE for your own")
-	}
 	w, err := p.loadServable(c.mappingFlags)
 	if err != nil {
 		return err
@@ -43,29 +43,37 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	c.tuneMemory(p)
 	log := p.logger(c.LogLevel)
 	var services []service
-	var pretend net.Listener
+	pretend := &pretence{}
 	if c.Sandbox {
-		if pretend, err = listen(ctx, "127.0.0.1:0"); err != nil {
+		listener, err := listen(ctx, "127.0.0.1:0")
+		if err != nil {
 			return err
 		}
-		defer func() { _ = pretend.Close() }()                                        // closed already where it was served
+		defer func() { _ = listener.Close() }()                                       // closed already where it was served
 		play := sandbox.New(w.mounts(), p.now, sandbox.WithSlow(2*c.UpstreamTimeout)) // a slow provider outlasts the deadline
-		services = append(services, service{newHTTPServer(play, log), pretend})
+		services = append(services, service{newHTTPServer(play, log), listener})
+		pretend = &pretence{address: listener.Addr()}
 	}
-	store, err := c.store(p, w, pretend)
+	memory, err := c.memory(p, w, pretend)
 	if err != nil {
 		return err
 	}
-	handler, err := c.newServer(p, w, store, pretend, log)
+	kept, err := c.keep(ctx, p, log)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	handler, err := c.newServer(p, w, memory, kept, pretend, log)
 	if err != nil {
 		return err
 	}
 	api := newHTTPServer(handler, log)
 	api.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
-	listener, err := listen(ctx, c.Listen)
-	if err != nil {
-		return err
-	}
 	c.announce(p, w, listener)
 	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
 }
@@ -80,9 +88,19 @@ func (c *serveCommand) tuneMemory(p *process) {
 	}
 }
 
-// store holds the accounts of the file and, where the providers are played at pretend,
-// the demo ones.
-func (c *serveCommand) store(p *process, w *world, pretend net.Listener) (*accounts.Memory, error) {
+// pretence is where pretend providers are served; the zero value is for none.
+type pretence struct{ address net.Addr }
+
+// origin is "http://127.0.0.1:4711", or "".
+func (x *pretence) origin() string {
+	if x.address == nil {
+		return ""
+	}
+	return "http://" + x.address.String()
+}
+
+// memory holds the accounts of the file and, where the providers are played, the demo ones.
+func (c *serveCommand) memory(p *process, w *world, pretend *pretence) (*accounts.Memory, error) {
 	var tokens []accounts.StoredToken
 	var list []accounts.Account
 	if c.Accounts != "" {
@@ -92,15 +110,15 @@ func (c *serveCommand) store(p *process, w *world, pretend net.Listener) (*accou
 		}
 		tokens, list = file.Tokens, accountsOf(file)
 	}
-	if pretend != nil {
+	if c.Sandbox {
 		tokens = append(tokens, demoTokens()...)
-		list = append(list, w.demoAccounts("http://"+pretend.Addr().String())...)
+		list = append(list, w.demoAccounts(pretend.origin())...)
 	}
 	return accounts.NewMemory(tokens, list)
 }
 
-func (c *serveCommand) newServer(p *process, w *world, store server.Accounts, pretend net.Listener, log *slog.Logger) (*server.Server, error) {
-	client := []upstream.Option{upstream.WithTimeout(c.UpstreamTimeout), upstream.WithClock(p.now)}
+func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, kept *kept, pretend *pretence, log *slog.Logger) (*server.Server, error) {
+	client := append(c.Proxy.options(), upstream.WithTimeout(c.UpstreamTimeout), upstream.WithClock(p.now))
 	options := []server.Option{
 		server.WithLogger(log), server.WithClock(p.now), server.WithPolicy(c.ResponsePolicy),
 		server.WithLimits(server.Limits{Body: int64(c.MaxBody), Target: 16 << 10, Header: 64 << 10}),
@@ -108,13 +126,21 @@ func (c *serveCommand) newServer(p *process, w *world, store server.Accounts, pr
 	if c.AllowInsecureUpstreams {
 		client = append(client, upstream.WithInsecure())
 	}
-	if pretend != nil {
-		if tcp, ok := pretend.Addr().(*net.TCPAddr); ok {
-			client = append(client, upstream.WithLoopback(tcp.AddrPort()))
-		}
+	if tcp, ok := pretend.address.(*net.TCPAddr); ok {
+		client = append(client, upstream.WithLoopback(tcp.AddrPort()))
 		options = append(options, server.WithForwarded(sandbox.FaultHeader))
 	}
-	return server.New(w.catalog, engine.New(upstream.New(client...), p.now), w.models, store, options...)
+	caller := upstream.New(client...)
+	var directory accounts.Directory = memory
+	if kept.db != nil {
+		apps, err := p.oauthApps(w, pretend.origin())
+		if err != nil {
+			return nil, err
+		}
+		directory = union{memory, w.played(kept.cache, pretend.origin())}
+		options = append(options, server.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
+	}
+	return server.New(w.catalog, engine.New(caller, p.now), w.models, directory, options...)
 }
 
 // announce says where the API listens and, with pretend providers, how to try it.

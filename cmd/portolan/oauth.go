@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/server"
+)
+
+// oauthApps reads from the environment the clients that are registered at providers, and
+// gives each of the pretend providers at origin, where set, its own.
+func (p *process) oauthApps(w *world, origin string) (map[string]server.OAuthApp, error) {
+	apps := map[string]server.OAuthApp{}
+	var problems []error
+	for _, name := range w.catalog.Integrations() {
+		if w.catalog.OAuth(name) == nil {
+			continue
+		}
+		prefix := "PORTOLAN_OAUTH_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		id, _ := p.lookup(prefix + "_CLIENT_ID")
+		secret, _ := p.lookup(prefix + "_CLIENT_SECRET")
+		switch {
+		case (id == "") != (secret == ""):
+			problems = append(problems, fmt.Errorf("%s_CLIENT_ID and %[1]s_CLIENT_SECRET belong together, and one of them is not set", prefix))
+		case id != "":
+			apps[name] = server.OAuthApp{ClientID: id, ClientSecret: accounts.Secret(secret)}
+		}
+	}
+	if problems != nil {
+		return nil, usageError{errors.Join(problems...)}
+	}
+	if origin != "" {
+		w.demoApps(origin, apps)
+	}
+	return apps, nil
+}
