@@ -33,13 +33,13 @@ type consent struct {
 }
 
 type accessToken struct {
-	*consent
+	of      *consent
 	expires time.Time // zero: never
 	revoked bool
 }
 
 type refreshToken struct {
-	*consent
+	of   *consent
 	used bool
 }
 
@@ -82,7 +82,7 @@ func (a *authority) exchange(o *oauth, code, redirectURI, verifier string, now t
 	c.spent = true
 	a.stats.Exchanges++
 	g := given{consent: c, access: a.newAccess(o, c, now)}
-	if o.refresh != refreshNone {
+	if o.renews() {
 		g.refresh = a.newRefresh(c)
 	}
 	return g, nil
@@ -96,26 +96,26 @@ func (a *authority) renew(o *oauth, token, scope string, now time.Time) (given, 
 	switch {
 	case t == nil:
 		return given{}, badGrant("the refresh token is not known")
-	case t.consent.revoked:
+	case t.of.revoked:
 		return given{}, badGrant("the grant is revoked")
 	case t.used: // RFC 9700 §4.14.2: somebody else may have it as well
-		t.consent.revoked = true
+		t.of.revoked = true
 		return given{}, badGrant("the refresh token was used before; the grant is revoked")
-	case scope != "" && scope != t.scope:
+	case scope != "" && scope != t.of.scope:
 		return given{}, &refusal{"invalid_scope", "the scope is not that of the consent"}
 	}
 	a.stats.Refreshes++
-	g := given{consent: t.consent, access: a.newAccess(o, t.consent, now)}
+	g := given{consent: t.of, access: a.newAccess(o, t.of, now)}
 	if o.refresh == refreshRotate {
 		t.used = true
-		g.refresh = a.newRefresh(t.consent)
+		g.refresh = a.newRefresh(t.of)
 	}
 	return g, nil
 }
 
 func (a *authority) newAccess(o *oauth, c *consent, now time.Time) string {
 	token := rand.Text()
-	t := &accessToken{consent: c}
+	t := &accessToken{of: c}
 	if o.expiresIn > 0 {
 		t.expires = now.Add(o.expiresIn)
 	}
@@ -125,7 +125,7 @@ func (a *authority) newAccess(o *oauth, c *consent, now time.Time) string {
 
 func (a *authority) newRefresh(c *consent) string {
 	token := rand.Text()
-	a.refresh[token] = &refreshToken{consent: c}
+	a.refresh[token] = &refreshToken{of: c}
 	return token
 }
 
@@ -138,7 +138,7 @@ func (a *authority) revoke(token string) {
 		t.revoked = true
 	}
 	if t := a.refresh[token]; t != nil {
-		t.consent.revoked = true
+		t.of.revoked = true
 	}
 }
 
@@ -148,10 +148,10 @@ func (a *authority) grant(token string, now time.Time) map[string]any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.access[token]
-	if t == nil || t.revoked || t.consent.revoked || !t.expires.IsZero() && !now.Before(t.expires) {
+	if t == nil || t.revoked || t.of.revoked || !t.expires.IsZero() && !now.Before(t.expires) {
 		return nil
 	}
-	return t.consent.binding()
+	return t.of.binding()
 }
 
 func (c *consent) binding() map[string]any {

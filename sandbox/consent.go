@@ -55,7 +55,7 @@ func (x *exchange) authorize() *response {
 	}
 	state := query["state"]
 	if bad := o.asked(query); bad != nil {
-		return backTo(target, state, "error", bad.code, "error_description", bad.description)
+		return refusedTo(target, state, bad)
 	}
 	if x.http.Method == http.MethodGet {
 		return x.ask(target, query.Get("scope"))
@@ -64,7 +64,7 @@ func (x *exchange) authorize() *response {
 	switch decision := form["decision"]; {
 	case err != nil || x.mediaType() != formType || len(decision) != 1:
 	case decision[0] == "deny":
-		return backTo(target, state, "error", "access_denied", "error_description", "the user said no")
+		return refusedTo(target, state, &refusal{"access_denied", "the user said no"})
 	case decision[0] == "allow":
 		c := &consent{
 			redirectURI: query.Get("redirect_uri"), challenge: query.Get("code_challenge"), scope: query.Get("scope"),
@@ -74,7 +74,7 @@ func (x *exchange) authorize() *response {
 		if c.caller, _, err = o.caller.eval(x.ctx, x.bindings); err != nil {
 			return failed(err)
 		}
-		return backTo(target, state, "code", x.player.authority.consented(c))
+		return backTo(target, state, url.Values{"code": {x.player.authority.consented(c)}})
 	}
 	return plain(http.StatusBadRequest, "sandbox: the form has one decision, allow or deny")
 }
@@ -136,12 +136,13 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// backTo sends the user back to the client with pairs of parameters and the state, as sent.
-func backTo(target *url.URL, state []string, pairs ...string) *response {
-	add := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		add.Set(pairs[i], pairs[i+1])
-	}
+// refusedTo tells the client, by way of the user, why there is no code.
+func refusedTo(target *url.URL, state []string, r *refusal) *response {
+	return backTo(target, state, url.Values{"error": {r.code}, "error_description": {r.description}})
+}
+
+// backTo sends the user back to the client with more parameters and the state, as sent.
+func backTo(target *url.URL, state []string, add url.Values) *response {
 	if len(state) > 0 {
 		add.Set("state", state[0])
 	}
@@ -161,4 +162,3 @@ func notAllowed(methods string) *response {
 	out.header.Set("Allow", methods)
 	return out
 }
-

@@ -39,6 +39,17 @@ faults:
   mine: {answer: gone}
   none: {description: nothing}
   both: {description: two, answer: gone, like: slow}
+oauth2:
+  client_id: ""
+  authorize: oauth
+  token: /oauth/{id}
+  revoke: /oauth/{id}
+  code_lifetime: 0s
+  expires_in: 1500ms
+  refresh: rotated
+  pkce: plain
+  caller: token
+  answer: nobody
 `
 
 const mistakesFound = `
@@ -66,6 +77,18 @@ bad.yaml:28:33: E006-bad-value: "slowly" is none of rate_limited, server_error, 
 bad.yaml:29:9: E005-missing-key: key "description" is missing
 bad.yaml:30:3: E005-missing-key: fault "none" has none of answer, change, like
 bad.yaml:31:3: E006-bad-value: fault "both" has answer and like; want one of them
+bad.yaml:33:3: E005-missing-key: key "client_secret" is missing
+bad.yaml:33:14: E006-bad-value: want a text that is not empty
+bad.yaml:34:14: E006-bad-value: "oauth" is no path; want a plain one: /oauth/token
+bad.yaml:35:10: E006-bad-value: "/oauth/{id}" is no path; want a plain one: /oauth/token
+bad.yaml:36:11: E002-duplicate-key: path "/oauth/{id}" occurs twice
+bad.yaml:36:11: E006-bad-value: "/oauth/{id}" is no path; want a plain one: /oauth/token
+bad.yaml:37:18: E006-bad-value: "0s" is no lifetime in whole seconds: 90s, 15m, 1h
+bad.yaml:38:15: E006-bad-value: "1500ms" is no lifetime in whole seconds: 90s, 15m, 1h
+bad.yaml:39:12: E006-bad-value: "rotated" is none of none, keep, rotate (did you mean "rotate"?)
+bad.yaml:40:9: E006-bad-value: "plain" is none of optional, required
+bad.yaml:41:11: E022-unknown-binding: unknown binding "token" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
+bad.yaml:42:11: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, grant, facts, settings, now, serial, token)
 `
 
 func TestLoadReportsEveryMistake(t *testing.T) {

@@ -28,6 +28,8 @@ type oauth struct {
 	answer                   *expr // the token endpoint's, in place of the plain one
 }
 
+func (o *oauth) renews() bool { return o.refresh == refreshKeep || o.refresh == refreshRotate }
+
 // OAuthClient is who may ask for consent at a pretend authorization server.
 type OAuthClient struct {
 	ID, Secret string

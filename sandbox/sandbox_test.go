@@ -42,8 +42,8 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // loadShipped loads a provider's own sandbox.yaml, or that of one invented in testdata,
 // with texts replaced in pairs.
-func loadShipped(t *testing.T, name string, replace ...string) *Provider {
-	t.Helper()
+func loadShipped(tb testing.TB, name string, replace ...string) *Provider {
+	tb.Helper()
 	file := filepath.Join("testdata", name, "sandbox.yaml")
 	src, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,20 +51,20 @@ func loadShipped(t *testing.T, name string, replace ...string) *Provider {
 		src, err = os.ReadFile(file)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for i := 0; i < len(replace); i += 2 {
 		if !strings.Contains(string(src), replace[i]) {
-			t.Fatalf("%s does not contain %q", file, replace[i])
+			tb.Fatalf("%s does not contain %q", file, replace[i])
 		}
 		src = []byte(strings.Replace(string(src), replace[i], replace[i+1], 1))
 	}
 	p, diags := Load(name, name+"/sandbox.yaml", src, testLanguage())
 	for _, d := range diags {
-		t.Error(d)
+		tb.Error(d)
 	}
 	if p == nil {
-		t.FailNow()
+		tb.FailNow()
 	}
 	return p
 }

@@ -58,7 +58,7 @@ func (x *exchange) give() (given, *refusal) {
 		}
 		return a.exchange(o, params["code"], params["redirect_uri"], params["code_verifier"], x.now)
 	case "refresh_token":
-		if o.refresh == refreshNone {
+		if !o.renews() {
 			break
 		}
 		if params["refresh_token"] == "" {
