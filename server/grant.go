@@ -78,7 +78,7 @@ func (x *exchange) renew(ctx context.Context, do renewal) *problem {
 }
 
 func (x *exchange) hasGrant() bool {
-	return x.account.Grant != nil && x.server.consents(x.account.Integration)
+	return x.account.Grant != nil && x.account.Grant.AccessToken != "" && x.server.consents(x.account.Integration)
 }
 
 // grantProblem turns an error of the keeper into a problem.
