@@ -58,11 +58,7 @@ func start(t *testing.T, args ...string) *running {
 		r.exit <- code
 	}()
 	t.Cleanup(func() { cancel(); _ = stdout.Close() })
-	line, err := r.stdout.ReadString('\n')
-	if err != nil {
-		t.Fatalf("does not start: %v\n%s", err, r.stderr)
-	}
-	r.origin = strings.TrimSpace(strings.TrimPrefix(line, "portolan listens on "))
+	r.origin = r.listensOn(t)
 	return r
 }
 
