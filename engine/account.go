@@ -39,29 +39,59 @@ func withDefaults(credentials []Credential, context Context) map[string]any {
 	return out
 }
 
+// Fault is how a credential of an account's context is wrong.
+type Fault int
+
+// The faults.
+const (
+	FaultMissing Fault = iota
+	FaultType          // no text where there must be
+	FaultFormat        // a control character, or not of the pattern
+	FaultEnum          // none of those allowed
+)
+
+// ContextProblem is what is wrong with one credential of an account's context.
+type ContextProblem struct {
+	Credential Credential
+	Fault      Fault
+	Message    string // one sentence that names the credential, without its value
+}
+
 // CheckContext says what of an integrated account's context breaks its integration's
 // credentials, one sentence each, without the values.
 func CheckContext(credentials []Credential, context Context) []string {
+	var out []string
+	for _, p := range ContextProblems(credentials, context) {
+		out = append(out, p.Message)
+	}
+	return out
+}
+
+// ContextProblems is CheckContext for those who ask which credential each sentence is about.
+func ContextProblems(credentials []Credential, context Context) []ContextProblem {
 	token, _ := context[AccessToken].(string)
-	var problems []string
+	var problems []ContextProblem
 	for _, c := range credentials {
+		found := func(fault Fault, predicate string) {
+			problems = append(problems, ContextProblem{c, fault, fmt.Sprintf("credential %q %s", c.Name, predicate)})
+		}
 		value, present := context[c.Name]
 		text, isText := value.(string)
 		switch {
 		case !present || value == nil || value == "":
 			if c.Required && c.Default == "" && (!c.Replaced || token == "") {
-				problems = append(problems, fmt.Sprintf("credential %q is missing", c.Name))
+				found(FaultMissing, "is missing")
 			}
 		case !isText:
 			if c.Pattern != nil || c.Enum != nil || c.Secret {
-				problems = append(problems, fmt.Sprintf("credential %q must be text", c.Name))
+				found(FaultType, "must be text")
 			}
 		case strings.ContainsFunc(text, unicode.IsControl): // most end up in headers
-			problems = append(problems, fmt.Sprintf("credential %q holds a control character", c.Name))
+			found(FaultFormat, "holds a control character")
 		case c.Pattern != nil && !c.Pattern.MatchString(text):
-			problems = append(problems, fmt.Sprintf("credential %q does not match its pattern", c.Name))
+			found(FaultFormat, "does not match its pattern")
 		case c.Enum != nil && !slices.Contains(c.Enum, text):
-			problems = append(problems, fmt.Sprintf("credential %q is none of %s", c.Name, strings.Join(c.Enum, ", ")))
+			found(FaultEnum, "is none of "+strings.Join(c.Enum, ", "))
 		}
 	}
 	return problems

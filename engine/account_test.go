@@ -17,12 +17,13 @@ base_url: https://{site}.example.com
 credentials:
   - {name: site, label: Site, required: true, pattern: '[a-z]+'}
   - {name: realm, enum: [eu, us], default: eu}
+  - {name: zone, enum: [z1, z2]}
   - {name: api_key, secret: true, required: true}
 authorization: {headers: {Authorization: 'context.access_token ? "Bearer " & context.access_token : context.api_key'}}
 verify: people.me
 oauth2:
   authorize_url: https://{site}.example.com/{realm}/authorize
-  token_url: https://auth.example.com/{realm}/token
+  token_url: https://auth.example.com/{realm}/{zone}/token
   scopes: [read, write]
   replaces: [api_key]
   settings: {site: token.site, realm: token.realm.name}
@@ -77,7 +78,7 @@ func TestCatalogOfIntegrations(t *testing.T) {
 			t.Errorf("credential %+v", cr)
 		}
 	}
-	if diff := cmp.Diff([]string{"site", "realm", "api_key", "access_token"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"site", "realm", "zone", "api_key", "access_token"}, names); diff != "" {
 		t.Errorf("credentials differ (-want +got):\n%s", diff)
 	}
 	if !c.Has("acme") || !c.Has("bare") || c.Has("none") || c.Label("acme") != "acme" || c.Label("none") != "" {
@@ -105,12 +106,13 @@ func TestOAuthEndpoints(t *testing.T) {
 		account engine.Context
 		want    [3]string
 	}{
-		{engine.Context{"site": "a"}, [3]string{"https://a.example.com/eu/authorize", "https://auth.example.com/eu/token"}},
-		{engine.Context{"site": "b", "realm": "us"}, [3]string{"https://b.example.com/us/authorize", "https://auth.example.com/us/token"}},
-		{engine.Context{}, [3]string{2: `acme: oauth2: credential "site" is missing`}},
-		{engine.Context{"site": "evil.com/"}, [3]string{2: `acme: oauth2: credential "site" does not match its pattern`}},
-		{engine.Context{"site": "a", "realm": "x/../"}, [3]string{2: `acme: oauth2: credential "realm" is none of eu, us`}},
-		{engine.Context{"site": []any{"a"}}, [3]string{2: `acme: oauth2: credential "site" must be text`}},
+		{engine.Context{"site": "a", "zone": "z1"}, [3]string{"https://a.example.com/eu/authorize", "https://auth.example.com/eu/z1/token"}},
+		{engine.Context{"site": "b", "realm": "us", "zone": "z2"}, [3]string{"https://b.example.com/us/authorize", "https://auth.example.com/us/z2/token"}},
+		{engine.Context{"site": "b", "access_token": "t"}, [3]string{2: `acme: oauth2: credential "zone" is missing`}},
+		{engine.Context{"zone": "z1"}, [3]string{2: `acme: oauth2: credential "site" is missing`}},
+		{engine.Context{"site": "evil.com/", "zone": "z1"}, [3]string{2: `acme: oauth2: credential "site" does not match its pattern`}},
+		{engine.Context{"site": "a", "realm": "x/../", "zone": "z1"}, [3]string{2: `acme: oauth2: credential "realm" is none of eu, us`}},
+		{engine.Context{"site": []any{"a"}, "zone": "z1"}, [3]string{2: `acme: oauth2: credential "site" must be text`}},
 	} {
 		authorize, token, err := o.Endpoints(c.account)
 		got := [3]string{authorize, token}
@@ -144,7 +146,7 @@ func TestOAuthSettings(t *testing.T) {
 			t.Errorf("%v: differs (-want +got):\n%s", c.answer, diff)
 		}
 		failed, ok := errors.AsType[*engine.Error](err)
-		if ok != c.fails || ok && (failed.Kind != engine.KindMapping || failed.Pos.Line != 15 || strings.Contains(err.Error(), "canary")) {
+		if ok != c.fails || ok && (failed.Kind != engine.KindMapping || failed.Pos.Line != 16 || strings.Contains(err.Error(), "canary")) {
 			t.Errorf("%v: got %v", c.answer, err)
 		}
 	}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -30,6 +32,7 @@ func (c *compiler) probe(p *Plan, exprs []*Expr) Support {
 	}
 	c.checkIdle(op, model, &support)
 	if pr.failed != nil {
+		c.overran = errors.Is(pr.failed, context.DeadlineExceeded)
 		c.diags.Warnf(pr.failed.Pos, "W001-probe-failed", "the mapping fails for a body that its schemas accept")
 		c.diags.Hintf("%s", pr.failed)
 	}

@@ -50,6 +50,7 @@ func Compile(docs *Documents, models Models) (*Catalog, Diagnostics) {
 
 type compiler struct {
 	ctx      context.Context // ends probing
+	overran  bool            // an evaluation did, while probing
 	models   Models
 	diags    *Diagnostics
 	language *Language

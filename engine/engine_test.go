@@ -78,13 +78,19 @@ func reply(status int, body string) *engine.Reply {
 
 func stepsPlan(t *testing.T) *engine.Plan {
 	t.Helper()
+	_, plan := stepsCatalog(t)
+	return plan
+}
+
+func stepsCatalog(t *testing.T) (*engine.Catalog, *engine.Plan) {
+	t.Helper()
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(stepsIntegration)}, "acme/ticketing.yaml": {Data: []byte(stepsMapping)}}
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
 	catalog, more := engine.Compile(docs, unifiedModels(t))
 	for _, d := range append(found, more...) {
 		t.Error(d)
 	}
-	return catalog.Plan("acme", engine.Operation{Model: "ticketing", Resource: "users", Method: "update"})
+	return catalog, catalog.Plan("acme", engine.Operation{Model: "ticketing", Resource: "users", Method: "update"})
 }
 
 func TestSteps(t *testing.T) {

@@ -202,8 +202,8 @@ func (o *overrider) probe() {
 		}
 	}
 	p.support = c.probe(p, o.exprs)
-	if ctx.Err() != nil {
-		o.diags.Errorf(first, "E047-costly-override", "it takes too long to find out what reaches the provider")
+	if c.overran || ctx.Err() != nil {
+		o.diags.Errorf(first, "E047-costly-override", "finding out what reaches the provider takes too long")
 		return
 	}
 	o.tell(found, first)

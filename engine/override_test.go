@@ -152,10 +152,44 @@ func TestOverrideLays(t *testing.T) {
 			if diff := cmp.Diff(c.record, record); diff != "" {
 				t.Errorf("record differs (-want +got):\n%s", diff)
 			}
-			if plan.Base() != base || base.Base() != base || len(found) == 0 && len(c.layers) == 0 && plan != base {
+			if plan.Base() != base || base.Base() != base || len(c.layers) == 0 && plan != base {
 				t.Error("the base is not the base")
 			}
+			if again, _, _, err := carriedOut(t, base, req, `{}`); err != nil || !strings.HasSuffix(again, "?fields%5Ba%5D=1&fields%5Bb%5D=2&user_id=u9") {
+				t.Errorf("the base was changed: %s, %v", again, err)
+			}
 		})
+	}
+}
+
+// Steps before and after belong to the mapping.
+func TestOverrideLeavesStepsAlone(t *testing.T) {
+	catalog, base := stepsCatalog(t)
+	plan, found := catalog.Override(base, layer("a", `{ "name": { "kind": "x" } }`, `{ "mine": 1 }`, `{ "kind": $keys(after) }`, true))
+	if found.Failed() {
+		t.Fatal(found)
+	}
+	doer := &scripted{answers: map[string]*engine.Reply{
+		"GET /find": reply(200, `{"number":42}`), "PUT /people/42": reply(200, `{}`),
+		"POST /people/u1/notes": reply(201, `{}`), "GET /people/u1": reply(200, `{"id":1}`),
+	}}
+	req := &engine.Request{ID: "u1", Body: map[string]any{"last_name": "Quill"}, Context: engine.Context{"site": "site", "key": "k1"}}
+	result, err := engine.New(doer, time.Now).Do(t.Context(), plan, req, engine.Full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const auth = "signed=SITE X-Key=k1 X-Region=eu"
+	want := []string{
+		"GET https://site.example.com/v1/find?exact=yes&page%5Bsize%5D=1&q=u1&" + auth,
+		"PUT https://site.example.com/v1/people/42?mine=1&signed=SITE Content-Type=application/x-www-form-urlencoded X-Mode=full X-Key=k1 X-Region=eu name%5Bkind%5D=x",
+		"POST https://site.example.com/v1/people/u1/notes?signed=SITE Content-Type=application/json X-Key=k1 X-Region=eu " + `{"text":"Quill"}`,
+		"GET https://site.example.com/v1/people/u1?" + auth,
+	}
+	if diff := cmp.Diff(want, doer.calls); diff != "" {
+		t.Errorf("calls differ (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]any{"id": "u1", "kind": []any{"note", "read"}}, result.Record.Fields); diff != "" {
+		t.Errorf("record differs (-want +got):\n%s", diff)
 	}
 }
 

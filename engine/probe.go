@@ -21,6 +21,10 @@ type prober struct {
 	failed *Error          // the first evaluation that failed
 }
 
+// probeAttempts is how often an evaluation is tried that overruns: on a busy machine that
+// says nothing about the mapping.
+const probeAttempts = 3
+
 // newProber probes p until ctx ends.
 func newProber(ctx context.Context, p *Plan) *prober {
 	own, _ := p.bodySchema.(map[string]any)
@@ -256,27 +260,15 @@ const probeKey = "probe"
 // wire is everything that the mapping computes from body, as place → JSON text. Places of
 // the main call's body have no prefix; others start with a zone such as "?" or "<step>:".
 func (p *prober) wire(body map[string]any) map[string]string {
-	ctx, cancel := p.plan.language.WithDeadline(p.ctx)
-	defer cancel()
-	bindings := p.bindings(body)
-	out := map[string]string{}
-	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
-		zone := ""
-		if s != p.plan.main {
-			zone = s.name + ":"
+	var out map[string]string
+	var failed *Error
+	for range probeAttempts {
+		if out, failed = p.evaluate(body); failed == nil || !errors.Is(failed, context.DeadlineExceeded) || p.ctx.Err() != nil {
+			break
 		}
-		if s.runIf != nil {
-			if v, _, err := s.runIf.Eval(ctx, bindings); err != nil || !truthy(v) {
-				continue
-			}
-		}
-		p.flatten(ctx, out, zone, s, bodyKey, bindings)
-		p.flatten(ctx, out, zone+"?", s, queryKey, bindings)
-		for name, v := range s.variables {
-			if v, present, err := p.plan.eval(ctx, v.expr, s.name, "path_variables."+name, bindings); p.succeeds(err) && present {
-				flattenJSON(out, zone+"{"+name+"}", v)
-			}
-		}
+	}
+	if p.failed == nil {
+		p.failed = failed
 	}
 	for place := range p.noise {
 		delete(out, place)
@@ -284,24 +276,49 @@ func (p *prober) wire(body map[string]any) map[string]string {
 	return out
 }
 
+// evaluate computes wire without regard to noise, and the first error.
+func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *Error) {
+	ctx, cancel := p.plan.language.WithDeadline(p.ctx)
+	defer cancel()
+	bindings := p.bindings(body)
+	out = map[string]string{}
+	put := func(place string, v any, err error) {
+		if failed == nil {
+			failed, _ = errors.AsType[*Error](err)
+		}
+		if v != nil {
+			flattenJSON(out, place, v)
+		}
+	}
+	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
+		zone := ""
+		if s != p.plan.main {
+			zone = s.name + ":"
+		}
+		if s.runIf != nil {
+			v, _, err := p.plan.eval(ctx, s.runIf, s.name, "run_if", bindings)
+			if errors.Is(err, context.DeadlineExceeded) { // another failure may be for want of answers
+				put(zone, nil, err)
+			}
+			if err != nil || !truthy(v) {
+				continue
+			}
+		}
+		v, err := p.plan.mapped(ctx, s, bodyKey, bindings)
+		put(zone, v, err)
+		v, err = p.plan.mapped(ctx, s, queryKey, bindings)
+		put(zone+"?", v, err)
+		for name, variable := range s.variables {
+			v, _, err := p.plan.eval(ctx, variable.expr, s.name, "path_variables."+name, bindings)
+			put(zone+"{"+name+"}", v, err)
+		}
+	}
+	return out, failed
+}
+
 func (p *prober) bindings(body map[string]any) map[string]any {
 	req := &Request{ID: "probe-id", Body: body, Query: p.query, RawQuery: p.query}
 	return req.bindings(map[string]any{}, nil)
-}
-
-func (p *prober) flatten(ctx context.Context, out map[string]string, place string, s *step, key mappingKey, bindings map[string]any) {
-	v, err := p.plan.mapped(ctx, s, key, bindings)
-	if p.succeeds(err) && v != nil {
-		flattenJSON(out, place, v)
-	}
-}
-
-// succeeds notes the first error.
-func (p *prober) succeeds(err error) bool {
-	if failed, ok := errors.AsType[*Error](err); ok && p.failed == nil {
-		p.failed = failed
-	}
-	return err == nil
 }
 
 // flattenJSON writes each scalar and empty array of v to out. Empty objects are nothing.
