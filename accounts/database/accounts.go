@@ -78,7 +78,7 @@ func (d *DB) account(ctx context.Context, environment, id string) (s *stored, er
 	if id, err = canonical(id); err != nil {
 		return nil, err
 	}
-	if storable(environment) != nil {
+	if !isText(environment) {
 		return nil, accounts.ErrNotFound
 	}
 	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
@@ -112,7 +112,7 @@ func (d *DB) AccountInfo(ctx context.Context, environment, id string) (accounts.
 // Accounts lists as AccountInfo tells.
 func (d *DB) Accounts(ctx context.Context, environment string, q accounts.AccountQuery) (accounts.Page[accounts.Account], error) {
 	none := accounts.Page[accounts.Account]{}
-	if storable(environment, q.Integration, q.TenantID, string(q.Status)) != nil {
+	if !isText(environment, q.Integration, q.TenantID, string(q.Status)) {
 		return none, nil
 	}
 	var w where
@@ -214,7 +214,7 @@ func (d *DB) UpdateAccount(ctx context.Context, by accounts.Actor, environment, 
 	if id, err = canonical(id); err != nil {
 		return made, err
 	}
-	if storable(environment) != nil {
+	if !isText(environment) {
 		return made, accounts.ErrNotFound
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
@@ -283,7 +283,7 @@ func (d *DB) DeleteAccount(ctx context.Context, by accounts.Actor, environment, 
 	if err != nil {
 		return err
 	}
-	if storable(environment) != nil {
+	if !isText(environment) {
 		return accounts.ErrNotFound
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {

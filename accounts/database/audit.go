@@ -12,7 +12,7 @@ import (
 // Audit lists the entries, newest first.
 func (d *DB) Audit(ctx context.Context, q accounts.AuditQuery) (accounts.Page[accounts.AuditEntry], error) {
 	none := accounts.Page[accounts.AuditEntry]{}
-	if storable(q.Environment, q.Subject) != nil {
+	if !isText(q.Environment, q.Subject) {
 		return none, nil
 	}
 	var w where

@@ -226,12 +226,19 @@ func canonical(id string) (string, error) {
 	return id, nil
 }
 
-// storable refuses what PostgreSQL does not take as text, on both.
-func storable(texts ...string) error {
+// isText reports whether PostgreSQL takes these as text; what it does not is on neither.
+func isText(texts ...string) bool {
 	for _, text := range texts {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			return invalid("text that holds NUL or is not UTF-8")
+			return false
 		}
+	}
+	return true
+}
+
+func storable(texts ...string) error {
+	if !isText(texts...) {
+		return invalid("text that holds NUL or is not UTF-8")
 	}
 	return nil
 }

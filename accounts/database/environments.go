@@ -54,7 +54,7 @@ func (d *DB) Environments(ctx context.Context, p accounts.PageQuery) (accounts.P
 
 // Environment returns one by its name.
 func (d *DB) Environment(ctx context.Context, name string) (e accounts.Environment, err error) {
-	if storable(name) != nil {
+	if !isText(name) {
 		return e, accounts.ErrNotFound
 	}
 	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
@@ -112,7 +112,7 @@ func (c *change) foundEnvironment(ctx context.Context, name string, version int6
 
 // UpdateEnvironment changes what ch names.
 func (d *DB) UpdateEnvironment(ctx context.Context, by accounts.Actor, name string, ch accounts.EnvironmentChange) (made accounts.Environment, err error) {
-	if storable(name) != nil {
+	if !isText(name) {
 		return made, accounts.ErrNotFound
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
@@ -146,7 +146,7 @@ func (d *DB) UpdateEnvironment(ctx context.Context, by accounts.Actor, name stri
 
 // DeleteEnvironment takes expired tokens and all invitations with it.
 func (d *DB) DeleteEnvironment(ctx context.Context, by accounts.Actor, name string, version int64) error {
-	if storable(name) != nil {
+	if !isText(name) {
 		return accounts.ErrNotFound
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {

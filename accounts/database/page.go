@@ -27,7 +27,7 @@ func parseCursor(text string) (cursor, error) {
 	}
 	number, id, ok := strings.Cut(string(raw), "/")
 	at, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || id == "" || storable(id) != nil {
+	if !ok || err != nil || id == "" || !isText(id) {
 		return cursor{}, accounts.ErrCursor
 	}
 	return cursor{at, id}, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,9 +49,9 @@ func openPostgres(ctx context.Context, url string, o Options) (*DB, error) {
 	settings := config.ConnConfig.RuntimeParams
 	for name, value := range map[string]string{
 		"application_name":  "portolan",
-		"statement_timeout": fmt.Sprint(callTimeout.Milliseconds()),
+		"statement_timeout": strconv.FormatInt(callTimeout.Milliseconds(), 10),
 		// A client that is lost must not keep its locks.
-		"idle_in_transaction_session_timeout": fmt.Sprint(2 * callTimeout.Milliseconds()),
+		"idle_in_transaction_session_timeout": strconv.FormatInt(2*callTimeout.Milliseconds(), 10),
 		"tcp_keepalives_idle":                 "10",
 		"tcp_keepalives_interval":             "5",
 		"tcp_keepalives_count":                "3",
@@ -132,21 +133,26 @@ func (*postgresEngine) cause(err error) error {
 }
 
 func (*postgresEngine) passing(err error) bool {
-	switch state := sqlState(err); {
-	case state == "": // no answer of the server: the connection is lost
+	switch state := sqlState(err); state {
+	case "": // no answer of the server: the connection is lost
 		return !known(err) && !errors.Is(err, sql.ErrNoRows)
-	case state == "40001", state == "40P01": // serialization_failure, deadlock_detected
+	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return true
 	default:
 		return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") // the server ends the connection
 	}
 }
 
-func (e *postgresEngine) exclusive(ctx context.Context, d *DB, name string, do func(context.Context) error) error {
+func (e *postgresEngine) exclusive(ctx context.Context, _ *DB, name string, do func(context.Context) error) error {
 	key := lockKey(name)
 	conn, err := e.lock(ctx, key)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	} else if err != nil {
+		err = fmt.Errorf("%w: %w", accounts.ErrUnavailable, err)
+	}
 	if err != nil {
-		return d.told(ctx, err)
+		return fmt.Errorf("wait for %s: %w", name, err)
 	}
 	defer func() { // also where ctx has ended
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
@@ -165,13 +171,14 @@ func (e *postgresEngine) exclusive(ctx context.Context, d *DB, name string, do f
 func (e *postgresEngine) lock(ctx context.Context, key int64) (*pgxpool.Conn, error) {
 	for tries := 0; ; tries++ {
 		conn, err := e.locks.Acquire(ctx)
-		if err == nil {
-			if _, err = conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, key); err == nil {
-				return conn, nil
-			}
-			_ = conn.Conn().Close(ctx) // whether it has the lock is not known
-			conn.Release()
+		if err != nil {
+			return nil, err
 		}
+		if _, err = conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, key); err == nil {
+			return conn, nil
+		}
+		_ = conn.Conn().Close(ctx) // whether it has the lock is not known
+		conn.Release()
 		waited := sqlState(err) == "57014" // query_canceled
 		if ctx.Err() != nil || !waited && (tries >= attempts || !e.passing(err)) {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 // names, as Reseal goes, so that neither waits for the other in a circle.
 func (d *DB) putContext(ctx context.Context, c *change, id string, fields accounts.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if name == "" || strings.HasPrefix(name, grantFields) || storable(name) != nil {
+		if name == "" || strings.HasPrefix(name, grantFields) || !isText(name) {
 			return invalid(fmt.Sprintf("a credential of the name %q", name))
 		}
 		if fields[name] == nil {

@@ -124,7 +124,8 @@ func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := checkFile(ctx, db); err != nil {
+	fresh, err := checkFile(ctx, db)
+	if err != nil {
 		return err
 	}
 	if err := writeAhead(ctx, db); err != nil {
@@ -139,7 +140,9 @@ func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
 	if _, err := db.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
+	if fresh {
+		_, err = db.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
+	}
 	if err == nil {
 		err = migrate(ctx, p, o.Log)
 	}
@@ -150,22 +153,24 @@ func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
 	return err
 }
 
-func checkFile(ctx context.Context, db *sql.DB) error {
+// checkFile reports whether the file is empty; else it is ours and whole.
+func checkFile(ctx context.Context, db *sql.DB) (fresh bool, err error) {
 	var id, tables int
 	if err := db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_master)`).Scan(&id, &tables); err != nil {
-		return err
+		return false, err
 	}
-	if id != applicationID && (id != 0 || tables > 0) {
-		return errors.New("is the database of another program")
+	fresh = id == 0 && tables == 0
+	if id != applicationID && !fresh {
+		return false, errors.New("is the database of another program")
 	}
 	var found string
 	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
-		return err
+		return false, err
 	}
 	if found != "ok" {
-		return fmt.Errorf("is damaged: restore it from a backup (%s)", found)
+		return false, fmt.Errorf("is damaged: restore it from a backup (%s)", found)
 	}
-	return nil
+	return fresh, nil
 }
 
 // writeAhead sets the file's journal mode. While another process does that too, SQLite says
@@ -221,14 +226,17 @@ func (sqliteEngine) exclusive(ctx context.Context, d *DB, name string, do func(c
 	holder := accounts.NewID()
 	for {
 		got, err := d.lease(ctx, name, holder)
+		if err == nil && !got {
+			err = pause(ctx, pollInterval)
+		}
+		if ctx.Err() != nil && !got {
+			err = ctx.Err()
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("wait for %s: %w", name, err)
 		}
 		if got {
 			break
-		}
-		if err := pause(ctx, pollInterval); err != nil {
-			return fmt.Errorf("wait for %s: %w", name, err)
 		}
 	}
 	defer func() { // also where ctx has ended

@@ -56,7 +56,7 @@ func (d *DB) Authenticate(ctx context.Context, token string) (accounts.Token, er
 // Tokens lists those that have not expired.
 func (d *DB) Tokens(ctx context.Context, environment string, p accounts.PageQuery) (accounts.Page[accounts.Token], error) {
 	none := accounts.Page[accounts.Token]{}
-	if storable(environment) != nil {
+	if !isText(environment) {
 		return none, nil
 	}
 	var w where
@@ -88,7 +88,7 @@ func (d *DB) Token(ctx context.Context, environment, id string) (accounts.Token,
 	if err != nil {
 		return accounts.Token{}, err
 	}
-	if storable(environment) != nil {
+	if !isText(environment) {
 		return accounts.Token{}, accounts.ErrNotFound
 	}
 	var t accounts.StoredToken
@@ -168,7 +168,7 @@ func (d *DB) RevokeToken(ctx context.Context, by accounts.Actor, environment, id
 	if err != nil {
 		return err
 	}
-	if storable(environment) != nil {
+	if !isText(environment) {
 		return accounts.ErrNotFound
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {
@@ -188,7 +188,7 @@ func (d *DB) TouchTokens(ctx context.Context, used map[string]time.Time) error {
 	}
 	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(used)) { // one order for all processes: no deadlock
-			if storable(id) != nil {
+			if !isText(id) {
 				continue
 			}
 			if _, err := tx.ExecContext(ctx, `UPDATE api_token SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, micros(used[id]), id); err != nil {
