@@ -40,6 +40,9 @@ func readModels(files fs.FS) (Models, error) {
 	}
 	models := Models{}
 	for _, name := range names {
+		if strings.HasPrefix(name, "admin/") { // no model: Admin reads it
+			continue
+		}
 		key, part, ok := modelKey(name)
 		if !ok {
 			return nil, fmt.Errorf("%s: name is not <model>/<resource>.<method>.<part>.json", name)

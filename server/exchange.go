@@ -122,6 +122,9 @@ func (x *exchange) log(ctx context.Context) {
 		slog.String("request_id", x.id), slog.String("method", x.request.Method), slog.String("path", loggedPath(x.request)),
 		slog.Int("status", x.writer.status), slog.Duration("duration", x.server.now().Sub(x.start)),
 	}
+	if x.token.ID != "" {
+		attrs = append(attrs, slog.String("token_id", x.token.ID), slog.String("token_prefix", x.token.Prefix))
+	}
 	if x.account.ID != "" {
 		attrs = append(attrs, slog.String("environment", x.account.Environment), slog.String("integrated_account_id", x.account.ID))
 	}
@@ -150,8 +153,11 @@ func loggedPath(r *http.Request) string {
 	if len(path) > len(links) && strings.EqualFold(path[:len(links)], links) {
 		return links + masked
 	}
-	return path
+	return secretInText.ReplaceAllString(path, "${1}_"+masked)
 }
+
+// secretInText finds what accounts.NewSecret makes, where somebody takes it for an id.
+var secretInText = regexp.MustCompile(`(?i)([a-z]{2,8}_[0-9a-f]{8})_[a-z0-9_-]+`)
 
 // responseWriter notes the status, and gives way to beforeHeader once, just before the
 // header leaves.

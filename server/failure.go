@@ -20,6 +20,7 @@ const (
 	CodeSyntax      Code = "syntax"      // query or body cannot be read without doubt
 	CodeLimit       Code = "limit"       // more of something than one request may hold
 	CodeProvider    Code = "provider"    // the provider found fault with the field
+	CodeMapping     Code = "mapping"     // an override that does not compile or fit; Line and Column lead into it
 )
 
 // Failure is one thing wrong with a request, in the shape that callers see.
@@ -33,6 +34,9 @@ type Failure struct {
 	Allowed []any `json:"allowed,omitempty"`
 	// ProviderField is the provider's own name of the field; CodeProvider only.
 	ProviderField string `json:"provider_field,omitempty"`
+	// Line and Column, from 1, are a place in the expression; CodeMapping only.
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
 }
 
 func failuref(pointer string, code Code, format string, args ...any) Failure {

@@ -6,6 +6,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"portolan/engine"
 )
 
 // metrics counts requests. Labels name providers, methods and outcomes, never ids.
@@ -38,7 +40,7 @@ func newMetrics() *metrics {
 func (m *metrics) observe(x *exchange) {
 	integration, operation := "", ""
 	if x.plan != nil {
-		integration, operation = x.plan.Integration(), x.plan.Operation().String()
+		integration, operation = x.plan.Integration(), x.operation()
 	}
 	remote := x.problem != nil && x.problem.remote != nil
 	m.requests.WithLabelValues(integration, operation, strconv.Itoa(x.writer.status), strconv.FormatBool(remote)).Inc()
@@ -49,6 +51,14 @@ func (m *metrics) observe(x *exchange) {
 	if calls(x.result) > 0 {
 		m.upstream.WithLabelValues(integration, operation).Observe(x.result.Waited.Seconds())
 	}
+}
+
+// operation is the unified method of the plan, or "verify".
+func (x *exchange) operation() string {
+	if op := x.plan.Operation(); op != (engine.Operation{}) {
+		return op.String()
+	}
+	return "verify"
 }
 
 func (m *metrics) serve(c echo.Context) error {

@@ -16,8 +16,8 @@ const maxOverrides = 1000
 func (x *exchange) override() *problem {
 	op := x.plan.Operation().String()
 	plan, found := x.server.overrides.Plan(x.plan,
-		overrideLayer("environment overrides", x.account.Inherited[x.plan.Integration()+"/"+op]),
-		overrideLayer("account overrides", x.account.Overrides[op]))
+		overrideLayer(environmentLayer, x.account.Inherited[x.plan.Integration()+"/"+op]),
+		overrideLayer(accountLayer, x.account.Overrides[op]))
 	for _, d := range found {
 		if d.Severity == engine.SeverityError {
 			return &problem{

@@ -25,6 +25,7 @@ func (s *Server) register(e *echo.Echo) {
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 	e.GET("/metrics", s.metrics.serve)
+	s.registerAdmin(e)
 	var paths []string
 	for _, r := range unifiedRoutes() {
 		if !slices.Contains(paths, r.path) {

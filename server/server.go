@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -50,6 +51,10 @@ type settings struct {
 	forward []string
 	keeper  *oauth.Keeper // nil: no consents, no renewal
 	apps    map[string]OAuthApp
+
+	store     accounts.Store // nil: nothing is managed
+	publicURL string         // without a slash at the end
+	proxies   []netip.Prefix
 }
 
 // Option changes a setting of New.
@@ -82,6 +87,10 @@ type Server struct {
 	plans     map[*engine.Plan]*planSchemas // without overrides
 	overrides *engine.Overrides
 	metrics   *metrics
+	throttle  *throttle
+
+	adminRoutes  []adminRoute               // none without a store
+	adminSchemas map[string]*schemas.Schema // by the name of the body
 }
 
 // method is one unified method: its schemas compiled.
@@ -106,7 +115,8 @@ func New(catalog *engine.Catalog, eng *engine.Engine, models schemas.Models, sto
 		},
 		catalog: catalog, engine: eng, accounts: store,
 		methods: map[engine.Operation]*method{}, plans: map[*engine.Plan]*planSchemas{},
-		overrides: engine.NewOverrides(catalog, maxOverrides), metrics: newMetrics(),
+		overrides: engine.NewOverrides(catalog, maxOverrides), metrics: newMetrics(), throttle: newThrottle(),
+		adminSchemas: map[string]*schemas.Schema{},
 	}
 	for _, o := range opts {
 		o(&s.settings)
@@ -153,6 +163,11 @@ func (s *Server) compile(models schemas.Models) error {
 		ps.body = compile(name+".request_body_schema", ps.bodyDoc)
 		ps.query = compile(name+".query_schema", ps.queryDoc)
 		s.plans[p] = ps
+	}
+	bodies, err := schemas.Admin()
+	errs = append(errs, err)
+	for name, doc := range bodies {
+		s.adminSchemas[name] = compile(name, doc)
 	}
 	return errors.Join(errs...)
 }

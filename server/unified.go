@@ -122,9 +122,13 @@ func (x *exchange) authenticate(ctx context.Context) *problem {
 	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
 		return refused("send one header Authorization: Bearer <token>")
 	}
+	if p := x.throttled(); p != nil {
+		return p
+	}
 	found, err := x.server.accounts.Authenticate(ctx, strings.TrimSpace(token))
 	switch {
 	case errors.Is(err, accounts.ErrUnauthorized):
+		x.failedAuthentication()
 		return refused("the token is not valid")
 	case err != nil:
 		return unavailable()
@@ -142,6 +146,9 @@ func unavailable() *problem {
 
 func (x *exchange) findAccount(ctx context.Context) *problem {
 	account, err := x.server.accounts.Account(ctx, x.token.Environment, x.params.account)
+	if err == nil && x.token.AccountID != "" && x.token.AccountID != account.ID { // whose token it is, is all it knows
+		err = accounts.ErrNotFound
+	}
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
 		return &problem{status: http.StatusNotFound, message: "there is no integrated account " + x.params.account}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"portolan/accounts"
+)
+
+// overAll reports whether the caller looks after all environments.
+func (a *adminCall) overAll() bool { return a.token.Environment == accounts.DefaultEnvironment }
+
+// sees reports whether the caller may know of the environment.
+func (a *adminCall) sees(name string) bool { return a.overAll() || a.token.Environment == name }
+
+func noEnvironment(name string) *problem {
+	return &problem{status: http.StatusNotFound, message: "there is no environment " + strconv.Quote(name)}
+}
+
+func listEnvironments(ctx context.Context, a *adminCall) (any, *problem) {
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	show := func(e accounts.Environment) any { return e.Public() }
+	if !a.overAll() { // a list of one
+		own, err := a.server.store.Environment(ctx, a.token.Environment)
+		switch {
+		case err != nil:
+			return nil, a.environmentProblem(ctx, err)
+		case a.query.Cursor != "":
+			return nil, a.environmentProblem(ctx, accounts.ErrCursor)
+		}
+		return listOf(accounts.Page[accounts.Environment]{Items: []accounts.Environment{own}}, show), nil
+	}
+	page, err := a.server.store.Environments(ctx, a.query.PageQuery)
+	if err != nil {
+		return nil, a.environmentProblem(ctx, err)
+	}
+	return listOf(page, show), nil
+}
+
+func getEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+	if !a.sees(a.id) {
+		return nil, noEnvironment(a.id)
+	}
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	found, err := a.server.store.Environment(ctx, a.id)
+	if err != nil {
+		return nil, a.environmentProblem(ctx, err)
+	}
+	return found.Public(), nil
+}
+
+func createEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+	if !a.overAll() {
+		return nil, forbidden("this needs an administrator of the environment " + accounts.DefaultEnvironment)
+	}
+	overrides, warnings := a.environmentOverrides()
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	made, err := a.server.store.CreateEnvironment(ctx, a.actor(), accounts.Environment{
+		Name: a.text("name"), Label: a.text("label"), Overrides: orNone(overrides),
+	})
+	if err != nil {
+		return nil, a.storeProblem(ctx, err, "such environment", "there is an environment "+strconv.Quote(a.text("name"))+" already")
+	}
+	return answerOf(made, warnings), nil
+}
+
+func updateEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+	if !a.sees(a.id) {
+		return nil, noEnvironment(a.id)
+	}
+	a.mustChange()
+	overrides, warnings := a.environmentOverrides()
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	made, err := a.server.store.UpdateEnvironment(ctx, a.actor(), a.id, accounts.EnvironmentChange{
+		Version: a.whole("version", 0), Label: a.textChange("label"), Overrides: overrides,
+	})
+	if err != nil {
+		return nil, a.environmentProblem(ctx, err)
+	}
+	return answerOf(made, warnings), nil
+}
+
+func deleteEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+	switch {
+	case !a.sees(a.id):
+		return nil, noEnvironment(a.id)
+	case !a.overAll():
+		return nil, forbidden("this needs an administrator of the environment " + accounts.DefaultEnvironment)
+	}
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	if err := a.server.store.DeleteEnvironment(ctx, a.actor(), a.id, a.query.version); err != nil {
+		return nil, a.storeProblem(ctx, err, "environment "+strconv.Quote(a.id),
+			"the environment holds accounts or tokens, is the default one, or has another version by now")
+	}
+	return map[string]any{"name": a.id}, nil
+}
+
+func (a *adminCall) environmentProblem(ctx context.Context, err error) *problem {
+	return a.storeProblem(ctx, err, "environment "+strconv.Quote(a.id), changedMeanwhile)
+}
+
+// changedMeanwhile is for a version that is no longer that of what is to be changed.
+const changedMeanwhile = "it has another version by now: read it again"
+
+// mustChange refuses a body that names nothing to change.
+func (a *adminCall) mustChange() {
+	for name := range a.body {
+		if name != "version" {
+			return
+		}
+	}
+	a.failf("", CodeEmpty, "the body names nothing to change")
+}
+
+// answerOf is what the administrator sees of what was stored, with what is odd about it.
+func answerOf(stored interface{ Public() map[string]any }, warnings []Failure) map[string]any {
+	out := stored.Public()
+	if len(warnings) > 0 {
+		out["warnings"] = warnings
+	}
+	return out
+}
+
+// listAudit tells of one environment: the caller's own, or another one that it looks after.
+func listAudit(ctx context.Context, a *adminCall) (any, *problem) {
+	environment := a.token.Environment
+	if other := a.query.environment; other != "" {
+		if !a.sees(other) {
+			return nil, noEnvironment(other)
+		}
+		environment = other
+	}
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	page, err := a.server.store.Audit(ctx, accounts.AuditQuery{PageQuery: a.query.PageQuery, Environment: environment, Subject: a.query.subject})
+	if err != nil {
+		return nil, a.storeProblem(ctx, err, "audit", "")
+	}
+	return listOf(page, func(e accounts.AuditEntry) any { return e }), nil
+}

@@ -1,0 +1,121 @@
+package server
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/engine"
+)
+
+// The names of the layers, before places in them.
+const (
+	environmentLayer = "environment overrides"
+	accountLayer     = "account overrides"
+)
+
+// accountOverrides reads and compiles the body's overrides of an account, over those of its
+// environment; nil where the body names none. What is odd and stored all the same is warned of.
+func (a *adminCall) accountOverrides(integration string, inherited accounts.Overrides) (*accounts.Overrides, []Failure) {
+	return a.overridesOf(func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
+		plan, known := a.server.mapped(integration, key)
+		return plan, []engine.OverrideLayer{overrideLayer(environmentLayer, inherited[integration+"/"+key])}, known
+	}, accountLayer)
+}
+
+// environmentOverrides is accountOverrides of an environment, for each integration.
+func (a *adminCall) environmentOverrides() (*accounts.Overrides, []Failure) {
+	return a.overridesOf(func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
+		integration, op, _ := strings.Cut(key, "/")
+		plan, _ := a.server.mapped(integration, op)
+		var known []string
+		for _, p := range a.server.catalog.Plans() {
+			known = append(known, p.Integration()+"/"+p.Operation().String())
+		}
+		return plan, nil, known
+	}, environmentLayer)
+}
+
+// mapped is the plan of an operation; nil where the integration does not map it, but known.
+func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known []string) {
+	for _, p := range s.catalog.Plans() {
+		if p.Integration() == integration {
+			known = append(known, p.Operation().String())
+			if p.Operation().String() == operation {
+				plan = p
+			}
+		}
+	}
+	return plan, known
+}
+
+// overridesOf compiles each of the body's overrides as the layer called name. find gives the
+// plan under a key, what lies below, and the keys that there are.
+func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string) (*accounts.Overrides, []Failure) {
+	given, ok := a.body["overrides"].(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	out := accounts.Overrides{}
+	var warnings []Failure
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		at := "/overrides/" + escapePointer.Replace(key)
+		plan, below, known := find(key)
+		if plan == nil {
+			a.failf(at, CodeAdditional, "there is no method %s to override%s", strconv.Quote(key), suggestion(key, known...))
+			continue
+		}
+		fields, _ := given[key].(map[string]any)
+		override := overrideIn(fields)
+		out[key] = override
+		if override == (accounts.Override{Replace: override.Replace}) {
+			a.failf(at, CodeEmpty, "the override names no mapping")
+			continue
+		}
+		if a.request.Context().Err() != nil || len(a.failures) > maxFailures { // compiling takes time
+			break
+		}
+		_, found := a.server.overrides.Plan(plan, append(below, overrideLayer(name, override))...)
+		for _, d := range found {
+			f := overrideFailure(at, name, d)
+			if d.Severity == engine.SeverityError {
+				a.failures = append(a.failures, f)
+			} else {
+				warnings = append(warnings, f)
+			}
+		}
+	}
+	return &out, warnings
+}
+
+// overrideIn reads what the schema has judged.
+func overrideIn(fields map[string]any) accounts.Override {
+	text := func(name string) string { s, _ := fields[name].(string); return s }
+	replace, _ := fields["replace"].(bool)
+	return accounts.Override{
+		RequestBodyMapping: text("request_body_mapping"), QueryMapping: text("query_mapping"), ResponseMapping: text("response_mapping"), Replace: replace,
+	}
+}
+
+// overrideFailure tells a finding about the override at, a pointer, whose layer has that name.
+func overrideFailure(at, name string, d engine.Diagnostic) Failure {
+	message := d.Code + ": " + d.Message
+	if d.Hint != "" {
+		message += " (" + d.Hint + ")"
+	}
+	key, own := strings.CutPrefix(d.Pos.File, name+"/")
+	if !own { // of what lies below, together with which it does not work
+		return Failure{Pointer: at, Code: CodeMapping, Message: d.Pos.String() + ": " + message}
+	}
+	return Failure{Pointer: at + "/" + key, Code: CodeMapping, Message: message, Line: d.Pos.Line, Column: d.Pos.Col}
+}
+
+// orNone is no overrides where none were named.
+func orNone(o *accounts.Overrides) accounts.Overrides {
+	if o == nil {
+		return nil
+	}
+	return *o
+}

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"portolan/accounts"
+)
+
+// adminQuery is what the query of an administrator's request asks for; zero for what it
+// does not name.
+type adminQuery struct {
+	accounts.PageQuery
+	integration, tenantID, subject, environment string
+
+	status  accounts.Status
+	version int64
+	verify  bool
+}
+
+// readAdminQuery reads a query of which only the names in known may occur. It reports all
+// failures at once.
+func readAdminQuery(raw string, known []string) (adminQuery, []Failure) {
+	decoded, failures := decodeQuery(raw)
+	if len(failures) > 0 {
+		return adminQuery{}, failures
+	}
+	r := paramReader{values: decoded.values}
+	for _, name := range slices.Sorted(maps.Keys(decoded.values)) {
+		if !slices.Contains(known, name) {
+			r.failf(name, CodeAdditional, "%s is no parameter of this route%s", strconv.Quote(name), suggestion(name, known...))
+			delete(decoded.values, name)
+		}
+	}
+	q := adminQuery{
+		PageQuery:   accounts.PageQuery{Cursor: r.text("cursor"), Limit: int(r.whole("limit", accounts.MaxPage))},
+		integration: r.text("integration"), tenantID: r.text("tenant_id"), subject: r.text("subject"), environment: r.text("environment"),
+		status: accounts.Status(r.text("status")), version: r.whole("version", math.MaxInt64), verify: r.boolean("verify"),
+	}
+	switch q.status {
+	case "", accounts.StatusActive, accounts.StatusDisabled, accounts.StatusNeedsReauth:
+	default:
+		r.failEnum("status", string(accounts.StatusActive), string(accounts.StatusNeedsReauth), string(accounts.StatusDisabled))
+	}
+	return q, r.failures
+}
+
+// whole gives a parameter that is a number from 1 to most; 0 where it is absent or at fault.
+func (r *paramReader) whole(name string, most int64) int64 {
+	text := r.text(name)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 || n > most {
+		r.failf(name, CodeRange, "must be a whole number from 1 to %d", most)
+		return 0
+	}
+	return n
+}
+
+// whole is a member of the body that the schema knows to be a whole number; otherwise 0
+// where it is absent.
+func (a *adminCall) whole(name string, otherwise int64) int64 {
+	v, ok := a.body[name].(json.Number)
+	if !ok {
+		return otherwise
+	}
+	if n, err := v.Int64(); err == nil {
+		return n
+	}
+	f, _ := v.Float64() // 9e2 is whole too
+	return int64(f)
+}
