@@ -132,7 +132,7 @@ func (c *Cache) Ready(ctx context.Context) error { return c.store.Ready(ctx) }
 
 // trusted reports whether the Store has told of its changes lately.
 func (c *Cache) trusted(now time.Time) bool {
-	return !c.heard.IsZero() && now.Before(c.heard.Add(trustFor))
+	return now.Before(c.heard.Add(trustFor))
 }
 
 // load runs read once for all who ask for the same thing since the same change, within a

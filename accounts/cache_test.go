@@ -28,7 +28,8 @@ type fakeStore struct {
 	notify   func([]accounts.Change)
 	away     error
 	reads    int
-	read     func() // between a read and its answer, where set
+	read     func()     // between a read and its answer, where set
+	left     chan error // of a read's context at its end, where set
 	touched  []map[string]time.Time
 }
 
@@ -36,13 +37,16 @@ func (s *fakeStore) Notify(fn func([]accounts.Change)) { s.notify = fn }
 
 func (s *fakeStore) Ready(context.Context) error { return s.away }
 
-func (s *fakeStore) Account(_ context.Context, environment, id string) (accounts.Account, error) {
+func (s *fakeStore) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
 	s.mu.Lock()
 	a, err, read := s.accounts[id], s.away, s.read
 	s.reads++
 	s.mu.Unlock()
 	if read != nil {
 		read()
+	}
+	if s.left != nil {
+		s.left <- ctx.Err()
 	}
 	if err == nil && a.Environment != environment {
 		err = accounts.ErrNotFound
@@ -439,6 +443,7 @@ func TestCacheIsBounded(t *testing.T) {
 func TestCacheWaiterLeaves(t *testing.T) {
 	w := newCacheWorld(t)
 	reading, release := make(chan struct{}, 2), make(chan struct{})
+	w.store.left = make(chan error, 3)
 	w.store.read = func() {
 		reading <- struct{}{}
 		<-release
@@ -459,6 +464,9 @@ func TestCacheWaiterLeaves(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	close(release)
+	if err := <-w.store.left; err != nil {
+		t.Errorf("the read ended with its first waiter: %v", err)
+	}
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
