@@ -45,6 +45,7 @@ func adminRoutes() []adminRoute {
 		{verb: "PATCH", path: account + "/:id", query: []string{"verify"}, body: "integrated-account.update", do: updateAccount},
 		{verb: "DELETE", path: account + "/:id", query: []string{"version"}, do: deleteAccount},
 		{verb: "POST", path: account + "/:id/token", body: "integrated-account-token.create", optional: true, do: createAccountToken},
+		{verb: "POST", path: "/link-token", body: "link-token.create", do: createLink},
 		{verb: "GET", path: token, query: page(), do: listTokens},
 		{verb: "POST", path: token, body: "api-token.create", do: createToken},
 		{verb: "GET", path: token + "/:id", do: getToken},

@@ -26,6 +26,7 @@ func (s *Server) register(e *echo.Echo) {
 	e.GET("/readyz", s.readyz)
 	e.GET("/metrics", s.metrics.serve)
 	s.registerAdmin(e)
+	s.registerLinks(e)
 	var paths []string
 	for _, r := range unifiedRoutes() {
 		if !slices.Contains(paths, r.path) {

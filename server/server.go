@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -88,6 +89,7 @@ type Server struct {
 	overrides *engine.Overrides
 	metrics   *metrics
 	throttle  *throttle
+	linkPages *template.Template
 
 	adminRoutes  []adminRoute               // none without a store
 	adminSchemas map[string]*schemas.Schema // by the name of the body
@@ -169,6 +171,8 @@ func (s *Server) compile(models schemas.Models) error {
 	for name, doc := range bodies {
 		s.adminSchemas[name] = compile(name, doc)
 	}
+	s.linkPages, err = template.New("link").Parse(linkHTML)
+	errs = append(errs, err)
 	return errors.Join(errs...)
 }
 

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"portolan/accounts"
+)
+
+// defaultLinkLife is for how many seconds a link can be used where nothing else is asked for.
+const defaultLinkLife = 3600
+
+// linkAnswer is a link that was made, the one time that its secret is told.
+type linkAnswer struct {
+	Token     string    `json:"link_token"`
+	URL       string    `json:"link_url"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// createLink makes an invitation to connect an account.
+func createLink(ctx context.Context, a *adminCall) (any, *problem) {
+	s := a.server
+	if s.publicURL == "" {
+		return nil, &problem{
+			status:  http.StatusServiceUnavailable,
+			message: "links need the address under which browsers reach this server: start it with --public-url",
+		}
+	}
+	life := time.Duration(a.whole("expires_in", defaultLinkLife)) * time.Second
+	l := accounts.Link{
+		ID: accounts.NewID(), Environment: a.token.Environment,
+		Integration: a.integration(), AccountID: strings.ToLower(a.text("integrated_account_id")),
+		Label: a.text("label"), TenantID: a.text("tenant_id"), RedirectURI: a.text("redirect_uri"),
+		ExpiresAt: s.now().UTC().Add(life).Truncate(time.Microsecond),
+	}
+	a.judgeRedirect(l.RedirectURI)
+	if p := a.judgeLinked(ctx, l); p != nil {
+		return nil, p
+	}
+	if p := a.refusal(); p != nil {
+		return nil, p
+	}
+	token, _ := accounts.NewSecret("ptk")
+	if err := s.store.CreateLink(ctx, a.actor(), accounts.HashToken(token.Reveal()), l); err != nil {
+		return nil, a.storeProblem(ctx, err, "such account any more", "")
+	}
+	return linkAnswer{token.Reveal(), s.publicURL + "/link/" + token.Reveal(), l.ExpiresAt}, nil
+}
+
+// judgeLinked holds against each other what is to be connected and what is there.
+func (a *adminCall) judgeLinked(ctx context.Context, l accounts.Link) *problem {
+	const account = "/integrated_account_id"
+	if l.AccountID == "" || slices.ContainsFunc(a.failures, func(f Failure) bool { return f.Pointer == account }) {
+		return nil
+	}
+	found, err := a.server.store.AccountInfo(ctx, l.Environment, l.AccountID)
+	switch {
+	case errors.Is(err, accounts.ErrNotFound):
+		a.failf(account, CodeEnum, "integrated_account_id is of no account")
+	case err != nil:
+		return a.storeProblem(ctx, err, "", "")
+	case l.Integration != "" && found.Integration != l.Integration:
+		a.failf(account, CodeEnum, "integrated_account_id is of an account of another integration")
+	}
+	return nil
+}
+
+// judgeRedirect says why a browser cannot be sent to text in the end.
+func (a *adminCall) judgeRedirect(text string) {
+	if _, given := a.body["redirect_uri"].(string); !given {
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		a.failf("/redirect_uri", CodeFormat, "redirect_uri must be a complete URL")
+	case u.User != nil || strings.Contains(text, "#"):
+		a.failf("/redirect_uri", CodeFormat, "redirect_uri must have neither user nor fragment")
+	case u.Scheme == "https", u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()):
+	default:
+		a.failf("/redirect_uri", CodeFormat, "redirect_uri must be https, or http on localhost")
+	}
+}
