@@ -99,7 +99,7 @@ func (a *adminCall) verify(ctx context.Context, account accounts.Account) (*veri
 	if !a.query.verify {
 		return nil, nil
 	}
-	a.account, a.plan, a.call = account, a.server.catalog.Verify(account.Integration), &engine.Request{BaseURL: account.BaseURL}
+	a.account, a.plan, a.call = account, a.server.catalog.Verify(account.Integration), &engine.Request{BaseURL: a.server.baseURLs[account.Integration]}
 	if account.Status == accounts.StatusActive && a.server.keeper != nil {
 		if p := a.renew(ctx, a.server.keeper.Fresh); p != nil {
 			return nil, p

@@ -246,7 +246,8 @@ func (x *exchange) tryCredentials(ctx context.Context, integration string, given
 	if plan == nil {
 		return nil
 	}
-	x.plan, x.account, x.call = plan, accounts.Account{Context: given}, &engine.Request{Context: engine.Context(given)}
+	x.plan, x.account = plan, accounts.Account{Context: given}
+	x.call = &engine.Request{Context: engine.Context(given), BaseURL: x.server.baseURLs[integration]}
 	if err := x.attempt(ctx, engine.MainOnly); err != nil {
 		return x.problemOf(err)
 	}

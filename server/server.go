@@ -56,6 +56,7 @@ type settings struct {
 	store     accounts.Store // nil: nothing is managed
 	publicURL string         // without a slash at the end
 	proxies   []netip.Prefix
+	baseURLs  map[string]string // by integration, in place of its own
 }
 
 // Option changes a setting of New.
@@ -76,6 +77,12 @@ func WithPolicy(p Policy) Option { return func(s *settings) { s.policy = p } }
 
 // WithForwarded names request headers that are handed on to the provider; by default none.
 func WithForwarded(headers ...string) Option { return func(s *settings) { s.forward = headers } }
+
+// WithBaseURLs names URLs, by integration, that stand in place of its base_url where
+// credentials are tried that no account has yet.
+func WithBaseURLs(bases map[string]string) Option {
+	return func(s *settings) { s.baseURLs = bases }
+}
 
 // Server serves the unified API. It is an http.Handler, safe for concurrent use.
 type Server struct {
