@@ -48,16 +48,23 @@ func (w *world) demoBase(origin string, provider *sandbox.Provider) string {
 	return origin + "/" + provider.Name() + w.basePath(provider.Name())
 }
 
+// bases are the base URLs of the providers that are played at origin; none where it is "".
+func (w *world) bases(origin string) map[string]string {
+	bases := map[string]string{}
+	for _, provider := range w.providers {
+		if origin != "" {
+			bases[provider.Name()] = w.demoBase(origin, provider)
+		}
+	}
+	return bases
+}
+
 // played is the directory; where providers are played at origin, its accounts are theirs.
 func (w *world) played(directory accounts.Directory, origin string) accounts.Directory {
 	if origin == "" {
 		return directory
 	}
-	bases := map[string]string{}
-	for _, provider := range w.providers {
-		bases[provider.Name()] = w.demoBase(origin, provider)
-	}
-	return played{directory, bases}
+	return played{directory, w.bases(origin)}
 }
 
 // demoApps adds the clients that the pretend authorization servers at origin know.
