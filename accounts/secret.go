@@ -32,6 +32,10 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 // MarshalText gives "***", for JSON, YAML and map keys alike.
 func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
+// Format writes "***": under a verb that is none of a struct's, fmt would look past the
+// masks of its members.
+func (Grant) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
+
 // Context is an account's credentials and settings as plain JSON values (nil, bool,
 // string, json.Number, []any, map[string]any). It prints as "***", whatever prints it.
 type Context map[string]any

@@ -1,0 +1,223 @@
+package server_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/accounts"
+	"portolan/accounts/oauth"
+	"portolan/engine"
+	"portolan/server"
+)
+
+// canaries remembers marked secrets and looks for them in whatever leaves the server.
+type canaries struct {
+	t       *testing.T
+	w       *world
+	secrets []string
+	looked  int
+}
+
+// hide adds secrets that must not be seen from now on.
+func (c *canaries) hide(secrets ...string) { c.secrets = append(c.secrets, secrets...) }
+
+// look fails where text shows a secret, as it is, as a URL or as JSON writes it.
+func (c *canaries) look(what, text string) {
+	c.t.Helper()
+	c.looked++
+	for _, secret := range c.secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), strings.ReplaceAll(secret, `"`, `\"`)} {
+			if i := strings.Index(text, form); i >= 0 {
+				c.t.Errorf("%s shows a secret: …%.160s", what, text[max(0, i-80):])
+			}
+		}
+	}
+}
+
+// ask sends a request as an administrator and looks at all of its answer.
+func (c *canaries) ask(want int, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	c.t.Helper()
+	answer := ask(c.w, method, target, body, append([]string{"Authorization", "Bearer " + adminToken}, headers...)...)
+	if answer.Code != want {
+		c.t.Errorf("%s %s: want %d, got %d %s", method, target, want, answer.Code, answer.Body)
+	}
+	c.look(method+" "+target, answer.Body.String())
+	c.look(method+" "+target+", headers", fmt.Sprint(answer.Header()))
+	return answer
+}
+
+// TestCanary pushes marked secrets through every kind of answer, error, panic, page, audit
+// entry, metric and print that there is, and then looks at the log, which is at its finest.
+func TestCanary(t *testing.T) {
+	w := newWorld(t, true)
+	c := &canaries{t: t, w: w}
+	const key, site = `canary-key "quoted" & é`, "acme"
+	c.hide(adminToken, callToken, "client-secret-canary", "access-canary", "refresh-canary", "code-canary")
+
+	// Connect an account with a marked credential, and call it in every way.
+	made := c.ask(201, "POST", "/integrated-account?verify=true",
+		`{"integration":"example","label":"Acme","context":{"site":"acme","api_key":"canary-key \"quoted\" & é"}}`)
+	c.hide(key)
+	c.look("the answer that stored it", made.Body.String())
+	id, _ := decode(t, made)["id"].(string)
+	echo := func(status int) func(*engine.Call) (*engine.Reply, error) {
+		return func(call *engine.Call) (*engine.Reply, error) {
+			sent := bearer(call)
+			return answers(status, `{"message":`+quoted("you sent "+sent+" for "+call.Target())+`,"seen":`+quoted(sent)+`}`)(call)
+		}
+	}
+	fails := func(kind engine.Kind) func(*engine.Call) (*engine.Reply, error) {
+		return func(call *engine.Call) (*engine.Reply, error) {
+			return nil, &engine.Error{Kind: kind, Op: "call", Err: errors.New("no answer")}
+		}
+	}
+	panics := func(call *engine.Call) (*engine.Reply, error) { panic(fmt.Sprintf("%+v %s", call, bearer(call))) }
+	target := "/unified/ticketing/users/u1?integrated_account_id=" + id
+	for _, format := range []string{"unified", "normalized", "debug", "raw"} {
+		for _, way := range []struct {
+			status   int
+			provider func(*engine.Call) (*engine.Reply, error)
+		}{
+			{200, nil},
+			{400, echo(400)},
+			{401, echo(401)},
+			{403, echo(403)},
+			{429, echo(429)},
+			{500, echo(500)},
+			{502, fails(engine.KindUpstream)},
+			{504, fails(engine.KindTimeout)},
+			{500, fails(engine.KindMapping)},
+			{422, fails(engine.KindAccount)},
+			{499, fails(engine.KindCanceled)},
+			{500, panics},
+		} {
+			w.provider = way.provider
+			c.ask(way.status, "PATCH", target+"&truto_response_format="+format, `{"first_name":"Ada"}`)
+		}
+	}
+	w.provider = nil
+	c.ask(200, "PATCH", target+"&truto_skip_api_call=true", `{"first_name":"Ada"}`)
+	c.ask(400, "PATCH", target, `{"first_name":null,"canary":1}`)
+	c.ask(401, "PATCH", target, `{}`, "Authorization", "Bearer "+callToken+"x")
+
+	// A grant that is renewed, refused, and one whose authorization server misbehaves.
+	granted := w.account(nil)
+	target = "/unified/ticketing/users/u1?integrated_account_id=" + granted.ID
+	w.clock.pass(2 * time.Hour)
+	c.ask(200, "PATCH", target+"&truto_response_format=debug", `{"first_name":"Ada"}`)
+	w.provider = echo(401)
+	c.ask(401, "PATCH", target, `{"first_name":"Ada"}`)
+	w.provider = nil
+	w.authority.refresh = ""
+	w.clock.pass(2 * time.Hour)
+	c.ask(401, "PATCH", target, `{"first_name":"Ada"}`)
+	c.ask(200, "GET", "/integrated-account/"+granted.ID, "") // with its last_error
+	broken := w.account(nil)
+	w.clock.pass(2 * time.Hour)
+	w.authority.answer = func(rw http.ResponseWriter) bool {
+		rw.WriteHeader(500)
+		_, _ = rw.Write([]byte("<html>refresh-canary access-canary client-secret-canary"))
+		return true
+	}
+	c.ask(502, "PATCH", "/unified/ticketing/users/u1?integrated_account_id="+broken.ID, `{"first_name":"Ada"}`)
+	w.authority.answer = nil
+
+	// Every administrator's route, and their refusals.
+	c.ask(200, "GET", "/integrated-account", "")
+	c.ask(200, "GET", "/integrated-account/"+id, "")
+	c.ask(200, "PATCH", "/integrated-account/"+id, `{"context":{"api_key":"canary-key \"quoted\" & é"},"label":"new"}`)
+	w.provider = echo(401)
+	c.ask(401, "PATCH", "/integrated-account/"+id+"?verify=true", `{"context":{"api_key":"canary-key \"quoted\" & é"}}`)
+	w.provider = nil
+	c.hide("canary-bad")
+	c.ask(400, "PATCH", "/integrated-account/"+id, `{"context":{"api_key":"canary-bad\u0000","site":"canary-bad/","region":"canary-bad"}}`)
+	c.ask(400, "POST", "/integrated-account", `{"integration":"example","context":{"api_key":["canary-bad"],"site":{"a":"canary-bad"}}}`)
+	c.ask(400, "POST", "/integrated-account", `{"integration":"example","context":{"api_key":"canary-bad"`)
+	c.ask(400, "PATCH", "/integrated-account/"+id,
+		`{"overrides":{"ticketing.users.update":{"response_mapping":"{ \"x\": context.api_key }"}}}`)
+	for _, path := range []string{"/api-token", "/integrated-account/" + id + "/token"} {
+		fresh := ask(w, "POST", path, map[bool]string{true: `{"name":"ci","role":"call"}`}[path == "/api-token"], "Authorization", "Bearer "+adminToken)
+		secret, _ := decode(t, fresh)["token"].(string)
+		if fresh.Code != 201 || len(secret) < 40 {
+			t.Fatalf("%s: %d %s", path, fresh.Code, fresh.Body)
+		}
+		c.hide(secret)
+		ask(w, "PATCH", "/unified/ticketing/users/u1?integrated_account_id="+id, `{"first_name":"Ada"}`, "Authorization", "Bearer "+secret)
+		ask(w, "GET", "/environment", "", "Authorization", "Bearer "+secret)
+	}
+	c.ask(200, "GET", "/api-token", "")
+	c.ask(200, "GET", "/environment", "")
+
+	// Pages: an account connected by its fields, and one by consent.
+	link := ask(w, "POST", "/link-token", `{"integration":"example","label":"by page"}`, "Authorization", "Bearer "+adminToken)
+	secret, _ := decode(t, link)["link_token"].(string)
+	if link.Code != 201 || secret == "" {
+		t.Fatalf("%d %s", link.Code, link.Body)
+	}
+	w.provider = echo(401)
+	form := url.Values{"site": {site}, "api_key": {key}}
+	page := ask(w, "POST", "/link/"+secret, form.Encode(), "Authorization", "", "Content-Type", "application/x-www-form-urlencoded", "Origin", publicURL)
+	c.look("the page that refuses a key", strings.ReplaceAll(page.Body.String(), secret, ""))
+	w.provider = nil
+	c.hide(secret)
+	c.look("the page of a wrong link", ask(w, "GET", "/link/"+secret+"x", "", "Authorization", "").Body.String())
+
+	// What is kept and counted, and a store that is gone.
+	c.ask(200, "GET", "/audit?limit=500", "")
+	c.ask(200, "GET", "/metrics", "")
+	c.ask(200, "GET", "/readyz", "")
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.ask(503, "GET", "/readyz", "")
+	c.ask(503, "PATCH", target, `{"first_name":"Ada"}`)
+	c.ask(503, "GET", "/integrated-account", "")
+
+	c.prints(key)
+	c.look("the log", w.logs.String())
+	if c.looked < 150 || w.logs.Len() < 10_000 {
+		t.Errorf("only %d texts and %d bytes of log were looked at", c.looked, w.logs.Len())
+	}
+}
+
+// prints looks at everything that holds a secret, as careless code would print it.
+func (c *canaries) prints(key string) {
+	c.t.Helper()
+	masterKey, err := accounts.NewKey("k1")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, raw, _ := strings.Cut(masterKey, ":")
+	c.hide(raw, "verifier-canary")
+	ring, err := accounts.ParseKeyring(masterKey)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	grant := &accounts.Grant{AccessToken: "access-canary", RefreshToken: "refresh-canary"}
+	account := accounts.Account{ID: "a", Context: accounts.Context{"api_key": key}, Grant: grant}
+	link := accounts.Link{Verifier: "verifier-canary", Context: accounts.Context{"api_key": key}, Browser: accounts.HashToken("x")}
+	for what, v := range map[string]any{
+		"account": account, "account's address": &account, "change": accounts.AccountChange{Context: account.Context, Grant: grant},
+		"link": link, "grant": *grant, "keyring": ring, "stored token": accounts.StoredToken{Hash: accounts.HashToken(key)},
+		"app": server.OAuthApp{ClientSecret: "client-secret-canary"}, "oauth app": oauth.App{ClientSecret: "client-secret-canary"},
+		"request": &engine.Request{Context: engine.Context(account.Context)}, "param": engine.Param{Name: "k", Value: key, Secret: true},
+		"database": c.w.db, "server": errors.Join(fmt.Errorf("%w: %v", errors.ErrUnsupported, account)),
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			c.look(what+" as "+verb, fmt.Sprintf(verb, v))
+		}
+	}
+}
+
+// quoted is s as JSON.
+func quoted(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
