@@ -38,7 +38,13 @@ func accepts(tokens ...string) func(*engine.Call) (*engine.Reply, error) {
 }
 
 func TestStatuses(t *testing.T) {
-	w := newWorld(t, true)
+	for _, withApp := range []bool{true, false} {
+		testStatuses(t, newWorld(t, withApp))
+	}
+}
+
+func testStatuses(t *testing.T, w *world) {
+	t.Helper()
 	disabled, reauth := w.account(nil), w.account(nil)
 	status := accounts.StatusDisabled
 	if _, err := w.db.UpdateAccount(t.Context(), accounts.Actor{Name: "test"}, "default", disabled.ID, accounts.AccountChange{Status: &status}); err != nil {
@@ -160,6 +166,24 @@ func TestRefusalAfterTheWrite(t *testing.T) {
 	answer := w.update(account.ID, "")
 	if answer.Code != 200 || answer.Header().Get("Portolan-Partial") != "read" || w.authority.renewals != 0 || len(w.called()) != 2 {
 		t.Errorf("%d after %d renewals: %s", answer.Code, w.authority.renewals, answer.Body)
+	}
+}
+
+// What was done before the refusal and must not be done twice is not.
+func TestRefusalAfterAnotherWrite(t *testing.T) {
+	for integration, want := range map[string]struct{ status, calls int }{"reads": {200, 4}, "writes": {401, 2}} {
+		w := newWorld(t, true)
+		account := w.account(func(a *accounts.Account) { a.Integration = integration })
+		w.provider = func(c *engine.Call) (*engine.Reply, error) {
+			if c.Name == "main" {
+				return accepts("access-canary-2")(c)
+			}
+			return answers(200, `{}`)(c)
+		}
+		answer := w.update(account.ID, "")
+		if calls := w.called(); answer.Code != want.status || len(calls) != want.calls {
+			t.Errorf("%s: %d after %v", integration, answer.Code, calls)
+		}
 	}
 }
 

@@ -494,6 +494,29 @@ func TestPlainPublicURL(t *testing.T) {
 	}
 }
 
+// Whoever guesses links is slowed down, and so are the guesses of states.
+func TestGuessing(t *testing.T) {
+	for _, target := range []string{"/link/guess-%d", "/link/callback?state=guess-%d&code=x"} {
+		w := newWorld(t, true)
+		path := w.link(`{"integration":"example"}`)
+		b := newBrowser(w)
+		for i := range 20 {
+			if answer := b.send("GET", fmt.Sprintf(target, i), nil); answer.Code == 429 {
+				t.Fatalf("%s: 429 after %d", target, i)
+			}
+		}
+		for _, target := range []string{fmt.Sprintf(target, 99), path} {
+			if answer := b.send("GET", target, nil); answer.Code != 429 || answer.Header().Get("Retry-After") == "" {
+				t.Errorf("%s: %d", target, answer.Code)
+			}
+		}
+		w.clock.pass(time.Minute)
+		if answer := b.send("GET", path, nil); answer.Code != 200 {
+			t.Errorf("later: %d", answer.Code)
+		}
+	}
+}
+
 func TestUnknownLinks(t *testing.T) {
 	w := newWorld(t, true)
 	b := newBrowser(w)

@@ -50,6 +50,7 @@ resources:
     update: {method: PUT, path: "/users/{id}"}
     get: {method: GET, path: "/users/{id}"}
     me: {method: GET, path: /me}
+    prepare: {method: POST, path: /me}
 `
 	exampleTicketing = `format: portolan/mapping/v1
 model: ticketing
@@ -70,6 +71,18 @@ base_url: https://bare.example.com
 authorization: {headers: {X-Key: "'none'"}}
 resources: {users: {update: {method: PUT, path: "/users/{id}"}}}
 `
+	steppedTicketing = `format: portolan/mapping/v1
+model: ticketing
+resources:
+  users:
+    update:
+      before:
+        - {name: prepared, call: %s}
+      call: users.update
+      request_body_schema: {properties: {first_name: {}}}
+      request_body_mapping: '{ "first": body.first_name }'
+      response_mapping: '{ "id": response.id }'
+`
 	adminToken = "ptl_admin-token-of-tests"
 	callToken  = "ptl_call-token-of-tests"
 	publicURL  = "https://portolan.example.com"
@@ -89,7 +102,11 @@ var compileExample = sync.OnceValues(func() (*engine.Catalog, engine.Diagnostics
 	patient := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{EvalTimeout: time.Minute}) // for few cores and the race detector
 	docs, found := engine.Load(patient, engine.Layer{Path: "test", FS: fstest.MapFS{
 		"example/integration.yaml": {Data: []byte(exampleYAML)}, "example/ticketing.yaml": {Data: []byte(exampleTicketing)},
-		"bare/integration.yaml": {Data: []byte(bareYAML)},
+		"bare/integration.yaml":   {Data: []byte(bareYAML)},
+		"reads/integration.yaml":  {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: reads", 1))},
+		"reads/ticketing.yaml":    {Data: fmt.Appendf(nil, steppedTicketing, "users.me")},
+		"writes/integration.yaml": {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: writes", 1))},
+		"writes/ticketing.yaml":   {Data: fmt.Appendf(nil, steppedTicketing, "users.prepare")},
 	}})
 	c, more := engine.Compile(docs, known)
 	return c, append(found, more...)
@@ -269,7 +286,9 @@ func newWorld(t *testing.T, withApp bool, opts ...server.Option) *world {
 	}
 	apps := map[string]server.OAuthApp{}
 	if withApp {
-		apps["example"] = server.OAuthApp{ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}
+		for _, integration := range []string{"example", "reads", "writes"} {
+			apps[integration] = server.OAuthApp{ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}
+		}
 	}
 	unified, _ := models(t)
 	keeper := oauth.NewKeeper(w.db, w.authority.Client(), w.clock.now, log)
