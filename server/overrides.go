@@ -14,6 +14,9 @@ const maxOverrides = 1000
 // override lays the overrides of the account's environment and then its own over the plan.
 // One that no longer compiles, as the mapping has changed since it was saved, ends the request.
 func (x *exchange) override() *problem {
+	if len(x.account.Inherited) == 0 && len(x.account.Overrides) == 0 {
+		return nil
+	}
 	op := x.plan.Operation().String()
 	plan, found := x.server.overrides.Plan(x.plan,
 		overrideLayer(environmentLayer, x.account.Inherited[x.plan.Integration()+"/"+op]),
