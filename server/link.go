@@ -43,6 +43,9 @@ func forVisitors(handle func(x *exchange, c echo.Context) *problem) echo.Handler
 		x := exchangeOf(c.Request())
 		x.guardPage()
 		p := x.checkSize()
+		if x.server.publicURL == "" { // without it, no form and no callback can be told from others'
+			p = storeAway()
+		}
 		if p == nil {
 			p = handle(x, c)
 		}

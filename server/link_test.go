@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,99 +18,6 @@ import (
 	"portolan/engine"
 	"portolan/server"
 )
-
-// link makes a link and gives its path.
-func (w *world) link(body string) string {
-	w.t.Helper()
-	answer := ask(w, "POST", "/link-token", body, "Authorization", "Bearer "+adminToken)
-	if answer.Code != http.StatusCreated {
-		w.t.Fatalf("POST /link-token: %d %s", answer.Code, answer.Body)
-	}
-	made := decode(w.t, answer)
-	address, _ := made["link_url"].(string)
-	path, ok := strings.CutPrefix(address, publicURL)
-	if token, _ := made["link_token"].(string); !ok || path != "/link/"+token || !strings.HasPrefix(token, "ptk_") {
-		w.t.Fatalf("POST /link-token: %v", made)
-	}
-	return path
-}
-
-// browser is a customer's: it keeps cookies and sends what browsers send.
-type browser struct {
-	w       *world
-	cookies map[string]*http.Cookie
-}
-
-func newBrowser(w *world) *browser { return &browser{w: w, cookies: map[string]*http.Cookie{}} }
-
-func (b *browser) send(method, target string, form url.Values, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", publicURL)
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-		if headers[i+1] == "" {
-			r.Header.Del(headers[i])
-		}
-	}
-	for _, c := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
-	}
-	answer := httptest.NewRecorder()
-	b.w.ServeHTTP(answer, r)
-	for _, c := range answer.Result().Cookies() {
-		if b.cookies[c.Name] = c; c.MaxAge < 0 {
-			delete(b.cookies, c.Name)
-		}
-	}
-	for name, want := range map[string]string{
-		"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
-	} {
-		if got := answer.Header().Get(name); got != want {
-			b.w.t.Errorf("%s %s: %d with %s %q", method, target, answer.Code, name, got)
-		}
-	}
-	policy := answer.Header().Get("Content-Security-Policy")
-	page := answer.Code != http.StatusSeeOther
-	if page && (!strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action ") ||
-		answer.Header().Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(answer.Body.String(), "<script")) {
-		b.w.t.Errorf("%s %s: %d, policy %q: %s", method, target, answer.Code, policy, answer.Body)
-	}
-	return answer
-}
-
-var inputs = regexp.MustCompile(`<(?:input|select)[^>]* name="([^"]*)"(?: type="([^"]*)")?(?: value="([^"]*)")?`)
-
-// asks gives the page's fields as "name:type=value".
-func asks(answer *httptest.ResponseRecorder) []string {
-	out := []string{}
-	for _, m := range inputs.FindAllStringSubmatch(answer.Body.String(), -1) {
-		out = append(out, m[1]+":"+m[2]+"="+m[3])
-	}
-	return out
-}
-
-// toCallback goes through the form and the provider's consent; it gives the callback's target.
-func (b *browser) toCallback(path string) string {
-	b.w.t.Helper()
-	answer := b.send(http.MethodPost, path, url.Values{"region": {"eu"}})
-	if answer.Code != http.StatusSeeOther {
-		b.w.t.Fatalf("POST %s: %d %s", path, answer.Code, answer.Body)
-	}
-	return "/link/callback?" + b.w.authority.consent(b.w.t, answer.Header().Get("Location")).Encode()
-}
-
-func (w *world) all() []accounts.Account {
-	w.t.Helper()
-	page, err := w.db.Accounts(w.t.Context(), accounts.DefaultEnvironment, accounts.AccountQuery{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return page.Items
-}
 
 func TestConnectByConsent(t *testing.T) {
 	w := newWorld(t, true)
@@ -409,70 +315,6 @@ func TestConnectAgainByFields(t *testing.T) {
 	}
 	w.called()
 	if answer := w.update(account.ID, ""); answer.Code != 200 || !strings.HasSuffix(w.called()[0], " Key key-canary") {
-		t.Errorf("%d %s", answer.Code, answer.Body)
-	}
-}
-
-func TestLinkTokens(t *testing.T) {
-	w := newWorld(t, true)
-	account := w.account(nil)
-	disabled := "00000000-0000-4000-8000-00000000dead"
-	for name, tt := range map[string]struct {
-		body   string
-		status int
-		told   []string
-	}{
-		"nothing":           {`{}`, 400, []string{"/integration required"}},
-		"unknown provider":  {`{"integration":"exampel"}`, 400, []string{"/integration enum"}},
-		"unknown account":   {`{"integration":"example","integrated_account_id":"` + disabled + `"}`, 400, []string{"/integrated_account_id enum"}},
-		"no uuid":           {`{"integration":"example","integrated_account_id":"7"}`, 400, []string{"/integrated_account_id format"}},
-		"other integration": {`{"integration":"bare","integrated_account_id":"` + account.ID + `"}`, 400, []string{"/integrated_account_id enum"}},
-		"too long":          {`{"integration":"example","expires_in":604801}`, 400, []string{"/expires_in range"}},
-		"no life":           {`{"integration":"example","expires_in":0}`, 400, []string{"/expires_in range"}},
-		"all at once": {`{"label":7,"redirect_uri":"javascript:alert(1)","expires_in":1.5,"more":1}`, 400, []string{
-			"/expires_in type", "/integration required", "/label type", "/more additional", "/redirect_uri format",
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			answer := ask(w, "POST", "/link-token", tt.body, "Authorization", "Bearer "+adminToken)
-			if answer.Code != tt.status {
-				t.Fatalf("%d %s", answer.Code, answer.Body)
-			}
-			if diff := cmp.Diff(tt.told, slices.Sorted(slices.Values(told(t, answer)))); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
-	}
-	for uri, good := range map[string]bool{
-		"https://app.example.com": true, "https://app.example.com:8443/x?y=1": true, "http://localhost:3000/": true, "http://127.0.0.1/": true, "http://[::1]:80/": true,
-		"http://app.example.com": false, "//app.example.com": false, "/done": false, "https://": false, "https://u@app.example.com": false,
-		"https://app.example.com/#x": false, "https://app.example.com/\n": false, "data:text/html,x": false, "http://localhost.evil.example/": false, "": false,
-	} {
-		body, err := json.Marshal(map[string]string{"integration": "example", "redirect_uri": uri})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if answer := ask(w, "POST", "/link-token", string(body), "Authorization", "Bearer "+adminToken); (answer.Code == 201) != good {
-			t.Errorf("redirect_uri %q: %d %s", uri, answer.Code, answer.Body)
-		}
-	}
-	answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+adminToken)
-	if got, want := decode(t, answer)["expires_at"], "2026-03-01T13:00:00Z"; got != want {
-		t.Errorf("expires_at %v, want %v", got, want)
-	}
-	if answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+callToken); answer.Code != 403 {
-		t.Errorf("without the role: %d", answer.Code)
-	}
-	if answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", ""); answer.Code != 401 {
-		t.Errorf("without a token: %d", answer.Code)
-	}
-}
-
-// No request's Host is taken for the server's own address.
-func TestLinksNeedPublicURL(t *testing.T) {
-	w := newWorld(t, true, server.WithPublicURL(""))
-	answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+adminToken)
-	if answer.Code != 503 || !strings.Contains(answer.Body.String(), "--public-url") {
 		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }

@@ -1,0 +1,104 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"portolan/accounts"
+)
+
+// link makes a link and gives its path.
+func (w *world) link(body string) string {
+	w.t.Helper()
+	answer := ask(w, "POST", "/link-token", body, "Authorization", "Bearer "+adminToken)
+	if answer.Code != http.StatusCreated {
+		w.t.Fatalf("POST /link-token: %d %s", answer.Code, answer.Body)
+	}
+	made := decode(w.t, answer)
+	address, _ := made["link_url"].(string)
+	path, ok := strings.CutPrefix(address, publicURL)
+	if token, _ := made["link_token"].(string); !ok || path != "/link/"+token || !strings.HasPrefix(token, "ptk_") {
+		w.t.Fatalf("POST /link-token: %v", made)
+	}
+	return path
+}
+
+// browser is a customer's: it keeps cookies and sends what browsers send.
+type browser struct {
+	w       *world
+	cookies map[string]*http.Cookie
+}
+
+func newBrowser(w *world) *browser { return &browser{w: w, cookies: map[string]*http.Cookie{}} }
+
+func (b *browser) send(method, target string, form url.Values, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", publicURL)
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+		if headers[i+1] == "" {
+			r.Header.Del(headers[i])
+		}
+	}
+	for _, c := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+	}
+	answer := httptest.NewRecorder()
+	b.w.ServeHTTP(answer, r)
+	for _, c := range answer.Result().Cookies() {
+		if b.cookies[c.Name] = c; c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+	}
+	for name, want := range map[string]string{
+		"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+	} {
+		if got := answer.Header().Get(name); got != want {
+			b.w.t.Errorf("%s %s: %d with %s %q", method, target, answer.Code, name, got)
+		}
+	}
+	policy := answer.Header().Get("Content-Security-Policy")
+	page := answer.Code != http.StatusSeeOther
+	if page && (!strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action ") ||
+		answer.Header().Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(answer.Body.String(), "<script")) {
+		b.w.t.Errorf("%s %s: %d, policy %q: %s", method, target, answer.Code, policy, answer.Body)
+	}
+	return answer
+}
+
+var inputs = regexp.MustCompile(`<(?:input|select)[^>]* name="([^"]*)"(?: type="([^"]*)")?(?: value="([^"]*)")?`)
+
+// asks gives the page's fields as "name:type=value".
+func asks(answer *httptest.ResponseRecorder) []string {
+	out := []string{}
+	for _, m := range inputs.FindAllStringSubmatch(answer.Body.String(), -1) {
+		out = append(out, m[1]+":"+m[2]+"="+m[3])
+	}
+	return out
+}
+
+// toCallback goes through the form and the provider's consent; it gives the callback's target.
+func (b *browser) toCallback(path string) string {
+	b.w.t.Helper()
+	answer := b.send(http.MethodPost, path, url.Values{"region": {"eu"}})
+	if answer.Code != http.StatusSeeOther {
+		b.w.t.Fatalf("POST %s: %d %s", path, answer.Code, answer.Body)
+	}
+	return "/link/callback?" + b.w.authority.consent(b.w.t, answer.Header().Get("Location")).Encode()
+}
+
+func (w *world) all() []accounts.Account {
+	w.t.Helper()
+	page, err := w.db.Accounts(w.t.Context(), accounts.DefaultEnvironment, accounts.AccountQuery{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page.Items
+}
