@@ -1,0 +1,435 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/accounts"
+	"portolan/server"
+)
+
+// office is a world with a second environment, tokens of every kind and an account in each
+// environment.
+type office struct {
+	*world
+	secrets, ids map[string]string // tokens by who has them; also ids of accounts by environment
+}
+
+const live = "live"
+
+func newOffice(t *testing.T, opts ...server.Option) *office {
+	t.Helper()
+	o := &office{world: newWorld(t, false, opts...), secrets: map[string]string{"root": adminToken, "caller": callToken}, ids: map[string]string{}}
+	by := accounts.Actor{Name: "test"}
+	if _, err := o.db.CreateEnvironment(t.Context(), by, accounts.Environment{Name: live}); err != nil {
+		t.Fatal(err)
+	}
+	for _, environment := range []string{accounts.DefaultEnvironment, live} {
+		o.ids[environment] = o.account(func(a *accounts.Account) {
+			a.Environment, a.Grant, a.Context = environment, nil, accounts.Context{"site": "acme", "api_key": "canary-key-" + environment}
+		}).ID
+	}
+	for who, token := range map[string]accounts.Token{
+		"ops":         {Environment: live, Role: accounts.RoleAdmin},
+		"live caller": {Environment: live, Role: accounts.RoleCall},
+		"bound":       {Environment: accounts.DefaultEnvironment, Role: accounts.RoleCall, AccountID: o.ids[accounts.DefaultEnvironment]},
+		"spare":       {Environment: accounts.DefaultEnvironment, Role: accounts.RoleCall},
+		"expired":     {Environment: accounts.DefaultEnvironment, Role: accounts.RoleAdmin, ExpiresAt: fixedClock().Add(-time.Hour)},
+		"revoked":     {Environment: accounts.DefaultEnvironment, Role: accounts.RoleAdmin},
+	} {
+		secret, prefix := accounts.NewSecret("ptl")
+		token.Name, token.Prefix = who, prefix
+		made, err := o.db.CreateToken(t.Context(), by, accounts.StoredToken{Token: token, Hash: accounts.HashToken(secret.Reveal())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.secrets[who], o.ids[who] = secret.Reveal(), made.ID
+	}
+	if err := o.db.RevokeToken(t.Context(), by, accounts.DefaultEnvironment, o.ids["revoked"]); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(o.noSecretWasLogged)
+	return o
+}
+
+// do sends a request of who's. No answer shows a credential, or a token that is there already.
+func (o *office) do(who, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	o.t.Helper()
+	w := ask(o, method, target, body, append([]string{"Authorization", "Bearer " + o.secrets[who]}, headers...)...)
+	if text := fmt.Sprint(w.Header(), w.Body); strings.Contains(text, "canary") {
+		o.t.Errorf("%s %s shows a credential: %s", method, target, text)
+	}
+	for name, secret := range o.secrets {
+		if strings.Contains(w.Body.String(), secret) {
+			o.t.Errorf("%s %s shows the token of %s: %s", method, target, name, w.Body)
+		}
+	}
+	return w
+}
+
+// must is do with one outcome.
+func (o *office) must(status int, who, method, target, body string, headers ...string) map[string]any {
+	o.t.Helper()
+	w := o.do(who, method, target, body, headers...)
+	if w.Code != status {
+		o.t.Fatalf("%s: %s %s: status %d, want %d: %s", who, method, target, w.Code, status, w.Body)
+	}
+	if w.Header().Get("Cache-Control") != "no-store" {
+		o.t.Errorf("%s %s: may be cached", method, target)
+	}
+	return decode(o.t, w)
+}
+
+func (o *office) noSecretWasLogged() {
+	for name, secret := range o.secrets {
+		if strings.Contains(o.logs.String(), secret) {
+			o.t.Errorf("the token of %s was logged", name)
+		}
+	}
+	if strings.Contains(o.logs.String(), "canary") {
+		o.t.Errorf("a credential was logged")
+	}
+}
+
+// failures are those of an answer: "pointer code".
+func failures(answer map[string]any) []string {
+	details, _ := answer["details"].(map[string]any)
+	list, _ := details["failures"].([]any)
+	var out []string
+	for _, f := range list {
+		f, _ := f.(map[string]any)
+		out = append(out, fmt.Sprint(f["pointer"], " ", f["code"]))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// results are the members called name of a list's items.
+func results(answer map[string]any, name string) []string {
+	out := []string{}
+	list, _ := answer["result"].([]any)
+	for _, item := range list {
+		item, _ := item.(map[string]any)
+		out = append(out, fmt.Sprint(item[name]))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// adminRequests are one of each, about things that are there; id gives the id of an account,
+// token or environment.
+func adminRequests(id func(string) string) [][3]string {
+	account, token, environment := "/integrated-account/"+id("account"), "/api-token/"+id("token"), "/environment/"+id("environment")
+	return [][3]string{
+		{"GET", "/integrated-account", ""},
+		{"POST", "/integrated-account", `{"integration":"example","context":{"site":"a","api_key":"canary-1"}}`},
+		{"GET", account, ""},
+		{"PATCH", account, `{"label":"new"}`},
+		{"POST", account + "/token", ""},
+		{"GET", "/api-token", ""},
+		{"POST", "/api-token", `{"name":"t","role":"call"}`},
+		{"GET", token, ""},
+		{"GET", "/environment", ""},
+		{"POST", "/environment", `{"name":"third"}`},
+		{"GET", environment, ""},
+		{"PATCH", environment, `{"label":"new"}`},
+		{"GET", "/audit", ""},
+		{"DELETE", account, ""},
+		{"DELETE", token, ""},
+		{"DELETE", environment, ""},
+	}
+}
+
+func TestRoles(t *testing.T) {
+	for _, tt := range []struct {
+		who         string
+		environment string // of the things asked for
+		want        []int
+	}{
+		{"root", "default", []int{200, 201, 200, 200, 201, 200, 201, 200, 200, 201, 200, 200, 200, 200, 200, 409}},
+		{"ops", "live", []int{200, 201, 200, 200, 201, 200, 201, 200, 200, 403, 200, 200, 200, 200, 200, 403}},
+		{"caller", "default", slices.Repeat([]int{403}, 16)},
+		{"live caller", "live", slices.Repeat([]int{403}, 16)},
+		{"bound", "default", slices.Repeat([]int{403}, 16)},
+		{"expired", "default", slices.Repeat([]int{401}, 16)},
+		{"revoked", "default", slices.Repeat([]int{401}, 16)},
+		// Another environment's things are not there; lists hold one's own.
+		{"root", "live", []int{200, 201, 404, 404, 404, 200, 201, 404, 200, 201, 200, 200, 200, 404, 404, 409}},
+		{"ops", "default", []int{200, 201, 404, 404, 404, 200, 201, 404, 200, 403, 404, 404, 200, 404, 404, 404}},
+	} {
+		t.Run(tt.who+" in "+tt.environment, func(t *testing.T) {
+			o := newOffice(t)
+			token := map[string]string{"default": "spare", live: "live caller"}[tt.environment]
+			var got []int
+			for _, r := range adminRequests(func(what string) string {
+				return map[string]string{"account": o.ids[tt.environment], "token": o.ids[token], "environment": tt.environment}[what]
+			}) {
+				got = append(got, o.do(tt.who, r[0], r[1], r[2]).Code)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// tokenID is the id of who's token.
+func (o *office) tokenID(who string) string {
+	token, err := o.db.Authenticate(o.t.Context(), o.secrets[who])
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return token.ID
+}
+
+// Lists, audit and tokens of another environment are not to be had by naming it either.
+func TestWall(t *testing.T) {
+	o := newOffice(t)
+	for who, own := range map[string]string{"root": "default", "ops": live} {
+		if got := results(o.must(200, who, "GET", "/integrated-account", ""), "id"); !slices.Equal(got, []string{o.ids[own]}) {
+			t.Errorf("%s sees the accounts %v", who, got)
+		}
+		for _, name := range results(o.must(200, who, "GET", "/api-token", ""), "environment") {
+			if name != own {
+				t.Errorf("%s sees a token of %s", who, name)
+			}
+		}
+		for _, name := range results(o.must(200, who, "GET", "/audit", ""), "environment") {
+			if name != own {
+				t.Errorf("%s sees audit of %s", who, name)
+			}
+		}
+	}
+	o.must(200, "ops", "GET", "/audit?environment=live", "")
+	if got := results(o.must(200, "root", "GET", "/audit?environment=live&subject="+o.ids[live], ""), "action"); !slices.Equal(got, []string{"integrated-account.create"}) {
+		t.Errorf("root sees in the other environment's audit %v", got)
+	}
+	if got := results(o.must(200, "ops", "GET", "/audit?subject="+o.ids["default"], ""), "id"); len(got) > 0 {
+		t.Errorf("ops sees in the audit of a foreign subject %v", got)
+	}
+	if got := results(o.must(200, "ops", "GET", "/environment", ""), "name"); !slices.Equal(got, []string{live}) {
+		t.Errorf("ops sees the environments %v", got)
+	}
+	if got := results(o.must(200, "root", "GET", "/environment", ""), "name"); !slices.Equal(got, []string{"default", live}) {
+		t.Errorf("root sees the environments %v", got)
+	}
+	o.must(404, "ops", "GET", "/audit?environment=default", "")
+	o.must(404, "ops", "GET", "/audit?environment=nowhere", "")
+	o.must(404, "ops", "POST", "/api-token", `{"name":"x","role":"admin","environment":"default"}`)
+	o.must(404, "ops", "POST", "/api-token", `{"name":"x","role":"admin","environment":"nowhere"}`)
+	o.must(404, "root", "POST", "/api-token", `{"name":"x","role":"admin","environment":"nowhere"}`)
+	o.must(201, "ops", "POST", "/api-token", `{"name":"x","role":"admin","environment":"live"}`)
+
+	// What came of all that: nothing in the first environment.
+	if page, err := o.db.Tokens(t.Context(), "default", accounts.PageQuery{}); err != nil || slices.ContainsFunc(page.Items, func(k accounts.Token) bool { return k.Name == "x" }) {
+		t.Error(page, err)
+	}
+}
+
+// A call with a token that is bound to an account reaches that account only.
+func TestBoundTokenCallsItsAccountOnly(t *testing.T) {
+	o := newOffice(t)
+	other := o.account(func(a *accounts.Account) {
+		a.Grant, a.Context = nil, accounts.Context{"site": "b", "api_key": "canary-b"}
+	}).ID
+	for _, tt := range []struct {
+		who, account string
+		want         int
+	}{
+		{"bound", o.ids["default"], 200},
+		{"bound", strings.ToUpper(o.ids["default"]), 200},
+		{"bound", other, 404},
+		{"bound", o.ids[live], 404},
+		{"caller", other, 200},
+		{"caller", o.ids[live], 404},
+		{"live caller", o.ids[live], 200},
+		{"root", other, 200},
+	} {
+		w := o.do(tt.who, "PATCH", "/unified/ticketing/users/u1?integrated_account_id="+tt.account, `{"first_name":"Ada"}`)
+		if w.Code != tt.want {
+			t.Errorf("%s calls %s: %d %s", tt.who, tt.account, w.Code, w.Body)
+		}
+	}
+}
+
+func TestAdminRoutes(t *testing.T) {
+	o := newOffice(t)
+	for _, tt := range []struct{ method, target, allow string }{
+		{"DELETE", "/integrated-account", "GET, POST"},
+		{"PUT", "/integrated-account/" + o.ids["default"], "GET, PATCH, DELETE"},
+		{"GET", "/integrated-account/" + o.ids["default"] + "/token", "POST"},
+		{"PATCH", "/api-token/" + o.ids["bound"], "GET, DELETE"}, // nobody raises a token
+		{"PUT", "/environment/live", "GET, PATCH, DELETE"},
+		{"POST", "/audit", "GET"},
+	} {
+		w := o.do("root", tt.method, tt.target, "")
+		if w.Code != 405 || w.Header().Get("Allow") != tt.allow {
+			t.Errorf("%s %s: %d, Allow %q", tt.method, tt.target, w.Code, w.Header().Get("Allow"))
+		}
+	}
+	for _, target := range []string{
+		"/integrated-account/", "/integrated-account/a/b", "/integrated-account/a/token/b", "/api-token/a/b", "/environment/a%2Fb", "/audit/1",
+		"/integrated-account/%00", "/api-token/not-a-uuid", "/environment/%ff", "/environment/" + strings.Repeat("x", 5000),
+		"/integrated-account/62f44730dd91461ebd6aaedd9e0ad79d", "/integrated-account/..%2f" + o.ids["default"],
+	} {
+		if w := o.do("root", "GET", target, ""); w.Code != 404 {
+			t.Errorf("%s: %d %s", target, w.Code, w.Body)
+		}
+	}
+	// A server without a store has no such routes.
+	if w := ask(newServer(t, answers(200, "{}")), "GET", "/integrated-account", ""); w.Code != 404 {
+		t.Errorf("without a store: %d", w.Code)
+	}
+	// Neither the log nor a metric keeps a secret that stands in the path, or an id as a label.
+	o.do("root", "DELETE", "/api-token/"+o.secrets["ops"], "")
+	if w := ask(o, "GET", "/metrics", ""); strings.Contains(w.Body.String(), o.ids["default"]) {
+		t.Error("/metrics names an account")
+	}
+	if !strings.Contains(o.logs.String(), o.tokenID("root")) {
+		t.Error("the log does not tell whose token it was")
+	}
+}
+
+func TestAdminQueries(t *testing.T) {
+	o := newOffice(t)
+	for target, want := range map[string][]string{
+		"/integrated-account?limit=0&status=gone&tenant=x&cursor=": {"?cursor empty", "?limit range", "?status enum", "?tenant additional"},
+		"/integrated-account?limit=501":                            {"?limit range"},
+		"/integrated-account?limit=1e1":                            {"?limit range"},
+		"/integrated-account?limit=-1":                             {"?limit range"},
+		"/integrated-account?limit=1&limit=2":                      {"?limit type"},
+		"/integrated-account?limit=99999999999999999999":           {"?limit range"},
+		"/integrated-account?cursor=nonsense":                      {"?cursor format"},
+		"/integrated-account?cursor=MA":                            {"?cursor format"},
+		"/api-token?cursor=%2e%2e":                                 {"?cursor format"},
+		"/api-token?verify=true":                                   {"?verify additional"},
+		"/environment?cursor=x":                                    {"?cursor format"},
+		"/audit?cursor=MTcvYWJj":                                   {"?cursor format"},
+		"/audit?subject[a]=1&limt=3":                               {"?limt additional", "?subject type"},
+		"/integrated-account?tenant_id=%ff":                        {"?tenant_id=%ff syntax"},
+		"/integrated-account/" + o.ids["default"] + "?verify=true": {"?verify additional"},
+	} {
+		got := failures(o.must(400, "root", "GET", target, ""))
+		if strings.Contains(target, "%ff") && len(got) == 1 {
+			continue // where it stands is the query decoder's business
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", target, diff)
+		}
+	}
+	if w := o.do("root", "GET", "/audit?subjct=1", ""); !strings.Contains(w.Body.String(), `did you mean \"subject\"?`) {
+		t.Errorf("no suggestion: %s", w.Body)
+	}
+	for _, target := range []string{"/integrated-account/" + o.ids["default"], "/environment/live"} {
+		if got := failures(o.must(400, "root", "DELETE", target+"?version=x", "")); !slices.Equal(got, []string{"?version range"}) {
+			t.Errorf("%s: %v", target, got)
+		}
+	}
+	if got := failures(o.must(400, "ops", "GET", "/environment?cursor=MA", "")); !slices.Equal(got, []string{"?cursor format"}) {
+		t.Error(got)
+	}
+}
+
+// Every list is read to its end page by page, each thing once.
+func TestAdminPages(t *testing.T) {
+	o := newOffice(t)
+	for i := range 6 {
+		o.clock.pass(time.Second)
+		o.must(201, "root", "POST", "/integrated-account", fmt.Sprintf(`{"integration":"bare","tenant_id":"t%d"}`, i%2))
+		o.must(201, "root", "POST", "/api-token", `{"name":"x","role":"call"}`)
+		o.must(201, "root", "POST", "/environment", fmt.Sprintf(`{"name":"e%d"}`, i))
+	}
+	for target, want := range map[string]int{
+		"/integrated-account?limit=2": 7, "/api-token?limit=3": 10, "/environment?limit=5": 8, "/audit?limit=4": 20,
+		"/integrated-account?limit=1&tenant_id=t1": 3, "/integrated-account?limit=2&integration=bare": 6,
+		"/integrated-account?status=disabled": 0, "/integrated-account?limit=500&status=active": 7,
+	} {
+		seen, pages := map[string]bool{}, 0
+		for next := any(""); next != nil; pages++ {
+			at := target
+			if next != "" {
+				at += "&cursor=" + next.(string)
+			}
+			page := o.must(200, "root", "GET", at, "")
+			items := page["result"].([]any)
+			if page["result_count"] != float64(len(items)) || page["prev_cursor"] != nil || pages > want+1 {
+				t.Fatalf("%s: %v", at, page)
+			}
+			for _, item := range items {
+				text, _ := json.Marshal(item)
+				if seen[string(text)] {
+					t.Errorf("%s: %s is there twice", at, text)
+				}
+				seen[string(text)] = true
+			}
+			next = page["next_cursor"]
+		}
+		if len(seen) != want {
+			t.Errorf("%s: %d things, want %d", target, len(seen), want)
+		}
+	}
+}
+
+// A body that cannot be read, or is none, is refused as that of a unified call.
+func TestAdminBodies(t *testing.T) {
+	o := newOffice(t)
+	const target = "/integrated-account"
+	for body, want := range map[string]string{
+		`[]`: " type", `{`: " syntax", `{"integration":"example","integration":"example"}`: "/integration syntax",
+		strings.Repeat(`{"context":`, 65) + "1" + strings.Repeat("}", 65): " limit", "\xff": " syntax", ` `: " empty", "": " empty", `null`: " type",
+	} {
+		if got := failures(o.must(400, "root", "POST", target, body)); !slices.Equal(got, []string{want}) {
+			t.Errorf("%.30q: %v", body, got)
+		}
+	}
+	o.must(413, "root", "POST", target, `{"label":"`+strings.Repeat("x", 1<<20)+`"}`)
+	o.must(415, "root", "POST", target, `{}`, "Content-Type", "text/plain")
+	o.must(415, "root", "POST", target, `{}`, "Content-Type", "")
+	o.must(415, "root", "POST", "/integrated-account/"+o.ids["default"]+"/token", `{}`, "Content-Type", "text/plain")
+	if got := failures(o.must(400, "root", "POST", target+"?dry=1", `{"context":{}}`)); !slices.Equal(got, []string{"/integration required", "?dry additional"}) {
+		t.Error(got)
+	}
+	if got := failures(o.must(400, "root", "POST", target+"?dry=1", `{"a":1,"a":2}`)); !slices.Equal(got, []string{"/a syntax", "?dry additional"}) {
+		t.Error(got)
+	}
+	if page := o.must(200, "root", "GET", target, ""); page["result_count"] != 1.0 {
+		t.Errorf("a refused body was stored: %v", page)
+	}
+}
+
+func TestAdminStoreAway(t *testing.T) {
+	o := newOffice(t)
+	cut := &cutStore{Store: o.db}
+	unified, _ := models(t)
+	requests := adminRequests(func(what string) string {
+		return map[string]string{"account": o.ids["default"], "token": o.ids["bound"], "environment": "live"}[what]
+	})
+	s := adminServer(t, o, cut, unified)
+	cut.away.Store(true)
+	for _, knowsTokens := range []bool{false, true} {
+		cut.knowsTokens.Store(knowsTokens)
+		for _, r := range requests {
+			w := ask(s, r[0], r[1], r[2], "Authorization", "Bearer "+adminToken)
+			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "details of the outage") {
+				t.Errorf("%s %s: %d %s", r[0], r[1], w.Code, w.Body)
+			}
+		}
+	}
+	for range 50 { // an outage is nobody's failure
+		ask(s, "GET", "/audit", "", "Authorization", "Bearer "+adminToken)
+	}
+	cut.away.Store(false)
+	for _, r := range requests {
+		if w := ask(s, r[0], r[1], r[2], "Authorization", "Bearer "+adminToken); w.Code >= 500 || w.Code == 429 {
+			t.Errorf("%s %s: %d %s", r[0], r[1], w.Code, w.Body)
+		}
+	}
+}
