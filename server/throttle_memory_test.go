@@ -1,0 +1,35 @@
+package server
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// However many addresses guess, a bounded number is remembered: those that failed last.
+func TestThrottleForgets(t *testing.T) {
+	th, now := newThrottle(), time.Unix(1_000_000, 0)
+	address := func(i int) netip.Addr {
+		return netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
+	}
+	fail := func(i int) {
+		for range failureBurst {
+			th.failed(now, address(i))
+		}
+	}
+	for i := range maxAddresses {
+		fail(i)
+	}
+	th.failed(now, address(0)) // so that 1 is the one that failed longest ago
+	for i := range 5 {
+		fail(maxAddresses + i)
+	}
+	if len(th.addresses) != maxAddresses || th.recent.Len() != maxAddresses {
+		t.Errorf("%d addresses, %d in order", len(th.addresses), th.recent.Len())
+	}
+	for i, throttled := range map[int]bool{0: true, 1: false, 5: false, 6: true, maxAddresses + 4: true} {
+		if got := th.wait(now, address(i)) > 0; got != throttled {
+			t.Errorf("address %d: throttled %v", i, got)
+		}
+	}
+}
