@@ -317,11 +317,16 @@ func TestConcurrentGrants(t *testing.T) {
 	_, refresh := g.granted()
 	var wait sync.WaitGroup
 	var exchanged, renewed atomic.Int32
+	start := make(chan struct{})
 	for range many {
 		wait.Go(func() {
+			<-start
 			if status, _ := g.exchange(code); status == 200 {
 				exchanged.Add(1)
 			}
+		})
+		wait.Go(func() {
+			<-start
 			if status, body := g.refresh(refresh); status == 200 {
 				renewed.Add(1)
 				access, _ := tokens(body)
@@ -329,6 +334,7 @@ func TestConcurrentGrants(t *testing.T) {
 			}
 		})
 	}
+	close(start)
 	wait.Wait()
 	if exchanged.Load() != 1 || renewed.Load() != 1 {
 		t.Errorf("%d exchanges and %d renewals, want 1 and 1", exchanged.Load(), renewed.Load())
@@ -336,6 +342,33 @@ func TestConcurrentGrants(t *testing.T) {
 	want := Stats{Codes: 2, Requests: 2*many + 1, Exchanges: 2, Refreshes: 1, Refused: 2 * (many - 1)}
 	if diff := cmp.Diff(want, g.s.Issued("lighthouse")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestAuthorityLocks asks without HTTP in between, which would hide a missing lock.
+func TestAuthorityLocks(t *testing.T) {
+	t.Parallel()
+	o := loadShipped(t, "lighthouse").oauth
+	a := newAuthority()
+	given, refused := a.exchange(o, a.consented(&consent{expires: clock().Add(time.Hour)}), "", "", clock())
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	var renewed atomic.Int32
+	var wait sync.WaitGroup
+	for range 50 {
+		wait.Go(func() {
+			a.grant(given.access, clock())
+			if _, refused := a.renew(o, given.refresh, "", clock()); refused == nil {
+				renewed.Add(1)
+			}
+			a.exchange(o, a.consented(&consent{expires: clock().Add(time.Hour)}), "", "", clock())
+			a.revoke(given.access)
+		})
+	}
+	wait.Wait()
+	if n := renewed.Load(); n != 1 {
+		t.Errorf("%d renewals, want 1", n)
 	}
 }
 
