@@ -42,8 +42,9 @@ type engine interface {
 	// cause is ErrConflict for a value that is there already, ErrNotFound for one that
 	// refers to nothing; else nil.
 	cause(err error) error
-	// passing reports whether err may be gone at once: a lost connection, a deadlock.
-	passing(err error) bool
+	// again reports whether another attempt may do better, and makes ready for it: after a
+	// lost connection, a deadlock.
+	again(err error) bool
 	// keyID is the SQL for the key id of the column "sealed".
 	keyID() string
 	// exclusive does while no other process does what has the same name.
@@ -106,7 +107,7 @@ func (d *DB) reading(ctx context.Context, fn func(ctx context.Context, q querier
 	defer cancel()
 	var err error
 	for range attempts {
-		if err = fn(bounded, d.read); err == nil || bounded.Err() != nil || !d.engine.passing(err) {
+		if err = fn(bounded, d.read); err == nil || bounded.Err() != nil || !d.engine.again(err) {
 			break
 		}
 	}
@@ -121,7 +122,7 @@ func (d *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *sql.
 	var err error
 	for range attempts {
 		var begun bool
-		if begun, err = d.once(bounded, fn); err == nil || begun || bounded.Err() != nil || !d.engine.passing(err) {
+		if begun, err = d.once(bounded, fn); err == nil || begun || bounded.Err() != nil || !d.engine.again(err) {
 			break
 		}
 	}

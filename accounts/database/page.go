@@ -22,7 +22,7 @@ func cursorOf(at time.Time, id string) string {
 // parseCursor reads what cursorOf gave; the error is ErrCursor.
 func parseCursor(text string) (cursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which it skips
 		return cursor{}, accounts.ErrCursor
 	}
 	number, id, ok := strings.Cut(string(raw), "/")

@@ -132,15 +132,21 @@ func (*postgresEngine) cause(err error) error {
 	return nil
 }
 
-func (*postgresEngine) passing(err error) bool {
-	switch state := sqlState(err); state {
-	case "": // no answer of the server: the connection is lost
-		return !known(err) && !errors.Is(err, sql.ErrNoRows)
-	case "40001", "40P01": // serialization_failure, deadlock_detected
-		return true
-	default:
-		return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") // the server ends the connection
+func (e *postgresEngine) again(err error) bool {
+	if known(err) || errors.Is(err, sql.ErrNoRows) {
+		return false
 	}
+	state := sqlState(err)
+	if state == "40001" || state == "40P01" { // serialization_failure, deadlock_detected
+		return true
+	}
+	// No answer of the server, or that it ends the connection: then others are lost as well.
+	lost := state == "" || strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08")
+	if lost {
+		e.pool.Reset()
+		e.locks.Reset()
+	}
+	return lost
 }
 
 func (e *postgresEngine) exclusive(ctx context.Context, _ *DB, name string, do func(context.Context) error) error {
@@ -180,7 +186,7 @@ func (e *postgresEngine) lock(ctx context.Context, key int64) (*pgxpool.Conn, er
 		_ = conn.Conn().Close(ctx) // whether it has the lock is not known
 		conn.Release()
 		waited := sqlState(err) == "57014" // query_canceled
-		if ctx.Err() != nil || !waited && (tries >= attempts || !e.passing(err)) {
+		if ctx.Err() != nil || !waited && (tries >= attempts || !e.again(err)) {
 			return nil, err
 		}
 	}

@@ -205,7 +205,7 @@ type sqliteEngine struct{ writer, reader *sql.DB }
 
 func (e sqliteEngine) close() error { return errors.Join(e.reader.Close(), e.writer.Close()) }
 
-func (sqliteEngine) passing(error) bool { return false } // SQLite has waited already
+func (sqliteEngine) again(error) bool { return false } // SQLite has waited already
 
 func (sqliteEngine) keyID() string { return `substr(sealed, 1, instr(sealed, '.') - 1)` }
 

@@ -1,0 +1,77 @@
+package database
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/accounts"
+)
+
+func testEnvironments(t *testing.T, d *DB, c *clock) {
+	start := at(c)
+	standard := accounts.Environment{Name: "default", Version: 1, CreatedAt: start, UpdatedAt: start}
+	c.add(time.Second)
+	made, err := d.CreateEnvironment(t.Context(), ops, accounts.Environment{Name: "live-1", Label: "Live", Overrides: accounts.Overrides{"a/b.c.d": {Replace: true, QueryMapping: "q"}}})
+	must(t, err)
+	want := accounts.Environment{Name: "live-1", Label: "Live", Overrides: accounts.Overrides{"a/b.c.d": {Replace: true, QueryMapping: "q"}}, Version: 1, CreatedAt: at(c), UpdatedAt: at(c)}
+	same(t, "made", want, made)
+	page, err := d.Environments(t.Context(), accounts.PageQuery{Limit: 1})
+	must(t, err)
+	same(t, "page 1", []accounts.Environment{standard}, page.Items)
+	page, err = d.Environments(t.Context(), accounts.PageQuery{Limit: 1, Cursor: page.Next})
+	must(t, err)
+	same(t, "page 2", accounts.Page[accounts.Environment]{Items: []accounts.Environment{want}}, page)
+
+	c.add(time.Second)
+	label := "Life"
+	got, err := d.UpdateEnvironment(t.Context(), ops, "live-1", accounts.EnvironmentChange{Version: 1, Label: &label})
+	must(t, err)
+	want.Label, want.Version, want.UpdatedAt = label, 2, at(c)
+	same(t, "updated", want, got)
+	_, err = d.UpdateEnvironment(t.Context(), ops, "live-1", accounts.EnvironmentChange{Version: 1, Overrides: &accounts.Overrides{}})
+	wantErr(t, "stale", err, accounts.ErrConflict)
+	got, err = d.Environment(t.Context(), "live-1")
+	must(t, err)
+	same(t, "read", want, got)
+	got, err = d.UpdateEnvironment(t.Context(), ops, "live-1", accounts.EnvironmentChange{Overrides: &accounts.Overrides{}})
+	must(t, err)
+	same(t, "cleared", accounts.Overrides(nil), got.Overrides)
+
+	_, err = d.CreateEnvironment(t.Context(), ops, accounts.Environment{Name: "live-1"})
+	wantErr(t, "twice", err, accounts.ErrConflict)
+	for _, name := range []string{"", "Live", "a b", "a/b", "ä", "a\n", strings.Repeat("a", 65)} {
+		_, err = d.CreateEnvironment(t.Context(), ops, accounts.Environment{Name: name})
+		wantErr(t, name, err, errInvalid)
+	}
+	for _, name := range []string{"none", "", "a\x00"} {
+		_, err = d.Environment(t.Context(), name)
+		wantErr(t, name, err, accounts.ErrNotFound)
+		_, err = d.UpdateEnvironment(t.Context(), ops, name, accounts.EnvironmentChange{})
+		wantErr(t, name, err, accounts.ErrNotFound)
+		wantErr(t, name, d.DeleteEnvironment(t.Context(), ops, name, 0), accounts.ErrNotFound)
+	}
+}
+
+func testEnvironmentDelete(t *testing.T, d *DB, c *clock) {
+	environment(t, d, "live")
+	remove := func() error { return d.DeleteEnvironment(t.Context(), ops, "live", 1) }
+	wantErr(t, "default", d.DeleteEnvironment(t.Context(), ops, "default", 0), accounts.ErrConflict)
+	wantErr(t, "stale", d.DeleteEnvironment(t.Context(), ops, "live", 2), accounts.ErrConflict)
+	a := create(t, d, accounts.Account{Environment: "live"})
+	wantErr(t, "holds an account", remove(), accounts.ErrConflict)
+	must(t, d.DeleteAccount(t.Context(), ops, "live", a.ID, 0))
+	tok := token(t, d, "1", accounts.Token{Environment: "live"})
+	wantErr(t, "holds a token", remove(), accounts.ErrConflict)
+	must(t, d.RevokeToken(t.Context(), ops, "live", tok.ID))
+	token(t, d, "2", accounts.Token{Environment: "live", ExpiresAt: c.Now().Add(time.Minute)})
+	wantErr(t, "holds a token that lives", remove(), accounts.ErrConflict)
+	must(t, d.CreateLink(t.Context(), ops, accounts.HashToken("l"), accounts.Link{Environment: "live", ExpiresAt: c.Now().Add(time.Hour)}))
+	c.add(time.Minute)
+	must(t, remove())
+	wantErr(t, "gone", remove(), accounts.ErrNotFound)
+	_, err := d.Link(t.Context(), accounts.HashToken("l"))
+	wantErr(t, "its link", err, accounts.ErrNotFound)
+	_, err = d.CreateAccount(t.Context(), ops, accounts.NewAccount{Account: accounts.Account{Environment: "live"}})
+	wantErr(t, "account of it", err, accounts.ErrNotFound)
+}

@@ -1,0 +1,156 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"portolan/accounts"
+)
+
+// terminate ends every session of d's database but its own.
+func terminate(t *testing.T, d *DB) {
+	t.Helper()
+	_, err := d.read.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	must(t, err)
+}
+
+// TestPostgresSessionsEnd: calls go on as if nothing had happened.
+func TestPostgresSessionsEnd(t *testing.T) {
+	p := newPostgres(t)
+	d, killer := p.open(t, options(t)), p.open(t, options(t))
+	create(t, d, accounts.Account{ID: id1})
+	for range 3 {
+		var wg sync.WaitGroup
+		for range 8 { // so that several sessions are idle, then dead
+			wg.Go(func() { _ = d.Ready(t.Context()) })
+		}
+		wg.Wait()
+		terminate(t, killer)
+		_, err := d.Account(t.Context(), "default", id1)
+		must(t, err)
+		terminate(t, killer)
+		must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "a"}))
+	}
+}
+
+// cable is a way to the server that can be cut.
+type cable struct {
+	net.Listener
+	to    string
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+func newCable(t *testing.T, to string) *cable {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	c := &cable{Listener: l, to: to}
+	go c.serve()
+	t.Cleanup(func() { _ = l.Close(); c.set(true) })
+	return c
+}
+
+func (c *cable) serve() {
+	for {
+		in, err := c.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", c.to)
+		c.mu.Lock()
+		if err != nil || c.cut {
+			_ = in.Close()
+			if err == nil {
+				_ = out.Close()
+			}
+			c.mu.Unlock()
+			continue
+		}
+		c.conns = append(c.conns, in, out)
+		c.mu.Unlock()
+		go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+		go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
+	}
+}
+
+func (c *cable) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+	c.conns = nil
+}
+
+func TestPostgresLost(t *testing.T) {
+	p := newPostgres(t)
+	u, err := url.Parse(p.postgres)
+	must(t, err)
+	c := newCable(t, u.Host)
+	u.Host = c.Addr().String()
+	d := place{postgres: u.String()}.open(t, options(t))
+	create(t, d, accounts.Account{ID: id1})
+	token(t, d, "x", accounts.Token{})
+	for range 2 {
+		c.set(true)
+		for name, call := range map[string]func() error{
+			"Ready":        func() error { return d.Ready(t.Context()) },
+			"Authenticate": func() error { _, err := d.Authenticate(t.Context(), "unknown"); return err },
+			"Account":      func() error { _, err := d.Account(t.Context(), "default", id2); return err },
+			"SetGrant":     func() error { return d.SetGrant(t.Context(), id1, accounts.Grant{}) },
+			"Changes":      func() error { _, _, err := d.Changes(t.Context(), 0); return err },
+			"Exclusive": func() error {
+				return d.Exclusive(t.Context(), "a", func(context.Context) error { t.Error("let in"); return nil })
+			},
+		} {
+			err := call()
+			wantErr(t, name, err, accounts.ErrUnavailable)
+			if errors.Is(err, accounts.ErrUnauthorized) || errors.Is(err, accounts.ErrNotFound) {
+				t.Errorf("%s: reads as %v", name, err)
+			}
+		}
+		c.set(false)
+		must(t, d.Ready(t.Context()))
+		_, err := d.Authenticate(t.Context(), "x")
+		must(t, err)
+		must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "a"}))
+		must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
+	}
+	_, err = place{postgres: "postgres://u:s3cr3t@" + strings.Replace(c.Addr().String(), "127.0.0.1", "127.0.0.2", 1) + "/x"}.try(t.Context(), options(t))
+	wantErr(t, "down at the start", err, accounts.ErrUnavailable)
+	for _, bad := range []string{"postgres://u:s3cr3t@host:port/x", "postgres://u:s3cr3t@127.0.0.1:1/x?sslmode=none", "s3cr3t=%zz"} {
+		_, err := place{postgres: bad}.try(t.Context(), options(t))
+		if err == nil || strings.Contains(err.Error(), "u:s3cr3t") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// TestPostgresHeld: a row lock that somebody keeps does not keep callers for ever.
+func TestPostgresHeld(t *testing.T) {
+	p := newPostgres(t)
+	d, other := p.open(t, options(t)), p.open(t, options(t))
+	create(t, d, accounts.Account{ID: id1})
+	tx, err := other.write.BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = tx.ExecContext(t.Context(), `UPDATE revision SET n = n + 1`)
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	wantErr(t, "held", d.SetGrant(ctx, id1, accounts.Grant{}), accounts.ErrUnavailable)
+	must(t, tx.Rollback())
+	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{}))
+	var timeout string
+	must(t, d.read.QueryRowContext(t.Context(), `SHOW statement_timeout`).Scan(&timeout))
+	same(t, "statement_timeout", "5s", timeout)
+}
