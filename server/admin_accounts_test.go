@@ -40,7 +40,8 @@ func TestAccountLife(t *testing.T) {
 	changed := o.must(200, "root", "PATCH", path, `{"version":1,"label":"","status":"disabled","context":{"api_key":"canary-2","region":"eu"},"overrides":{}}`, "X-Request-Id", "req-2")
 	want["label"], want["status"], want["version"], want["updated_at"], want["overrides"] = "", "disabled", 2.0, "2026-03-01T12:01:00Z", map[string]any{}
 	want["credentials"] = []any{
-		map[string]any{"name": "api_key", "set_at": "2026-03-01T12:01:00Z"}, map[string]any{"name": "region", "set_at": "2026-03-01T12:01:00Z"},
+		map[string]any{"name": "api_key", "set_at": "2026-03-01T12:01:00Z"},
+		map[string]any{"name": "region", "set_at": "2026-03-01T12:01:00Z"},
 		map[string]any{"name": "site", "set_at": "2026-03-01T12:00:00Z"},
 	}
 	if diff := cmp.Diff(want, changed); diff != "" {
@@ -103,19 +104,29 @@ func TestAccountRefusals(t *testing.T) {
 		name, method, target, body string
 		want                       []string
 	}{
-		{"all at once", "POST", "/integrated-account?verify=maybe&vrify=1",
+		{
+			"all at once", "POST", "/integrated-account?verify=maybe&vrify=1",
 			`{"id":"7","integration":"exampel","label":"` + long + `","tenant_id":"a\u0000b","contxt":{},"overrides":[]}`,
-			[]string{"/contxt additional", "/id format", "/integration enum", "/label length", "/overrides type", "/tenant_id format", "?verify enum", "?vrify additional"}},
-		{"credentials", "POST", "/integrated-account", `{"integration":"example","context":{"site":"evil.com/","api_ky":"canary","region":"mars"}}`,
-			[]string{"/context/api_key required", "/context/api_ky additional", "/context/region enum", "/context/site format"}},
+			[]string{"/contxt additional", "/id format", "/integration enum", "/label length", "/overrides type", "/tenant_id format", "?verify enum", "?vrify additional"},
+		},
+		{
+			"credentials", "POST", "/integrated-account", `{"integration":"example","context":{"site":"evil.com/","api_ky":"canary","region":"mars"}}`,
+			[]string{"/context/api_key required", "/context/api_ky additional", "/context/region enum", "/context/site format"},
+		},
 		{"nothing given", "POST", "/integrated-account", `{"integration":"example"}`, []string{"/context/api_key required", "/context/site required"}},
-		{"control characters", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a\nb","api_key":"canary\r\nX-Other: 1","region":"\u0000"}}`,
-			[]string{"/context/api_key format", "/context/region format", "/context/site format"}},
-		{"types", "POST", "/integrated-account", `{"integration":"example","context":{"site":7,"api_key":{"a":1},"region":null}}`,
-			[]string{"/context/api_key type", "/context/region type", "/context/site type"}},
+		{
+			"control characters", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a\nb","api_key":"canary\r\nX-Other: 1","region":"\u0000"}}`,
+			[]string{"/context/api_key format", "/context/region format", "/context/site format"},
+		},
+		{
+			"types", "POST", "/integrated-account", `{"integration":"example","context":{"site":7,"api_key":{"a":1},"region":null}}`,
+			[]string{"/context/api_key type", "/context/region type", "/context/site type"},
+		},
 		{"hosts", "POST", "/integrated-account", `{"integration":"example","context":{"site":"169.254.169.254","api_key":"[::1]"}}`, []string{"/context/site format"}},
-		{"a grant's token", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","access_token":"canary"}}`,
-			[]string{"/context/access_token additional", "/context/api_key required"}},
+		{
+			"a grant's token", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","access_token":"canary"}}`,
+			[]string{"/context/access_token additional", "/context/api_key required"},
+		},
 		{"a base URL", "POST", "/integrated-account", `{"integration":"bare","base_url":"http://127.0.0.1","environment":"live"}`, []string{"/base_url additional", "/environment additional"}},
 		{"too many fields", "POST", "/integrated-account", `{"integration":"bare","context":{"a":1` + many.String() + `}}`, nil},
 		{"too much", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","api_key":"` + strings.Repeat("k", 65<<10) + `"}}`, []string{"/context limit"}},
@@ -184,9 +195,13 @@ func TestAccountOverrides(t *testing.T) {
 	slices.SortFunc(got, func(a, b place) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	const update = "/overrides/ticketing.users.update/"
 	want := []place{
-		{"/overrides/crm~1x.y additional", nil, nil}, {"/overrides/ticketing.users.delete additional", nil, nil},
-		{"/overrides/ticketing.users.delete/replace type", nil, nil}, {"/overrides/ticketing.users.list additional", nil, nil},
-		{update + "query_mapping mapping", 2.0, 14.0}, {update + "request_body_mapping mapping", 1.0, 1.0}, {update + "response_mapping mapping", 2.0, 11.0},
+		{"/overrides/crm~1x.y additional", nil, nil},
+		{"/overrides/ticketing.users.delete additional", nil, nil},
+		{"/overrides/ticketing.users.delete/replace type", nil, nil},
+		{"/overrides/ticketing.users.list additional", nil, nil},
+		{update + "query_mapping mapping", 2.0, 14.0},
+		{update + "request_body_mapping mapping", 1.0, 1.0},
+		{update + "response_mapping mapping", 2.0, 11.0},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s\n%v", diff, answer)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"portolan/accounts"
 	"portolan/engine"
@@ -20,7 +21,7 @@ func (a *adminCall) integration() string {
 		return name
 	}
 	known := a.server.catalog.Integrations()
-	f := failuref("/integration", CodeEnum, "there is no such integration%s", suggestion(name, known...))
+	f := failuref("/integration", CodeEnum, "integration is not known%s", suggestion(name, known...))
 	for _, k := range known {
 		f.Allowed = append(f.Allowed, k)
 	}
@@ -65,7 +66,8 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 
 // contextFailure tells of a credential as of the member of the body that it is.
 func contextFailure(p engine.ContextProblem) Failure {
-	f := Failure{Pointer: "/context/" + escapePointer.Replace(p.Credential.Name), Message: p.Message}
+	at := "/context/" + escapePointer.Replace(p.Credential.Name)
+	f := Failure{Pointer: at, Message: at[1:] + " " + strings.TrimPrefix(p.Message, fmt.Sprintf("credential %q ", p.Credential.Name))}
 	switch p.Fault {
 	case engine.FaultMissing:
 		f.Code = CodeRequired

@@ -3,7 +3,6 @@ package server
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"portolan/accounts"
@@ -53,6 +52,8 @@ func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known
 
 // overridesOf compiles each of the body's overrides as the layer called name. find gives the
 // plan under a key, what lies below, and the keys that there are.
+//
+//nolint:contextcheck,nolintlint // a plan is compiled for all who use it (contextcheck finds this mark itself)
 func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string) (*accounts.Overrides, []Failure) {
 	given, ok := a.body["overrides"].(map[string]any)
 	if !ok {
@@ -64,14 +65,14 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 		at := "/overrides/" + escapePointer.Replace(key)
 		plan, below, known := find(key)
 		if plan == nil {
-			a.failf(at, CodeAdditional, "there is no method %s to override%s", strconv.Quote(key), suggestion(key, known...))
+			a.failf(at, CodeAdditional, "%s is no method to override%s", at[1:], suggestion(key, known...))
 			continue
 		}
 		fields, _ := given[key].(map[string]any)
 		override := overrideIn(fields)
 		out[key] = override
 		if override == (accounts.Override{Replace: override.Replace}) {
-			a.failf(at, CodeEmpty, "the override names no mapping")
+			a.failf(at, CodeEmpty, "%s names no mapping", at[1:])
 			continue
 		}
 		if a.request.Context().Err() != nil || len(a.failures) > maxFailures { // compiling takes time

@@ -31,7 +31,7 @@ func readAdminQuery(raw string, known []string) (adminQuery, []Failure) {
 	r := paramReader{values: decoded.values}
 	for _, name := range slices.Sorted(maps.Keys(decoded.values)) {
 		if !slices.Contains(known, name) {
-			r.failf(name, CodeAdditional, "%s is no parameter of this route%s", strconv.Quote(name), suggestion(name, known...))
+			r.failf(name, CodeAdditional, "is no parameter of this route%s", suggestion(name, known...))
 			delete(decoded.values, name)
 		}
 	}
