@@ -345,30 +345,45 @@ func TestConcurrentGrants(t *testing.T) {
 	}
 }
 
-// TestAuthorityLocks asks without HTTP in between, which would hide a missing lock.
+// TestAuthorityLocks lets each goroutine do one thing, and nothing afterwards that would
+// hide a missing lock from the race detector.
 func TestAuthorityLocks(t *testing.T) {
 	t.Parallel()
+	const many = 50
 	o := loadShipped(t, "lighthouse").oauth
 	a := newAuthority()
-	given, refused := a.exchange(o, a.consented(&consent{expires: clock().Add(time.Hour)}), "", "", clock())
+	forever := &consent{expires: clock().Add(time.Hour)}
+	given, refused := a.exchange(o, a.consented(forever), "", "", clock())
 	if refused != nil {
 		t.Fatal(refused)
 	}
-	var renewed atomic.Int32
+	code := a.consented(&consent{expires: clock().Add(time.Hour)})
+	var renewed, exchanged [many]bool
 	var wait sync.WaitGroup
-	for range 50 {
+	for i := range many {
+		wait.Go(func() { a.consented(forever) })
+		wait.Go(func() { a.grant(given.access, clock()) })
+		wait.Go(func() { a.revoke(given.access) })
 		wait.Go(func() {
-			a.grant(given.access, clock())
-			if _, refused := a.renew(o, given.refresh, "", clock()); refused == nil {
-				renewed.Add(1)
-			}
-			a.exchange(o, a.consented(&consent{expires: clock().Add(time.Hour)}), "", "", clock())
-			a.revoke(given.access)
+			_, refused := a.renew(o, given.refresh, "", clock())
+			renewed[i] = refused == nil
+		})
+		wait.Go(func() {
+			_, refused := a.exchange(o, code, "", "", clock())
+			exchanged[i] = refused == nil
 		})
 	}
 	wait.Wait()
-	if n := renewed.Load(); n != 1 {
-		t.Errorf("%d renewals, want 1", n)
+	for what, done := range map[string][many]bool{"renewals": renewed, "exchanges": exchanged} {
+		n := 0
+		for _, yes := range done {
+			if yes {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d %s, want 1", n, what)
+		}
 	}
 }
 
