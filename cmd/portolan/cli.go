@@ -19,13 +19,17 @@ const (
 
 // cli is the command line.
 type cli struct {
-	Serve   serveCommand   `cmd:"" help:"Serve the unified API."`
-	Keys    keysCommand    `cmd:"" help:"Make and change the keys that seal secrets."`
-	Lint    lintCommand    `cmd:"" help:"Check mappings and report every problem."`
-	Test    testCommand    `cmd:"" help:"Run golden cases offline."`
-	Plan    planCommand    `cmd:"" help:"Print the provider request that a unified request would make. Nothing is sent."`
-	Sandbox sandboxCommand `cmd:"" help:"Serve the pretend providers alone."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve        serveCommand        `cmd:"" help:"Serve the unified API."`
+	Accounts     accountsCommand     `cmd:"" help:"Manage integrated accounts."`
+	Tokens       tokensCommand       `cmd:"" help:"Manage the tokens of callers and administrators."`
+	Environments environmentsCommand `cmd:"" help:"Manage environments, which separate accounts and tokens."`
+	Audit        auditCommand        `cmd:"" help:"List who changed what."`
+	Keys         keysCommand         `cmd:"" help:"Make and change the keys that seal secrets."`
+	Lint         lintCommand         `cmd:"" help:"Check mappings and report every problem."`
+	Test         testCommand         `cmd:"" help:"Run golden cases offline."`
+	Plan         planCommand         `cmd:"" help:"Print the provider request that a unified request would make. Nothing is sent."`
+	Sandbox      sandboxCommand      `cmd:"" help:"Serve the pretend providers alone."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 // errReported ends the program with exitFailed; why has been printed.

@@ -59,14 +59,6 @@ func (w *world) bases(origin string) map[string]string {
 	return bases
 }
 
-// played is the directory; where providers are played at origin, its accounts are theirs.
-func (w *world) played(directory accounts.Directory, origin string) accounts.Directory {
-	if origin == "" {
-		return directory
-	}
-	return played{directory, w.bases(origin)}
-}
-
 // demoApps adds the clients that the pretend authorization servers at origin know.
 func (w *world) demoApps(origin string, apps map[string]server.OAuthApp) {
 	for _, provider := range w.providers {

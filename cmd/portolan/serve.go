@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -21,17 +22,19 @@ type serveCommand struct {
 	mappingFlags
 	storeFlags
 
-	Listen                 string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to serve at. This and every other flag of serve can also come from the environment: PORTOLAN_LISTEN."`
-	Sandbox                bool          `help:"Play the providers as well, with a demo account for each, and keep what is made in a database that ends with the process."`
-	Accounts               string        `placeholder:"FILE" help:"Tokens and integrated accounts. Without --data or --database-url there is no database then."`
-	Proxy                  proxy         `placeholder:"URL" help:"Call providers through this proxy. HTTP_PROXY and the like are ignored."`
-	AllowInsecureUpstreams bool          `help:"Let accounts have a base_url, and call any address. For tests."`
-	UpstreamTimeout        time.Duration `default:"30s" help:"Deadline of one provider call."`
-	Drain                  time.Duration `default:"20s" help:"How long calls in flight may take to finish when the process is stopped."`
-	ResponsePolicy         server.Policy `default:"warn" enum:"off,warn,fail" help:"What to do about an answer that breaks the response schema: off, warn, fail."`
-	MaxBody                size          `default:"1MiB" help:"Largest request body."`
-	MemoryLimit            size          `default:"512MiB" help:"Memory from which on the garbage collector works harder; GOMEMLIMIT wins."`
-	LogLevel               string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Listen                 string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to serve at. This and every other flag of serve can also come from the environment: PORTOLAN_LISTEN."`
+	Sandbox                bool           `help:"Play the providers as well, with a demo account for each, and keep what is made in a database that ends with the process."`
+	Accounts               string         `placeholder:"FILE" help:"Tokens and integrated accounts. Without --data or --database-url there is no database then."`
+	PublicURL              string         `placeholder:"URL" help:"Where customers reach this server (https://portolan.example.com), for links and OAuth. Needed unless it listens on a loopback address."`
+	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
+	Proxy                  proxy          `placeholder:"URL" help:"Call providers through this proxy. HTTP_PROXY and the like are ignored."`
+	AllowInsecureUpstreams bool           `help:"Let accounts have a base_url, and call any address. For tests."`
+	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call."`
+	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take to finish when the process is stopped."`
+	ResponsePolicy         server.Policy  `default:"warn" enum:"off,warn,fail" help:"What to do about an answer that breaks the response schema: off, warn, fail."`
+	MaxBody                size           `default:"1MiB" help:"Largest request body."`
+	MemoryLimit            size           `default:"512MiB" help:"Memory from which on the garbage collector works harder; GOMEMLIMIT wins."`
+	LogLevel               string         `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
 
 // Run serves until ctx ends. Nothing is answered before everything is loaded.
@@ -68,7 +71,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	handler, err := c.newServer(p, w, memory, kept, pretend, log)
+	handler, err := c.newServer(p, w, memory, kept, pretend, listener, log)
 	if err != nil {
 		return err
 	}
@@ -117,10 +120,10 @@ func (c *serveCommand) memory(p *process, w *world, pretend *pretence) (*account
 	return accounts.NewMemory(tokens, list)
 }
 
-func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, kept *kept, pretend *pretence, log *slog.Logger) (*server.Server, error) {
+func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, kept *kept, pretend *pretence, listener net.Listener, log *slog.Logger) (*server.Server, error) {
 	client := append(c.Proxy.options(), upstream.WithTimeout(c.UpstreamTimeout), upstream.WithClock(p.now))
 	options := []server.Option{
-		server.WithLogger(log), server.WithClock(p.now), server.WithPolicy(c.ResponsePolicy),
+		server.WithLogger(log), server.WithClock(p.now), server.WithPolicy(c.ResponsePolicy), server.WithTrustedProxies(c.TrustedProxy...),
 		server.WithLimits(server.Limits{Body: int64(c.MaxBody), Target: 16 << 10, Header: 64 << 10}),
 	}
 	if c.AllowInsecureUpstreams {
@@ -137,10 +140,27 @@ func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, 
 		if err != nil {
 			return nil, err
 		}
-		directory = union{memory, w.played(kept.cache, pretend.origin())}
-		options = append(options, server.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
+		public, err := c.publicOrigin(listener)
+		if err != nil {
+			return nil, err
+		}
+		bases := w.bases(pretend.origin())
+		directory = union{memory, played{kept.cache, bases}}
+		options = append(options, server.WithStore(kept.db), server.WithBaseURLs(bases),
+			server.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
+		if public != "" {
+			options = append(options, server.WithPublicURL(public))
+		}
 	}
 	return server.New(w.catalog, engine.New(caller, p.now), w.models, directory, options...)
+}
+
+// publicOrigin is where customers reach the server; "" where that is not known.
+func (c *serveCommand) publicOrigin(l net.Listener) (string, error) {
+	if c.PublicURL == "" {
+		return loopbackOrigin(l), nil
+	}
+	return publicOrigin(c.PublicURL)
 }
 
 // announce says where the API listens and, with pretend providers, how to try it.
@@ -155,6 +175,8 @@ func (c *serveCommand) announce(p *process, w *world, listener net.Listener) {
 			fmt.Fprintf(p.stdout, "\n# %s\n%s\n", provider.Name(), curl)
 		}
 	}
+	fmt.Fprintf(p.stdout, "\n# the accounts that are kept in the database\ncurl %s \\\n  -H %s\n",
+		quoted(origin+accountsPath), quoted("Authorization: Bearer "+demoAdminToken))
 }
 
 // logger writes JSON lines to stderr.

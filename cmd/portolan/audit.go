@@ -1,0 +1,23 @@
+package main
+
+import "context"
+
+type auditCommand struct {
+	adminFlags
+	environmentFlag
+	pageFlags
+
+	Subject string `placeholder:"ID" help:"Only what was done to this account, token or environment."`
+}
+
+// Run lists changes, newest first.
+func (c *auditCommand) Run(ctx context.Context, p *process) error {
+	a, err := c.administer(ctx, p, c.Environment, offline{})
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	q := c.query()
+	set(q, "subject", c.Subject)
+	return a.list(ctx, "/audit", q, column{"AT", "at"}, column{"ACTOR", "actor"}, column{"ACTION", "action"}, column{"SUBJECT", "subject"})
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"portolan/accounts"
+)
+
+const environmentsPath = "/environment"
+
+type environmentsCommand struct {
+	adminFlags
+
+	List   listEnvironmentsCommand  `cmd:"" help:"List environments."`
+	Get    getEnvironmentCommand    `cmd:"" help:"Show one."`
+	Create createEnvironmentCommand `cmd:"" help:"Make one."`
+	Update updateEnvironmentCommand `cmd:"" help:"Change one."`
+	Delete deleteEnvironmentCommand `cmd:"" help:"Take one away that holds no accounts and tokens."`
+}
+
+func (c *environmentsCommand) administer(ctx context.Context, p *process) (*administration, error) {
+	return c.adminFlags.administer(ctx, p, accounts.DefaultEnvironment, offline{})
+}
+
+type listEnvironmentsCommand struct{ pageFlags }
+
+// Run lists environments.
+func (c *listEnvironmentsCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
+	a, err := all.administer(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.list(ctx, environmentsPath, c.query(), column{"NAME", "name"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
+}
+
+type getEnvironmentCommand struct {
+	Name string `arg:"" help:"The environment's name."`
+}
+
+// Run shows an environment.
+func (c *getEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
+	a, err := all.administer(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	answer, err := a.call(ctx, http.MethodGet, pathOf(environmentsPath, c.Name), nil)
+	if err != nil {
+		return err
+	}
+	return a.one(answer)
+}
+
+type createEnvironmentCommand struct {
+	overrideFlags
+
+	Name  string `arg:"" help:"Small letters, digits and -; it never changes."`
+	Label string `help:"A name for people."`
+}
+
+// Run makes an environment.
+func (c *createEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
+	body := map[string]any{"name": c.Name}
+	if c.Label != "" {
+		body["label"] = c.Label
+	}
+	overrides, err := c.lay(nil)
+	if err != nil {
+		return err
+	}
+	if len(overrides) > 0 {
+		body["overrides"] = overrides
+	}
+	a, err := all.administer(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	answer, err := a.call(ctx, http.MethodPost, environmentsPath, body)
+	if err != nil {
+		return err
+	}
+	return a.one(answer)
+}
+
+type updateEnvironmentCommand struct {
+	overrideFlags
+
+	Name    string  `arg:"" help:"The environment's name."`
+	Version int64   `placeholder:"N" help:"Refuse where the environment has another version by now."`
+	Label   *string `help:"A name for people."`
+}
+
+// Run changes an environment.
+func (c *updateEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
+	body := map[string]any{}
+	if c.Version != 0 {
+		body["version"] = c.Version
+	}
+	if c.Label != nil {
+		body["label"] = *c.Label
+	}
+	a, err := all.administer(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	path := pathOf(environmentsPath, c.Name)
+	if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
+		return err
+	}
+	answer, err := a.call(ctx, http.MethodPatch, path, body)
+	if err != nil {
+		return err
+	}
+	return a.one(answer)
+}
+
+type deleteEnvironmentCommand struct {
+	Name    string `arg:"" help:"The environment's name."`
+	Version int64  `placeholder:"N" help:"Refuse where the environment has another version by now."`
+}
+
+// Run takes an environment away.
+func (c *deleteEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
+	a, err := all.administer(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.remove(ctx, withQuery(pathOf(environmentsPath, c.Name), versionQuery(c.Version)))
+}
