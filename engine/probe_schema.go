@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+)
+
+// schemaPair is one place in the unified schema beside the same place in the mapping's.
+type schemaPair struct{ unified, own map[string]any }
+
+func (s schemaPair) property(name string) schemaPair {
+	return schemaPair{member(member(s.unified, "properties"), name), member(member(s.own, "properties"), name)}
+}
+
+// at is the place of a leaf of leafPaths.
+func (s schemaPair) at(path []string) schemaPair {
+	for _, name := range path {
+		if name == "*" {
+			s = s.items()
+		} else {
+			s = s.property(name)
+		}
+	}
+	return s
+}
+
+func (s schemaPair) items() schemaPair {
+	return schemaPair{member(s.unified, "items"), member(s.own, "items")}
+}
+
+// find is the keyword's value, the mapping's own before the unified one.
+func (s schemaPair) find(keyword string) any {
+	if v, ok := s.own[keyword]; ok {
+		return v
+	}
+	return s.unified[keyword]
+}
+
+func (s schemaPair) required() []string {
+	var out []string
+	for _, list := range []any{s.unified["required"], s.own["required"]} {
+		names, _ := list.([]any)
+		for _, n := range names {
+			if name, ok := n.(string); ok && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+func (s schemaPair) number(keyword string, otherwise int) int {
+	if n, ok := wholeNumber(s.find(keyword)); ok {
+		return n
+	}
+	return otherwise
+}
+
+// kind is the JSON type, null set aside; "" where none is said.
+func (s schemaPair) kind() string {
+	for _, schema := range []map[string]any{s.own, s.unified} {
+		switch t := schema["type"].(type) {
+		case string:
+			if t != "null" {
+				return t
+			}
+		case []any:
+			for _, one := range t {
+				if name, ok := one.(string); ok && name != "null" {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func member(m map[string]any, name string) map[string]any {
+	v, _ := m[name].(map[string]any)
+	return v
+}
+
+// leafPaths lists the leaves under a schema: "emails", "*", "email". An object without
+// properties is one leaf.
+func leafPaths(schema map[string]any, path []string) [][]string {
+	extend := func(name string) []string { return append(slices.Clone(path), name) }
+	if properties := member(schema, "properties"); len(properties) > 0 {
+		var out [][]string
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			if len(path) > 0 || name != RemoteData {
+				out = append(out, leafPaths(member(properties, name), extend(name))...)
+			}
+		}
+		return out
+	}
+	if items := member(schema, "items"); items != nil {
+		return leafPaths(items, extend("*"))
+	}
+	return [][]string{path}
+}
