@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,18 +12,18 @@ import (
 // Two servers on one database are one: what is done at one holds at the other.
 func TestTwoServersOnOneDatabase(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
-	for name, flags := range map[string]func(*testing.T) []string{
-		"postgres": func(t *testing.T) []string { return []string{"--database-url", newPostgres(t)} },
-		"sqlite":   func(t *testing.T) []string { return []string{"--data", t.TempDir()} },
-	} {
+	for _, name := range []string{"postgres", "sqlite"} {
 		t.Run(name, func(t *testing.T) {
-			store := flags(t)
+			store := []string{"--data", t.TempDir()}
+			if name == "postgres" {
+				store = []string{"--database-url", newPostgres(t)}
+			}
 			t.Setenv("PORTOLAN_OAUTH_EXAMPLE_CLIENT_ID", "client")
 			t.Setenv("PORTOLAN_OAUTH_EXAMPLE_CLIENT_SECRET", "client-secret")
 			played, mappings := newProvider(t)
 			store = append(store, "--mappings", mappings)
 			admin := command(t, append([]string{"tokens", "create", "--name", "ops", "--role", "admin"}, store...)...)
-			serving := append(store, "--allow-insecure-upstreams")
+			serving := slices.Concat(store, []string{"--allow-insecure-upstreams"})
 			one, two := launch(t, serving...), launch(t, serving...)
 
 			made := one.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, map[string]any{

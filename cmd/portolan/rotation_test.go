@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	if err := os.WriteFile(file, []byte("format: portolan/accounts/v1\ntokens: [{name: app, token: tok-example}]\naccounts: []\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	serving := append(store, "--accounts", file, "--allow-insecure-upstreams", "--log-level", "error")
+	serving := slices.Concat(store, []string{"--accounts", file, "--allow-insecure-upstreams", "--log-level", "error"})
 	r := start(t, serving...)
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
 

@@ -110,6 +110,9 @@ func TestPrintedCurlsWork(t *testing.T) {
 	if len(curls) != len(demo.Accounts) || len(curls) == 0 {
 		t.Fatalf("%d curls for %d accounts:\n%s", len(curls), len(demo.Accounts), printed)
 	}
+	if !strings.Contains(string(printed), accountsPath+"' \\\n  -H 'Authorization: Bearer "+demoAdminToken+"'") {
+		t.Errorf("nothing for administrators:\n%s", printed)
+	}
 	r = start(t, "--sandbox")
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
 	for i, curl := range curls {
