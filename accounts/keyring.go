@@ -26,11 +26,13 @@ type masterKey struct {
 	aead cipher.AEAD
 }
 
-// ErrUnknownKey: a value was sealed with a key that is not in the ring.
-var ErrUnknownKey = errors.New("sealed with a master key that is not given")
-
-// ErrSeal: a value does not open: it was altered, moved, or its key id is given another key.
-var ErrSeal = errors.New("sealed value does not open")
+// The errors of Keyring.Open, to be tested with errors.Is.
+var (
+	// ErrUnknownKey: a value was sealed with a key that is not in the ring.
+	ErrUnknownKey = errors.New("sealed with a master key that is not given")
+	// ErrSeal: a value does not open: it was altered, moved, or its key id is given another key.
+	ErrSeal = errors.New("sealed value does not open")
+)
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
@@ -118,7 +120,8 @@ func (k *Keyring) find(id string) cipher.AEAD {
 // Seal gives plain sealed with the newest key, for that field of that owner.
 func (k *Keyring) Seal(owner, field string, plain []byte) string {
 	key := k.keys[0]
-	return key.id + "." + base64.RawURLEncoding.EncodeToString(key.aead.Seal(nil, nil, plain, additional(owner, field)))
+	sealed := key.aead.Seal(nil, nil, plain, additional(owner, field)) //nolint:gosec // G407: this AEAD makes its own random nonce
+	return key.id + "." + base64.RawURLEncoding.EncodeToString(sealed)
 }
 
 // Open gives what Seal was given. Its errors are ErrUnknownKey and ErrSeal.

@@ -138,7 +138,7 @@ type Page[T any] struct {
 	Next  string
 }
 
-// ErrCursor: the cursor is none that a list gave.
+// ErrCursor is the error of a list for a cursor that it never gave.
 var ErrCursor = errors.New("the cursor is none that this list gave")
 
 // ChangeKind says of what a Change tells.

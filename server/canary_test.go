@@ -74,7 +74,7 @@ func TestCanary(t *testing.T) {
 		}
 	}
 	fails := func(kind engine.Kind) func(*engine.Call) (*engine.Reply, error) {
-		return func(call *engine.Call) (*engine.Reply, error) {
+		return func(*engine.Call) (*engine.Reply, error) {
 			return nil, &engine.Error{Kind: kind, Op: "call", Err: errors.New("no answer")}
 		}
 	}
