@@ -13,6 +13,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/server"
 )
 
 func TestAccountLife(t *testing.T) {
@@ -233,6 +234,34 @@ func TestAccountOverrides(t *testing.T) {
 	}
 }
 
+// An account's override is compiled over its environment's, as its calls are.
+func TestAccountOverridesOverEnvironments(t *testing.T) {
+	o := newOffice(t)
+	const body = `{"integration":"example","context":{"site":"a","api_key":"canary-1"},"overrides":{"ticketing.users.update":{"response_mapping":"{ \"name\": \"x\" }"}}}`
+	lay := func(mapping string) {
+		t.Helper()
+		below := accounts.Overrides{"example/ticketing.users.update": {RequestBodyMapping: mapping}}
+		if _, err := o.db.UpdateEnvironment(t.Context(), accounts.Actor{Name: "test"}, live, accounts.EnvironmentChange{Overrides: &below}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lay(`{ "last": body.last_name }`) // odd, and warned of when it was saved
+	if made := o.must(201, "ops", "POST", "/integrated-account", body); made["warnings"] != nil {
+		t.Error(made["warnings"])
+	}
+	lay("(") // as of another version of Portolan
+	for method, target := range map[string]string{"POST": "/integrated-account", "PATCH": "/integrated-account/" + o.ids[live]} {
+		sent := body
+		if method == "PATCH" {
+			sent = `{"overrides":{"ticketing.users.update":{"response_mapping":"{ \"name\": \"x\" }"}}}`
+		}
+		w := o.do("ops", method, target, sent)
+		if got := failures(decode(t, w)); !slices.Equal(got, []string{"/overrides/ticketing.users.update mapping"}) || !strings.Contains(w.Body.String(), "environment overrides/request_body_mapping:1:1") {
+			t.Errorf("%s: %d %s", method, w.Code, w.Body)
+		}
+	}
+}
+
 func TestVerify(t *testing.T) {
 	o := newOffice(t)
 	create := func(key string) string {
@@ -295,6 +324,15 @@ func TestVerify(t *testing.T) {
 	}
 	if w := ask(o, "GET", "/metrics", ""); !strings.Contains(w.Body.String(), `operation="verify"`) {
 		t.Error("no metric of verifying")
+	}
+}
+
+// Where a provider is played, new credentials are tried there.
+func TestVerifyAtAnotherBase(t *testing.T) {
+	o := newOffice(t, server.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))
+	o.must(201, "root", "POST", "/integrated-account?verify=true", `{"integration":"example","context":{"site":"new","api_key":"canary-1"}}`)
+	if diff := cmp.Diff([]string{"GET http://127.0.0.1:4711/example/api/me Key canary-1"}, o.called()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -23,7 +23,7 @@ func TestAdminQueries(t *testing.T) {
 		"/integrated-account?cursor=nonsense":                      {"?cursor format"},
 		"/integrated-account?cursor=MA":                            {"?cursor format"},
 		"/api-token?cursor=%2e%2e":                                 {"?cursor format"},
-		"/api-token?verify=true":                                   {"?verify additional"},
+		"/api-token?verify=maybe":                                  {"?verify additional"},
 		"/environment?cursor=x":                                    {"?cursor format"},
 		"/audit?cursor=MTcvYWJj":                                   {"?cursor format"},
 		"/audit?subject[a]=1&limt=3":                               {"?limt additional", "?subject type"},

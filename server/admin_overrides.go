@@ -81,9 +81,10 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 		_, found := a.server.overrides.Plan(plan, append(below, overrideLayer(name, override))...)
 		for _, d := range found {
 			f := overrideFailure(at, name, d)
-			if d.Severity == engine.SeverityError {
+			switch {
+			case d.Severity == engine.SeverityError:
 				a.failures = append(a.failures, f)
-			} else {
+			case f.Line > 0: // what lies below was warned of when it was saved
 				warnings = append(warnings, f)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"portolan/accounts"
 )
 
 func TestTokenLife(t *testing.T) {
@@ -78,7 +80,7 @@ func TestAccountTokens(t *testing.T) {
 	}
 	o.must(403, "short", "POST", path+"/token", "")
 	o.must(404, "ops", "POST", path+"/token", "")
-	o.must(404, "root", "POST", "/integrated-account/"+o.ids["default"][:35]+"0/token", `{"expires_in":60}`)
+	o.must(404, "root", "POST", "/integrated-account/"+accounts.NewID()+"/token", `{"expires_in":60}`)
 	o.clock.pass(15 * time.Minute)
 	if w := o.do("short", "PATCH", call, `{"first_name":"Ada"}`); w.Code != 401 {
 		t.Errorf("after 15 minutes: %d %s", w.Code, w.Body)
