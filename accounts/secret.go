@@ -29,7 +29,8 @@ func (Secret) GoString() string { return masked }
 // LogValue gives "***".
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// MarshalText gives "***", for JSON, YAML and map keys alike.
+// MarshalText gives "***", for JSON and YAML. It does not help where a Secret is the key of
+// a map: JSON takes such a key as it stands.
 func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
 // Format writes "***": under a verb that is none of a struct's, fmt would look past the

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"portolan/accounts"
@@ -23,7 +22,8 @@ const (
 // at is the clock's time as a database keeps it.
 func at(c *clock) time.Time { return c.Now().Truncate(time.Microsecond) }
 
-func testAccount(t *testing.T, d *DB, c *clock) {
+func testAccount(s subject) {
+	t, d, c := s.t, s.d, s.c
 	start := at(c)
 	_, err := d.UpdateEnvironment(t.Context(), ops, "default", accounts.EnvironmentChange{Overrides: &accounts.Overrides{
 		"example/crm.contacts.get": {ResponseMapping: "1"}, "example2/crm.contacts.get": {ResponseMapping: "2"},
@@ -70,7 +70,8 @@ func testAccount(t *testing.T, d *DB, c *clock) {
 	}
 }
 
-func testAccountUpdate(t *testing.T, d *DB, c *clock) {
+func testAccountUpdate(s subject) {
+	t, d, c := s.t, s.d, s.c
 	start := at(c)
 	create(t, d, accounts.Account{ID: id1, Label: "old", Context: accounts.Context{"a": "1", "b": "2"}})
 	c.add(time.Minute)
@@ -103,7 +104,8 @@ func testAccountUpdate(t *testing.T, d *DB, c *clock) {
 	same(t, "after stale", want, got)
 }
 
-func testAccountRefusals(t *testing.T, d *DB, _ *clock) {
+func testAccountRefusals(s subject) {
+	t, d := s.t, s.d
 	environment(t, d, "other")
 	create(t, d, accounts.Account{ID: id1})
 	n := func(change func(*accounts.NewAccount)) accounts.NewAccount {
@@ -147,7 +149,8 @@ func testAccountRefusals(t *testing.T, d *DB, _ *clock) {
 	}
 }
 
-func testAccountDelete(t *testing.T, d *DB, c *clock) {
+func testAccountDelete(s subject) {
+	t, d, c := s.t, s.d, s.c
 	create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "v"}, Grant: &accounts.Grant{AccessToken: "a"}})
 	token(t, d, "pta", accounts.Token{ID: id2, AccountID: id1})
 	must(t, d.CreateLink(t.Context(), ops, accounts.HashToken("l"), accounts.Link{ID: id3, Environment: "default", Integration: "example", AccountID: id1, ExpiresAt: c.Now().Add(time.Hour)}))
@@ -170,7 +173,8 @@ func testAccountDelete(t *testing.T, d *DB, c *clock) {
 	same(t, "its secrets", map[string]int{}, used)
 }
 
-func testAccountPages(t *testing.T, d *DB, c *clock) {
+func testAccountPages(s subject) {
+	t, d, c := s.t, s.d, s.c
 	environment(t, d, "other")
 	create(t, d, accounts.Account{Environment: "other"})
 	var want []string
@@ -187,7 +191,7 @@ func testAccountPages(t *testing.T, d *DB, c *clock) {
 	for limit := 1; limit <= 8; limit++ {
 		var got []string
 		q := accounts.AccountQuery{PageQuery: accounts.PageQuery{Limit: limit}}
-		for pages := 0; pages < 10; pages++ {
+		for range 10 {
 			page, err := d.Accounts(t.Context(), "default", q)
 			must(t, err)
 			if len(page.Items) > limit || len(page.Items) == 0 {
@@ -230,7 +234,8 @@ func testAccountPages(t *testing.T, d *DB, c *clock) {
 	})
 }
 
-func testLostUpdate(t *testing.T, d *DB, _ *clock) {
+func testLostUpdate(s subject) {
+	t, d := s.t, s.d
 	create(t, d, accounts.Account{ID: id1, Label: ""})
 	const writers, each = 4, 8
 	var wg sync.WaitGroup
@@ -263,7 +268,8 @@ func testLostUpdate(t *testing.T, d *DB, _ *clock) {
 }
 
 // testWall asks for everything of one environment from another.
-func testWall(t *testing.T, d *DB, c *clock) {
+func testWall(s subject) {
+	t, d, c := s.t, s.d, s.c
 	environment(t, d, "other")
 	create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "v"}})
 	token(t, d, "ptl", accounts.Token{ID: id2})
@@ -292,7 +298,8 @@ func testWall(t *testing.T, d *DB, c *clock) {
 		},
 	} {
 		for _, e := range []string{"other", "none", "", "Default", "default\x00"} {
-			if err := call(e); !errors.Is(err, accounts.ErrNotFound) && !(strings.Contains(e, "\x00") && errors.Is(err, errInvalid)) {
+			err := call(e)
+			if refused := strings.Contains(e, "\x00") && errors.Is(err, errInvalid); !refused && !errors.Is(err, accounts.ErrNotFound) {
 				t.Errorf("%s in %q: error %v", name, e, err)
 			}
 		}
@@ -324,7 +331,8 @@ func actions(entries []accounts.AuditEntry) (out []string) {
 }
 
 // testContexts: a cancelled call says so, one that ran out of time does not know.
-func testContexts(t *testing.T, d *DB, _ *clock) {
+func testContexts(s subject) {
+	t, d := s.t, s.d
 	create(t, d, accounts.Account{ID: id1})
 	for name, call := range map[string]func(context.Context) error{
 		"read":  func(ctx context.Context) error { _, err := d.Account(ctx, "default", id1); return err },

@@ -35,7 +35,8 @@ func everyChange(t *testing.T, d *DB, now time.Time, canary string) {
 	must(t, d.BeginConsent(t.Context(), id3, accounts.HashToken(canary), accounts.Link{Verifier: secret, Context: accounts.Context{"k": canary}}))
 }
 
-func testAudit(t *testing.T, d *DB, c *clock) {
+func testAudit(s subject) {
+	t, d, c := s.t, s.d, s.c
 	const canary = "c4n4ry"
 	everyChange(t, d, c.Now(), canary)
 	must(t, d.DeleteAccount(t.Context(), ops, "default", id1, 0))
@@ -96,7 +97,8 @@ func printed(v any) []string {
 	return []string{fmt.Sprintf("%v", v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), fmt.Sprintf("%s", v), slog.AnyValue(v).Resolve().String()}
 }
 
-func testMasks(t *testing.T, d *DB, _ *clock) {
+func testMasks(s subject) {
+	t, d := s.t, s.d
 	const secret = "AAAAAAAA" // of the master key
 	for _, text := range printed(d) {
 		if strings.Contains(text, secret) || strings.Contains(text, "postgres://") {

@@ -12,7 +12,8 @@ import (
 	"portolan/accounts"
 )
 
-func testChanges(t *testing.T, d *DB, c *clock) {
+func testChanges(s subject) {
+	t, d, c := s.t, s.d, s.c
 	var told []accounts.Change
 	d.Notify(func(changes []accounts.Change) {
 		for _, change := range changes { // committed, and seen by others
@@ -74,7 +75,8 @@ func testChanges(t *testing.T, d *DB, c *clock) {
 }
 
 // testChangesInOrder: a reader that follows misses nothing while several write.
-func testChangesInOrder(t *testing.T, d *DB, _ *clock) {
+func testChangesInOrder(s subject) {
+	t, d := s.t, s.d
 	const writers, each = 4, 15
 	var wg sync.WaitGroup
 	var done atomic.Bool
@@ -106,7 +108,8 @@ func testChangesInOrder(t *testing.T, d *DB, _ *clock) {
 	same(t, "seen", writers*each, len(seen))
 }
 
-func testChangesTooLongAgo(t *testing.T, d *DB, _ *clock) {
+func testChangesTooLongAgo(s subject) {
+	t, d := s.t, s.d
 	_, err := d.write.ExecContext(t.Context(), `UPDATE revision SET n = 25099`)
 	must(t, err)
 	_, err = d.write.ExecContext(t.Context(), `INSERT INTO change (n, kind, id) VALUES (15099, 'account', 'a'), (15100, 'account', 'b'), (15101, 'account', 'c')`)
@@ -130,7 +133,8 @@ func testChangesTooLongAgo(t *testing.T, d *DB, _ *clock) {
 }
 
 // testExclusive counts who is inside.
-func testExclusive(t *testing.T, d *DB, _ *clock) {
+func testExclusive(s subject) {
+	t, d := s.t, s.d
 	var inside, most, done atomic.Int32
 	var wg sync.WaitGroup
 	for range 50 {
@@ -166,10 +170,11 @@ func testExclusive(t *testing.T, d *DB, _ *clock) {
 	must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
 }
 
-func testExclusiveEnds(t *testing.T, d *DB, _ *clock) {
+func testExclusiveEnds(s subject) {
+	t, d := s.t, s.d
 	ctx, cancel := context.WithCancel(t.Context())
 	err := d.Exclusive(ctx, "a", func(ctx context.Context) error {
-		waiting, stop := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		waiting, stop := context.WithTimeout(ctx, 30*time.Millisecond)
 		defer stop()
 		err := d.Exclusive(waiting, "a", func(context.Context) error { t.Error("let in"); return nil })
 		wantErr(t, "gave up", err, context.DeadlineExceeded)
@@ -183,7 +188,8 @@ func testExclusiveEnds(t *testing.T, d *DB, _ *clock) {
 
 // TestExclusiveAcross is about two stores that share nothing but the database.
 func TestExclusiveAcross(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		dbs := []*DB{p.open(t, options(t)), p.open(t, options(t))}
 		var inside, most atomic.Int32
 		var wg sync.WaitGroup

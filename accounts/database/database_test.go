@@ -41,26 +41,32 @@ func (p place) try(ctx context.Context, o Options) (*DB, error) {
 	return OpenPostgres(ctx, p.postgres, o)
 }
 
-func (p place) open(t testing.TB, o Options) *DB {
-	t.Helper()
-	d, err := p.try(t.Context(), o)
+func (p place) open(tb testing.TB, o Options) *DB {
+	tb.Helper()
+	d, err := p.try(tb.Context(), o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.Close() })
+	tb.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
 // everywhere runs a test over both databases, each time with an empty place.
-func everywhere(t *testing.T, test func(t *testing.T, p place)) {
+func everywhere(t *testing.T, test func(visit)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, newSQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, newPostgres(t)) })
+	t.Run("sqlite", func(t *testing.T) { test(visit{t, newSQLite(t)}) })
+	t.Run("postgres", func(t *testing.T) { test(visit{t, newPostgres(t)}) })
 }
 
-func newSQLite(t testing.TB) place {
-	t.Helper()
-	return place{sqlite: filepath.Join(t.TempDir(), "portolan.db")}
+// visit is a test's run at one place.
+type visit struct {
+	t *testing.T
+	p place
+}
+
+func newSQLite(tb testing.TB) place {
+	tb.Helper()
+	return place{sqlite: filepath.Join(tb.TempDir(), "portolan.db")}
 }
 
 func serverURL() string {
@@ -70,32 +76,32 @@ func serverURL() string {
 	return "postgres://postgres@127.0.0.1:5432/postgres"
 }
 
-func newPostgres(t testing.TB) place {
-	t.Helper()
+func newPostgres(tb testing.TB) place {
+	tb.Helper()
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	name := "portolan_test_" + hex.EncodeToString(b[:])
-	onServer(t, `CREATE DATABASE `+name)
-	t.Cleanup(func() { onServer(t, `DROP DATABASE `+name+` WITH (FORCE)`) })
+	onServer(tb, `CREATE DATABASE `+name)
+	tb.Cleanup(func() { onServer(tb, `DROP DATABASE `+name+` WITH (FORCE)`) })
 	u, err := url.Parse(serverURL())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	u.Path = "/" + name
 	return place{postgres: u.String()}
 }
 
-func onServer(t testing.TB, statement string) {
-	t.Helper()
+func onServer(tb testing.TB, statement string) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, serverURL())
 	if err != nil {
-		t.Fatalf("these tests need PostgreSQL: %v", err)
+		tb.Fatalf("these tests need PostgreSQL: %v", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	if _, err := conn.Exec(ctx, statement); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 }
 
@@ -116,73 +122,73 @@ const (
 	keyB = "b:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 )
 
-func keyring(t testing.TB, keys ...string) *accounts.Keyring {
-	t.Helper()
+func keyring(tb testing.TB, keys ...string) *accounts.Keyring {
+	tb.Helper()
 	k, err := accounts.ParseKeyring(strings.Join(keys, ","))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
 
-func options(t testing.TB) Options {
-	t.Helper()
-	return Options{Keys: keyring(t, keyA), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+func options(tb testing.TB) Options {
+	tb.Helper()
+	return Options{Keys: keyring(tb, keyA), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 var ops = accounts.Actor{Name: "token ops (ptl_1a2b3c4d)", RequestID: "r-1"}
 
-func create(t testing.TB, d *DB, a accounts.Account) accounts.Account {
-	t.Helper()
+func create(tb testing.TB, d *DB, a accounts.Account) accounts.Account {
+	tb.Helper()
 	if a.Environment == "" {
 		a.Environment = accounts.DefaultEnvironment
 	}
 	if a.Integration == "" {
 		a.Integration = "example"
 	}
-	made, err := d.CreateAccount(t.Context(), ops, accounts.NewAccount{Account: a})
+	made, err := d.CreateAccount(tb.Context(), ops, accounts.NewAccount{Account: a})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return made
 }
 
-func environment(t testing.TB, d *DB, name string) {
-	t.Helper()
-	if _, err := d.CreateEnvironment(t.Context(), ops, accounts.Environment{Name: name}); err != nil {
-		t.Fatal(err)
+func environment(tb testing.TB, d *DB, name string) {
+	tb.Helper()
+	if _, err := d.CreateEnvironment(tb.Context(), ops, accounts.Environment{Name: name}); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func token(t testing.TB, d *DB, secret string, tok accounts.Token) accounts.Token {
-	t.Helper()
+func token(tb testing.TB, d *DB, secret string, tok accounts.Token) accounts.Token {
+	tb.Helper()
 	if tok.Environment == "" {
 		tok.Environment = accounts.DefaultEnvironment
 	}
-	made, err := d.CreateToken(t.Context(), ops, accounts.StoredToken{Token: tok, Hash: accounts.HashToken(secret)})
+	made, err := d.CreateToken(tb.Context(), ops, accounts.StoredToken{Token: tok, Hash: accounts.HashToken(secret)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return made
 }
 
-func same(t testing.TB, what string, want, got any) {
-	t.Helper()
+func same(tb testing.TB, what string, want, got any) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
+		tb.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
-func wantErr(t testing.TB, what string, err, want error) {
-	t.Helper()
+func wantErr(tb testing.TB, what string, err, want error) {
+	tb.Helper()
 	if !errors.Is(err, want) {
-		t.Errorf("%s: error %v, want %v", what, err, want)
+		tb.Errorf("%s: error %v, want %v", what, err, want)
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

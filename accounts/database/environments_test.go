@@ -2,13 +2,13 @@ package database
 
 import (
 	"strings"
-	"testing"
 	"time"
 
 	"portolan/accounts"
 )
 
-func testEnvironments(t *testing.T, d *DB, c *clock) {
+func testEnvironments(s subject) {
+	t, d, c := s.t, s.d, s.c
 	start := at(c)
 	standard := accounts.Environment{Name: "default", Version: 1, CreatedAt: start, UpdatedAt: start}
 	c.add(time.Second)
@@ -53,7 +53,8 @@ func testEnvironments(t *testing.T, d *DB, c *clock) {
 	}
 }
 
-func testEnvironmentDelete(t *testing.T, d *DB, c *clock) {
+func testEnvironmentDelete(s subject) {
+	t, d, c := s.t, s.d, s.c
 	environment(t, d, "live")
 	remove := func() error { return d.DeleteEnvironment(t.Context(), ops, "live", 1) }
 	wantErr(t, "default", d.DeleteEnvironment(t.Context(), ops, "default", 0), accounts.ErrConflict)

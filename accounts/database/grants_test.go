@@ -1,13 +1,13 @@
 package database
 
 import (
-	"testing"
 	"time"
 
 	"portolan/accounts"
 )
 
-func testGrant(t *testing.T, d *DB, c *clock) {
+func testGrant(s subject) {
+	t, d, c := s.t, s.d, s.c
 	create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"access_token": "own", "k": "v"}})
 	full := func() accounts.Account {
 		t.Helper()
@@ -37,7 +37,8 @@ func testGrant(t *testing.T, d *DB, c *clock) {
 	same(t, "disabled", disabled, full().Status)
 }
 
-func testNeedsReauth(t *testing.T, d *DB, c *clock) {
+func testNeedsReauth(s subject) {
+	t, d, c := s.t, s.d, s.c
 	portolan := accounts.Actor{Name: "portolan"}
 	create(t, d, accounts.Account{ID: id1, Grant: &accounts.Grant{AccessToken: "at1", RefreshToken: "rt"}})
 	info := func() accounts.Account {

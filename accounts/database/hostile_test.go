@@ -11,7 +11,8 @@ import (
 )
 
 // testHostileText stores what SQL could stumble over.
-func testHostileText(t *testing.T, d *DB, _ *clock) {
+func testHostileText(s subject) {
+	t, d := s.t, s.d
 	for _, text := range []string{`'; DROP TABLE credential; --`, `"`, `\`, `$1`, `%s`, "\n\t\r", "\u2028", "😀", strings.Repeat("x", 100_000)} {
 		a := create(t, d, accounts.Account{Label: text, TenantID: text, Context: accounts.Context{text: text}})
 		got, err := d.Account(t.Context(), "default", a.ID)
@@ -32,7 +33,8 @@ var hostileCursors = []string{
 	encode("9223372036854775808/a"), encode("1 /a"), encode("1/a") + "\n", encode("1/a") + "==", strings.Repeat("A", 100_000),
 }
 
-func testHostileCursors(t *testing.T, d *DB, _ *clock) {
+func testHostileCursors(s subject) {
+	t, d := s.t, s.d
 	for _, text := range append(hostileCursors, "\x00") {
 		p := accounts.PageQuery{Cursor: text}
 		_, err := d.Accounts(t.Context(), "default", accounts.AccountQuery{PageQuery: p})

@@ -66,7 +66,8 @@ func killedAccount() accounts.NewAccount {
 // TestKill ends a process that makes accounts, at a random point, several times over on the
 // same database.
 func TestKill(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		must(t, p.open(t, options(t)).Close())
 		acknowledged := map[string]bool{}
 		for range 4 {
@@ -76,7 +77,7 @@ func TestKill(t *testing.T) {
 			cmd.Stderr = os.Stderr
 			must(t, cmd.Start())
 			lines := bufio.NewScanner(out)
-			stop := 1 + rand.IntN(150)
+			stop := 1 + rand.IntN(80)
 			for n := 0; lines.Scan(); n++ { // what it wrote before its end is acknowledged too
 				if len(lines.Text()) == 36 {
 					acknowledged[lines.Text()] = true

@@ -28,7 +28,8 @@ func link(t *testing.T, d *DB, c *clock) accounts.Link {
 	return l
 }
 
-func testLinks(t *testing.T, d *DB, c *clock) {
+func testLinks(s subject) {
+	t, d, c := s.t, s.d, s.c
 	want := link(t, d, c)
 	got, err := d.Link(t.Context(), linkHash)
 	must(t, err)
@@ -69,7 +70,8 @@ func testLinks(t *testing.T, d *DB, c *clock) {
 	same(t, "secrets of swept up links", map[string]int{}, used)
 }
 
-func testConsent(t *testing.T, d *DB, c *clock) {
+func testConsent(s subject) {
+	t, d, c := s.t, s.d, s.c
 	want := link(t, d, c)
 	fields := accounts.Context{"site": "acme", "n": json.Number("1")}
 	must(t, d.BeginConsent(t.Context(), id3, state, accounts.Link{Verifier: "first", Context: fields, Browser: accounts.HashToken("b1")}))
@@ -118,7 +120,8 @@ func atOnce(t *testing.T, n int, call func() error) int {
 	return int(ok.Load())
 }
 
-func testConsentOnce(t *testing.T, d *DB, c *clock) {
+func testConsentOnce(s subject) {
+	t, d, c := s.t, s.d, s.c
 	link(t, d, c)
 	for range 5 {
 		must(t, d.BeginConsent(t.Context(), id3, state, accounts.Link{Verifier: "v"}))
@@ -126,7 +129,8 @@ func testConsentOnce(t *testing.T, d *DB, c *clock) {
 	}
 }
 
-func testLinkOnce(t *testing.T, d *DB, c *clock) {
+func testLinkOnce(s subject) {
+	t, d, c := s.t, s.d, s.c
 	link(t, d, c)
 	n := accounts.NewAccount{Account: accounts.Account{Environment: "default", Integration: "example"}, Link: id3}
 	other := n

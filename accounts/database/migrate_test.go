@@ -46,7 +46,8 @@ var rowsOf = []string{1: `
 	UPDATE environment SET overrides = '{"example/a.b.c":{"query_mapping":"q"}}'`}
 
 func TestMigrations(t *testing.T) {
-	everywhere(t, func(t *testing.T, _ place) {
+	everywhere(t, func(v visit) {
+		t := v.t
 		sqlite := strings.HasSuffix(t.Name(), "sqlite")
 		for from := range newest + 1 {
 			t.Run(fmt.Sprint("from ", from), func(t *testing.T) {
@@ -140,7 +141,8 @@ func TestMigrationsAlike(t *testing.T) {
 }
 
 func TestNewerVersion(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		must(t, p.open(t, options(t)).Close())
 		db, _, _ := p.raw(t)
 		applied := "TRUE"
@@ -160,7 +162,8 @@ func TestNewerVersion(t *testing.T) {
 // TestOpenAtOnce opens an empty database in four processes and in four goroutines of this
 // one, all at the same time; the children begin when their standard input ends.
 func TestOpenAtOnce(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		var begin []func()
 		var wait []func() error
 		for range 4 {

@@ -2,6 +2,7 @@ package database
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,21 +28,19 @@ func everyRow(t *testing.T, p place, d *DB) []byte {
 		return out
 	}
 	for _, table := range []string{"environment", "integrated_account", "credential", "api_token", "audit", "revision", "change", "link", "consent"} {
-		rows, err := d.read.QueryContext(t.Context(), `SELECT row_to_json(r)::text FROM `+table+` r`)
-		must(t, err)
-		for rows.Next() {
+		must(t, collect(t.Context(), d.read, func(rows *sql.Rows) error {
 			var text string
-			must(t, rows.Scan(&text))
+			err := rows.Scan(&text)
 			out = append(out, text...)
-		}
-		must(t, rows.Err())
-		_ = rows.Close()
+			return err
+		}, `SELECT row_to_json(r)::text FROM `+table+` r`))
 	}
 	return out
 }
 
 func TestSealedAtRest(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		const canary = "c4n4rys3cr3tv4lue"
 		d := p.open(t, options(t))
 		everyChange(t, d, time.Now(), canary)
@@ -62,7 +61,8 @@ func TestSealedAtRest(t *testing.T) {
 
 // TestMovedValue: what is moved to another account or field does not open.
 func TestMovedValue(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		d := p.open(t, options(t))
 		create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "1"}})
 		create(t, d, accounts.Account{ID: id2, Context: accounts.Context{"k": "2", "l": "3"}})
@@ -83,7 +83,8 @@ func TestMovedValue(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		old := p.open(t, options(t))
 		const n = 30
 		for i := range n {

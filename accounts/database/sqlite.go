@@ -70,20 +70,19 @@ func source(path, settings string) string {
 	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?mode=rw&_foreign_keys=1&_synchronous=FULL&" + settings
 }
 
-// makeFile makes an empty file, or takes an existing one away from other users.
+// makeFile makes an empty file, or takes an existing one away from other users. It never
+// opens the file itself: to close it would drop this process's locks on it.
 func makeFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: the operator names the file
-	if err == nil {
-		return f.Close()
-	}
-	if !errors.Is(err, fs.ErrExist) {
-		return errors.Unwrap(err) // without the path, which is told already
-	}
-	// Not opened here: closing it would drop the locks of this process on it.
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = linkEmpty(path); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		info, err = os.Stat(path) // another process was first
+	}
 	switch {
 	case err != nil:
-		return errors.Unwrap(err)
+		return errors.Unwrap(err) // without the path, which is told already
 	case info.IsDir():
 		return errors.New("is a folder")
 	case !info.Mode().IsRegular():
@@ -92,6 +91,19 @@ func makeFile(path string) error {
 		return os.Chmod(path, info.Mode().Perm()&^0o077)
 	}
 	return nil
+}
+
+// linkEmpty makes an empty file of its owner's under another name first.
+func linkEmpty(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".portolan-*")
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	err = errors.Join(f.Close(), os.Link(f.Name(), path))
+	if removed := os.Remove(f.Name()); err == nil {
+		err = removed
+	}
+	return err
 }
 
 // reason puts SQLite's error codes into words.

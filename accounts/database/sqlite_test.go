@@ -43,7 +43,7 @@ func TestSQLiteFile(t *testing.T) {
 // TestSQLiteUnfit starts with files that cannot be used: the error says so, and they stay
 // as they were.
 func TestSQLiteUnfit(t *testing.T) {
-	whole := func(t *testing.T) []byte {
+	whole := func() []byte {
 		p := newSQLite(t)
 		d := p.open(t, options(t))
 		for range 50 {
@@ -53,8 +53,8 @@ func TestSQLiteUnfit(t *testing.T) {
 		raw, err := os.ReadFile(p.sqlite)
 		must(t, err)
 		return raw
-	}(t)
-	another := func(t *testing.T) []byte {
+	}()
+	another := func() []byte {
 		path := filepath.Join(t.TempDir(), "another.db")
 		db, err := sql.Open("sqlite", path)
 		must(t, err)
@@ -64,7 +64,7 @@ func TestSQLiteUnfit(t *testing.T) {
 		raw, err := os.ReadFile(path)
 		must(t, err)
 		return raw
-	}(t)
+	}()
 	zeroed := append([]byte(nil), whole...)
 	clear(zeroed[4096 : len(zeroed)/2])
 	for name, test := range map[string]struct {
@@ -150,7 +150,8 @@ func TestSQLiteBusy(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(v visit) {
+		t, p := v.t, v.p
 		d := p.open(t, options(t))
 		must(t, d.Close())
 		wantErr(t, "read", d.Ready(t.Context()), accounts.ErrUnavailable)

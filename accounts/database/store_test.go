@@ -14,11 +14,18 @@ func TestStore(t *testing.T) {
 	})
 }
 
+// subject is an empty store under test, and its clock.
+type subject struct {
+	t *testing.T
+	d *DB
+	c *clock
+}
+
 func testStore(t *testing.T, open func(*testing.T, Options) *DB) {
 	t.Helper()
 	for _, test := range []struct {
 		name string
-		run  func(t *testing.T, d *DB, c *clock)
+		run  func(subject)
 	}{
 		{"account", testAccount},
 		{"account update", testAccountUpdate},
@@ -52,7 +59,7 @@ func testStore(t *testing.T, open func(*testing.T, Options) *DB) {
 		t.Run(test.name, func(t *testing.T) {
 			c, o := newClock(), options(t)
 			o.Now = c.Now
-			test.run(t, open(t, o), c)
+			test.run(subject{t, open(t, o), c})
 		})
 	}
 }

@@ -3,13 +3,13 @@ package database
 import (
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"portolan/accounts"
 )
 
-func testAuthenticate(t *testing.T, d *DB, c *clock) {
+func testAuthenticate(s subject) {
+	t, d, c := s.t, s.d, s.c
 	create(t, d, accounts.Account{ID: id1})
 	ci := token(t, d, "ptl_ci", accounts.Token{Name: "ci", Prefix: "ptl_1"})
 	admin := token(t, d, "ptl_admin", accounts.Token{Name: "ops", Role: accounts.RoleAdmin})
@@ -18,7 +18,7 @@ func testAuthenticate(t *testing.T, d *DB, c *clock) {
 		ID: short.ID, Name: "short", Environment: "default", Role: accounts.RoleCall, AccountID: id1,
 		ExpiresAt: c.Now().Add(time.Minute).Truncate(time.Microsecond), CreatedAt: at(c),
 	}, short)
-	for secret, want := range map[string]accounts.Token{"ptl_ci": ci, "ptl_admin": admin, "pta": short, "": {}, "ptl": {}, "PTA": {}, "pta ": {}, "pta\x00": {}} {
+	for secret, want := range map[string]accounts.Token{"ptl_ci": ci, "ptl_admin": admin, "pta": short, "": {}, "ptl": {}, "PTA": {}, "ptb": {}, "pta\x00": {}} {
 		got, err := d.Authenticate(t.Context(), secret)
 		same(t, secret, want, got)
 		if want == (accounts.Token{}) {
@@ -51,7 +51,8 @@ func testAuthenticate(t *testing.T, d *DB, c *clock) {
 	wantErr(t, "empty", err, accounts.ErrUnauthorized)
 }
 
-func testTokens(t *testing.T, d *DB, c *clock) {
+func testTokens(s subject) {
+	t, d, c := s.t, s.d, s.c
 	first := token(t, d, "1", accounts.Token{Name: "one"})
 	c.add(time.Second)
 	second := token(t, d, "2", accounts.Token{Name: "two", ExpiresAt: c.Now().Add(time.Hour)})
@@ -105,7 +106,8 @@ func testTokens(t *testing.T, d *DB, c *clock) {
 	}
 }
 
-func testTouch(t *testing.T, d *DB, c *clock) {
+func testTouch(s subject) {
+	t, d, c := s.t, s.d, s.c
 	tok := token(t, d, "1", accounts.Token{})
 	_, n, err := d.Changes(t.Context(), 0)
 	must(t, err)
