@@ -27,10 +27,10 @@ type accountsCommand struct {
 	Link   linkAccountCommand   `cmd:"" help:"Print the address of a page where a customer connects an account."`
 }
 
-// administer opens the database; provider calls are possible where verify is asked for.
-func (c *accountsCommand) administer(ctx context.Context, p *process, options ...server.Option) (*administration, error) {
+// administer works on the database; provider calls are possible where verify is asked for.
+func (c *accountsCommand) administer(ctx context.Context, p *process, do func(*administration) error, options ...server.Option) error {
 	client := upstream.New(append(c.Proxy.options(), upstream.WithClock(p.now))...)
-	return c.adminFlags.administer(ctx, p, c.Environment, client, options...)
+	return c.adminFlags.administer(ctx, p, c.Environment, client, do, options...)
 }
 
 type listAccountsCommand struct {
@@ -43,17 +43,14 @@ type listAccountsCommand struct {
 
 // Run lists accounts.
 func (c *listAccountsCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	q := c.query()
-	set(q, "integration", c.Integration)
-	set(q, "tenant_id", c.TenantID)
-	set(q, "status", c.Status)
-	return a.list(ctx, accountsPath, q, column{"ID", "id"}, column{"INTEGRATION", "integration"}, column{"STATUS", "status"},
-		column{"TENANT", "tenant_id"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
+	return all.administer(ctx, p, func(a *administration) error {
+		q := c.query()
+		set(q, "integration", c.Integration)
+		set(q, "tenant_id", c.TenantID)
+		set(q, "status", c.Status)
+		return a.list(ctx, accountsPath, q, column{"ID", "id"}, column{"INTEGRATION", "integration"}, column{"STATUS", "status"},
+			column{"TENANT", "tenant_id"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
+	})
 }
 
 type getAccountCommand struct {
@@ -62,16 +59,9 @@ type getAccountCommand struct {
 
 // Run shows an account.
 func (c *getAccountCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodGet, pathOf(accountsPath, c.ID), nil)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodGet, pathOf(accountsPath, c.ID), nil)
+	})
 }
 
 type createAccountCommand struct {
@@ -107,16 +97,9 @@ func (c *createAccountCommand) Run(ctx context.Context, p *process, all *account
 	if len(overrides) > 0 {
 		body["overrides"] = overrides
 	}
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodPost, withQuery(accountsPath, verifyQuery(c.Verify)), body)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodPost, withQuery(accountsPath, verifyQuery(c.Verify)), body)
+	})
 }
 
 func verifyQuery(verify bool) url.Values {
@@ -145,20 +128,13 @@ func (c *updateAccountCommand) Run(ctx context.Context, p *process, all *account
 	if err != nil {
 		return err
 	}
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	path := pathOf(accountsPath, c.ID)
-	if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
-		return err
-	}
-	answer, err := a.call(ctx, http.MethodPatch, withQuery(path, verifyQuery(c.Verify)), body)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		path := pathOf(accountsPath, c.ID)
+		if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
+			return err
+		}
+		return a.show(ctx, http.MethodPatch, withQuery(path, verifyQuery(c.Verify)), body)
+	})
 }
 
 // change is the request without overrides.
@@ -228,21 +204,9 @@ type deleteAccountCommand struct {
 
 // Run takes an account away.
 func (c *deleteAccountCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return a.remove(ctx, withQuery(pathOf(accountsPath, c.ID), versionQuery(c.Version)))
-}
-
-// remove deletes what is at target.
-func (a *administration) remove(ctx context.Context, target string) error {
-	answer, err := a.call(ctx, http.MethodDelete, target, nil)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodDelete, withQuery(pathOf(accountsPath, c.ID), versionQuery(c.Version)), nil)
+	})
 }
 
 type accountTokenCommand struct {
@@ -256,16 +220,13 @@ func (c *accountTokenCommand) Run(ctx context.Context, p *process, all *accounts
 	if err != nil {
 		return err
 	}
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodPost, pathOf(accountsPath, c.ID)+"/token", map[string]any{"expires_in": lives})
-	if err != nil {
-		return err
-	}
-	return a.created(answer, "token")
+	return all.administer(ctx, p, func(a *administration) error {
+		answer, err := a.call(ctx, http.MethodPost, pathOf(accountsPath, c.ID)+"/token", map[string]any{"expires_in": lives})
+		if err != nil {
+			return err
+		}
+		return a.created(answer, "token")
+	})
 }
 
 type linkAccountCommand struct {
@@ -297,14 +258,11 @@ func (c *linkAccountCommand) Run(ctx context.Context, p *process, all *accountsC
 			return err
 		}
 	}
-	a, err := all.administer(ctx, p, server.WithPublicURL(origin))
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodPost, "/link-token", body)
-	if err != nil {
-		return err
-	}
-	return a.created(answer, "link_url", "link_token")
+	return all.administer(ctx, p, func(a *administration) error {
+		answer, err := a.call(ctx, http.MethodPost, "/link-token", body)
+		if err != nil {
+			return err
+		}
+		return a.created(answer, "link_url", "link_token")
+	}, server.WithPublicURL(origin))
 }

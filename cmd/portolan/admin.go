@@ -61,24 +61,26 @@ type administration struct {
 	json    bool
 }
 
-// administer opens the database for work in environment. Calls to providers go through
-// doer. The administration must be closed.
-func (f adminFlags) administer(ctx context.Context, p *process, environment string, doer engine.Doer, options ...server.Option) (*administration, error) {
+// administer opens the database, has do work in environment and closes it. Calls to
+// providers go through doer.
+func (f adminFlags) administer(ctx context.Context, p *process, environment string, doer engine.Doer,
+	do func(*administration) error, options ...server.Option,
+) error {
 	w, err := p.loadServable(f.mappingFlags)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	log := p.logger("warn")
 	db, err := f.open(ctx, p, log)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer func() { _ = db.Close() }() // each change is committed by now
 	a := &administration{p: p, store: db, json: f.JSON}
 	if err := a.serve(ctx, w, environment, doer, append(options, server.WithLogger(log))); err != nil {
-		a.close()
-		return nil, err
+		return err
 	}
-	return a, nil
+	return do(a)
 }
 
 func (a *administration) serve(ctx context.Context, w *world, environment string, doer engine.Doer, options []server.Option) error {
@@ -100,8 +102,6 @@ func known(ctx context.Context, store accounts.Store, environment string) error 
 	}
 	return err
 }
-
-func (a *administration) close() { _ = a.store.Close() }
 
 // call sends one request and gives the answer. A refusal is printed; the error then is
 // errReported.

@@ -12,12 +12,9 @@ type auditCommand struct {
 
 // Run lists changes, newest first.
 func (c *auditCommand) Run(ctx context.Context, p *process) error {
-	a, err := c.administer(ctx, p, c.Environment, offline{})
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	q := c.query()
-	set(q, "subject", c.Subject)
-	return a.list(ctx, "/audit", q, column{"AT", "at"}, column{"ACTOR", "actor"}, column{"ACTION", "action"}, column{"SUBJECT", "subject"})
+	return c.administer(ctx, p, c.Environment, offline{}, func(a *administration) error {
+		q := c.query()
+		set(q, "subject", c.Subject)
+		return a.list(ctx, "/audit", q, column{"AT", "at"}, column{"ACTOR", "actor"}, column{"ACTION", "action"}, column{"SUBJECT", "subject"})
+	})
 }

@@ -19,20 +19,17 @@ type environmentsCommand struct {
 	Delete deleteEnvironmentCommand `cmd:"" help:"Take one away that holds no accounts and tokens."`
 }
 
-func (c *environmentsCommand) administer(ctx context.Context, p *process) (*administration, error) {
-	return c.adminFlags.administer(ctx, p, accounts.DefaultEnvironment, offline{})
+func (c *environmentsCommand) administer(ctx context.Context, p *process, do func(*administration) error) error {
+	return c.adminFlags.administer(ctx, p, accounts.DefaultEnvironment, offline{}, do)
 }
 
 type listEnvironmentsCommand struct{ pageFlags }
 
 // Run lists environments.
 func (c *listEnvironmentsCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return a.list(ctx, environmentsPath, c.query(), column{"NAME", "name"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.list(ctx, environmentsPath, c.query(), column{"NAME", "name"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
+	})
 }
 
 type getEnvironmentCommand struct {
@@ -41,16 +38,9 @@ type getEnvironmentCommand struct {
 
 // Run shows an environment.
 func (c *getEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodGet, pathOf(environmentsPath, c.Name), nil)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodGet, pathOf(environmentsPath, c.Name), nil)
+	})
 }
 
 type createEnvironmentCommand struct {
@@ -73,16 +63,9 @@ func (c *createEnvironmentCommand) Run(ctx context.Context, p *process, all *env
 	if len(overrides) > 0 {
 		body["overrides"] = overrides
 	}
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodPost, environmentsPath, body)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodPost, environmentsPath, body)
+	})
 }
 
 type updateEnvironmentCommand struct {
@@ -102,20 +85,13 @@ func (c *updateEnvironmentCommand) Run(ctx context.Context, p *process, all *env
 	if c.Label != nil {
 		body["label"] = *c.Label
 	}
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	path := pathOf(environmentsPath, c.Name)
-	if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
-		return err
-	}
-	answer, err := a.call(ctx, http.MethodPatch, path, body)
-	if err != nil {
-		return err
-	}
-	return a.one(answer)
+	return all.administer(ctx, p, func(a *administration) error {
+		path := pathOf(environmentsPath, c.Name)
+		if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
+			return err
+		}
+		return a.show(ctx, http.MethodPatch, path, body)
+	})
 }
 
 type deleteEnvironmentCommand struct {
@@ -125,10 +101,7 @@ type deleteEnvironmentCommand struct {
 
 // Run takes an environment away.
 func (c *deleteEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return a.remove(ctx, withQuery(pathOf(environmentsPath, c.Name), versionQuery(c.Version)))
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodDelete, withQuery(pathOf(environmentsPath, c.Name), versionQuery(c.Version)), nil)
+	})
 }

@@ -53,8 +53,13 @@ func (a *administration) list(ctx context.Context, path string, q url.Values, co
 	return nil
 }
 
-// one prints a thing: a line for each of its values, or the answer as it is.
-func (a *administration) one(answer []byte) error {
+// show sends one request and prints the thing that it is answered with: a line for each of
+// its values, or the answer as it is.
+func (a *administration) show(ctx context.Context, method, target string, body any) error {
+	answer, err := a.call(ctx, method, target, body)
+	if err != nil {
+		return err
+	}
 	if a.json {
 		return a.raw(answer)
 	}

@@ -17,21 +17,18 @@ type tokensCommand struct {
 	Revoke revokeTokenCommand `cmd:"" help:"End a token at once, on every server."`
 }
 
-func (c *tokensCommand) administer(ctx context.Context, p *process) (*administration, error) {
-	return c.adminFlags.administer(ctx, p, c.Environment, offline{})
+func (c *tokensCommand) administer(ctx context.Context, p *process, do func(*administration) error) error {
+	return c.adminFlags.administer(ctx, p, c.Environment, offline{}, do)
 }
 
 type listTokensCommand struct{ pageFlags }
 
 // Run lists tokens.
 func (c *listTokensCommand) Run(ctx context.Context, p *process, all *tokensCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return a.list(ctx, tokensPath, c.query(), column{"ID", "id"}, column{"NAME", "name"}, column{"ROLE", "role"}, column{"PREFIX", "prefix"},
-		column{"ACCOUNT", "integrated_account_id"}, column{"EXPIRES", "expires_at"}, column{"LAST USED", "last_used_at"})
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.list(ctx, tokensPath, c.query(), column{"ID", "id"}, column{"NAME", "name"}, column{"ROLE", "role"}, column{"PREFIX", "prefix"},
+			column{"ACCOUNT", "integrated_account_id"}, column{"EXPIRES", "expires_at"}, column{"LAST USED", "last_used_at"})
+	})
 }
 
 type createTokenCommand struct {
@@ -50,16 +47,13 @@ func (c *createTokenCommand) Run(ctx context.Context, p *process, all *tokensCom
 		}
 		body["expires_in"] = lives
 	}
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	answer, err := a.call(ctx, http.MethodPost, tokensPath, body)
-	if err != nil {
-		return err
-	}
-	return a.created(answer, "token")
+	return all.administer(ctx, p, func(a *administration) error {
+		answer, err := a.call(ctx, http.MethodPost, tokensPath, body)
+		if err != nil {
+			return err
+		}
+		return a.created(answer, "token")
+	})
 }
 
 type revokeTokenCommand struct {
@@ -68,10 +62,7 @@ type revokeTokenCommand struct {
 
 // Run ends a token.
 func (c *revokeTokenCommand) Run(ctx context.Context, p *process, all *tokensCommand) error {
-	a, err := all.administer(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	return a.remove(ctx, pathOf(tokensPath, c.ID))
+	return all.administer(ctx, p, func(a *administration) error {
+		return a.show(ctx, http.MethodDelete, pathOf(tokensPath, c.ID), nil)
+	})
 }
