@@ -25,11 +25,11 @@ type Store interface {
 	UpdateAccount(ctx context.Context, by Actor, environment, id string, c AccountChange) (Account, error)
 	// DeleteAccount takes the account, its secrets and its tokens away.
 	DeleteAccount(ctx context.Context, by Actor, environment, id string, version int64) error
-	// SetGrant replaces an account's grant, makes it active and leaves Version alone: no
-	// administrator's work.
+	// SetGrant replaces an account's grant, makes it active unless it is disabled, and leaves
+	// Version alone: no administrator's work. It is not audited.
 	SetGrant(ctx context.Context, id string, g Grant) error
 	// NeedsReauth sets StatusNeedsReauth and why, and audits it, unless the account's access
-	// token is no longer refused.
+	// token is another than refused by now or the account is not active.
 	NeedsReauth(ctx context.Context, by Actor, id string, refused Secret, lastError string) error
 
 	// Tokens lists those of an environment that have not expired, oldest first.

@@ -159,51 +159,67 @@ func TestNewerVersion(t *testing.T) {
 	})
 }
 
-// TestOpenAtOnce opens an empty database in four processes and in four goroutines of this
-// one, all at the same time; the children begin when their standard input ends.
+// TestOpenAtOnce opens a database in four processes and in four goroutines of this one, all
+// at the same time; the children begin when their standard input ends.
 func TestOpenAtOnce(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
-		var begin []func()
-		var wait []func() error
-		for range 4 {
-			cmd := childCommand(t, p, "open")
-			in, err := cmd.StdinPipe()
-			must(t, err)
-			out, err := cmd.StdoutPipe()
-			must(t, err)
-			cmd.Stderr = os.Stderr
-			must(t, cmd.Start())
-			_, err = bufio.NewReader(out).ReadString('\n') // it is ready
-			must(t, err)
-			begin, wait = append(begin, func() { _ = in.Close() }), append(wait, cmd.Wait)
-		}
-		var wg sync.WaitGroup
-		o := options(t)
-		for range 4 {
-			wg.Go(func() {
-				d, err := p.try(t.Context(), o)
-				if err != nil {
-					t.Error(err)
-					return
+	for _, from := range []int64{0, 1} { // empty, and of an earlier version
+		everywhere(t, func(v visit) {
+			db, dialect, folder := v.p.raw(v.t)
+			if from > 0 {
+				m, err := migrator(dialect, folder, db)
+				must(v.t, err)
+				_, err = m.UpTo(v.t.Context(), from)
+				must(v.t, err)
+				if v.p.sqlite != "" {
+					_, err = db.ExecContext(v.t.Context(), fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
+					must(v.t, err)
 				}
-				_ = d.Close()
-			})
-		}
-		for _, begin := range begin {
-			begin()
-		}
-		wg.Wait()
-		for _, wait := range wait {
-			if err := wait(); err != nil {
-				t.Error(err)
 			}
+			openAtOnce(v.t, v.p)
+			var versions, environments int
+			must(v.t, db.QueryRowContext(v.t.Context(), `SELECT (SELECT count(*) FROM goose_db_version WHERE version_id > 0), (SELECT count(*) FROM environment)`).Scan(&versions, &environments))
+			same(v.t, "versions, environments", []int{newest, 1}, []int{versions, environments})
+		})
+	}
+}
+
+func openAtOnce(t *testing.T, p place) {
+	t.Helper()
+	var begin []func()
+	var wait []func() error
+	for range 4 {
+		cmd := childCommand(t, p, "open")
+		in, err := cmd.StdinPipe()
+		must(t, err)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		cmd.Stderr = os.Stderr
+		must(t, cmd.Start())
+		_, err = bufio.NewReader(out).ReadString('\n') // it is ready
+		must(t, err)
+		begin, wait = append(begin, func() { _ = in.Close() }), append(wait, cmd.Wait)
+	}
+	var wg sync.WaitGroup
+	o := options(t)
+	for range 4 {
+		wg.Go(func() {
+			d, err := p.try(t.Context(), o)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = d.Close()
+		})
+	}
+	for _, begin := range begin {
+		begin()
+	}
+	wg.Wait()
+	for _, wait := range wait {
+		if err := wait(); err != nil {
+			t.Error(err)
 		}
-		db, _, _ := p.raw(t)
-		var versions, environments int
-		must(t, db.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM goose_db_version WHERE version_id > 0), (SELECT count(*) FROM environment)`).Scan(&versions, &environments))
-		same(t, "versions, environments", []int{newest, 1}, []int{versions, environments})
-	})
+	}
 }
 
 // TestMigrationFails: nothing is left of migrations that did not come to their end.

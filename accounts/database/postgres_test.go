@@ -154,3 +154,64 @@ func TestPostgresHeld(t *testing.T) {
 	must(t, d.read.QueryRowContext(t.Context(), `SHOW statement_timeout`).Scan(&timeout))
 	same(t, "statement_timeout", "5s", timeout)
 }
+
+// TestPostgresResealYields: what is changed while a batch is sealed anew stays as it then is.
+func TestPostgresResealYields(t *testing.T) {
+	p, o := newPostgres(t), options(t)
+	create(t, p.open(t, o), accounts.Account{ID: id1, Context: accounts.Context{"k": "old"}})
+	o.Keys = keyring(t, keyB, keyA)
+	d := p.open(t, o)
+	tx, err := d.write.BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = tx.ExecContext(t.Context(), `UPDATE credential SET sealed = $1`, keyring(t, keyA).Seal(id1, "k", []byte(`"new"`)))
+	must(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := d.Reseal(t.Context(), 10); err != nil {
+			t.Error(err)
+		}
+	})
+	for waiting := false; !waiting; {
+		must(t, d.read.QueryRowContext(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting))
+	}
+	must(t, tx.Commit())
+	wg.Wait()
+	a, err := d.Account(t.Context(), "default", id1)
+	must(t, err)
+	same(t, "value", any("new"), a.Context["k"])
+	resealed, err := d.Reseal(t.Context(), 10)
+	must(t, err)
+	same(t, "left for the next batch", 1, resealed)
+}
+
+// TestPostgresWaiters: those who wait for one name in this process share one connection.
+func TestPostgresWaiters(t *testing.T) {
+	d := newPostgres(t).open(t, options(t))
+	engine, ok := d.engine.(*postgresEngine)
+	if !ok {
+		t.Fatal("no PostgreSQL")
+	}
+	const waiters = 50
+	var wg sync.WaitGroup
+	var once sync.Once
+	for range waiters {
+		wg.Go(func() {
+			err := d.Exclusive(t.Context(), "a", func(context.Context) error {
+				once.Do(func() {
+					for all := false; !all; {
+						d.turns.mu.Lock()
+						all = d.turns.byName["a"].callers == waiters
+						d.turns.mu.Unlock()
+					}
+				})
+				same(t, "connections", int32(1), engine.locks.Stat().AcquiredConns())
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -67,10 +67,13 @@ func TestSQLiteUnfit(t *testing.T) {
 	}()
 	zeroed := append([]byte(nil), whole...)
 	clear(zeroed[4096 : len(zeroed)/2])
+	last := append([]byte(nil), whole...)
+	clear(last[len(last)-4096:])
 	for name, test := range map[string]struct {
 		content []byte
 		want    string
 	}{
+		"last page":       {last, "is damaged: restore it from a backup ("},
 		"text":            {[]byte("accounts:\n  - id: 1\n"), "damaged or no SQLite database"},
 		"random":          {[]byte(strings.Repeat("\xde\xad", 5000)), "damaged or no SQLite database"},
 		"half-written":    {whole[:len(whole)/2], "damaged"},
