@@ -74,7 +74,16 @@ func (x *exchange) renew(ctx context.Context, do renewal) *problem {
 	}
 	x.account = renewed
 	x.call.Context = engine.Context(renewed.Context)
-	return nil
+	return x.checkStatus() // which was read anew
+}
+
+// unrenewed runs do while nobody renews the account's grant: what came of that would be
+// stored over do's.
+func (s *Server) unrenewed(ctx context.Context, id string, do func(context.Context) error) error {
+	if s.keeper == nil {
+		return do(ctx)
+	}
+	return s.keeper.Alone(ctx, id, do)
 }
 
 func (x *exchange) hasGrant() bool {

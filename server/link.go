@@ -270,12 +270,18 @@ func (x *exchange) connect(ctx context.Context, v *visit, given accounts.Context
 		}})
 	} else {
 		active := accounts.StatusActive
-		account, err = x.server.store.UpdateAccount(ctx, by, v.link.Environment, v.link.AccountID,
-			accounts.AccountChange{Link: v.link.ID, Status: &active, Context: given, Grant: grant})
+		err = x.server.unrenewed(ctx, v.link.AccountID, func(ctx context.Context) (err error) {
+			account, err = x.server.store.UpdateAccount(ctx, by, v.link.Environment, v.link.AccountID, accounts.AccountChange{
+				Version: v.account.Version, Link: v.link.ID, Status: &active, Context: given, Grant: grant, // not active if disabled since
+			})
+			return err
+		})
 	}
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
 		return linkGone()
+	case errors.Is(err, accounts.ErrConflict):
+		return &problem{status: http.StatusConflict, message: "This account was changed meanwhile. Open your link again."}
 	case err != nil:
 		return storeAway()
 	}

@@ -179,7 +179,7 @@ func (k *Keeper) note(ctx context.Context, key, id string, err error) {
 // renewOnce renews while no other replica does.
 func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (out accounts.Account, err error) {
 	done := false
-	lock := k.store.Exclusive(ctx, "oauth "+a.ID, func(ctx context.Context) error {
+	lock := k.Alone(ctx, a.ID, func(ctx context.Context) error {
 		// A request that is on its way may use up the refresh token: it has time of its own.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
@@ -195,6 +195,12 @@ func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (ou
 	default:
 		return a, lock
 	}
+}
+
+// Alone runs do while no process renews the grant of the account of this id, nor runs
+// another one's do. It waits for its turn until ctx ends.
+func (k *Keeper) Alone(ctx context.Context, id string, do func(context.Context) error) error {
+	return k.store.Exclusive(ctx, "oauth "+id, do)
 }
 
 // renewAlone renews unless somebody else did since a was read.
