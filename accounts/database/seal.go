@@ -144,19 +144,48 @@ func (d *DB) KeysInUse(ctx context.Context) (map[string]int, error) {
 	return out, err
 }
 
-// checkKeys is the error of values that no key in the ring opens.
+// checkKeys is the error of values that no key in the ring opens: because it is not there,
+// or because another key bears its id.
 func (d *DB) checkKeys(ctx context.Context) error {
 	used, err := d.KeysInUse(ctx)
 	if err != nil {
 		return err
 	}
-	var missing []error
+	var problems []error
 	for _, id := range slices.Sorted(maps.Keys(used)) {
 		if !d.Keys.Has(id) {
-			missing = append(missing, fmt.Errorf("%d stored values are %w: %q", used[id], accounts.ErrUnknownKey, id))
+			problems = append(problems, fmt.Errorf("%d stored values are %w: %q", used[id], accounts.ErrUnknownKey, id))
+			continue
+		}
+		opened, err := d.opensSome(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !opened {
+			problems = append(problems, fmt.Errorf("%d stored values are sealed with another master key than the %q that is given: %w", used[id], id, accounts.ErrSeal))
 		}
 	}
-	return errors.Join(missing...)
+	return errors.Join(problems...)
+}
+
+// keySamples is how many values are tried: one may be damaged without the key being wrong.
+const keySamples = 3
+
+// opensSome reports whether the key called id opens any of some values that bear its name.
+func (d *DB) opensSome(ctx context.Context, id string) (opened bool, err error) {
+	err = d.reading(ctx, func(ctx context.Context, q querier) error {
+		opened = false
+		return collect(ctx, q, func(rows *sql.Rows) error {
+			var owner, field, sealed string
+			if err := rows.Scan(&owner, &field, &sealed); err != nil {
+				return err
+			}
+			_, err := d.Keys.Open(owner, field, sealed)
+			opened = opened || err == nil
+			return nil
+		}, `SELECT owner, field, sealed FROM (`+sealedValues+`) v WHERE `+d.engine.keyID()+` = $1 LIMIT $2`, id, keySamples)
+	})
+	return opened, err
 }
 
 // Reseal seals up to batch values anew that are not sealed with the newest key, and returns

@@ -101,6 +101,12 @@ func TestRotation(t *testing.T) {
 		if want := fmt.Sprintf(`%d stored values are sealed with a master key that is not given: "a"`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
+		o.Keys = keyring(t, "a:"+strings.TrimPrefix(keyB, "b:"))
+		_, err = p.try(t.Context(), o)
+		wantErr(t, "another key of the same id", err, accounts.ErrSeal)
+		if want := fmt.Sprintf(`%d stored values are sealed with another master key than the "a" that is given`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
 		o.Keys = keyring(t, keyB, keyA)
 		d, other := p.open(t, o), p.open(t, o)
 		page, err := d.Accounts(t.Context(), "default", accounts.AccountQuery{PageQuery: accounts.PageQuery{Limit: n}})
