@@ -100,6 +100,8 @@ func (x *exchange) grantProblem(err error) *problem {
 		return &problem{status: http.StatusGatewayTimeout, message: "the authorization server did not answer in time"}
 	case answered:
 		return &problem{status: http.StatusBadGateway, message: x.redact("no usable answer from the authorization server: " + refusal.Error())}
+	case errors.Is(err, accounts.ErrUnavailable): // whatever made it so, a deadline for one
+		return x.storeProblem(x.request.Context(), err, "", "")
 	case errors.Is(err, accounts.ErrNotFound):
 		return &problem{status: http.StatusNotFound, message: "there is no integrated account " + x.account.ID}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -107,7 +109,7 @@ func (x *exchange) grantProblem(err error) *problem {
 	case errors.Is(err, context.Canceled):
 		return &problem{status: statusClosed, message: "the request was cancelled"}
 	default:
-		return unavailable()
+		return x.storeProblem(x.request.Context(), err, "", "")
 	}
 }
 

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,7 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/accounts"
+	"portolan/accounts/database"
+	"portolan/accounts/oauth"
 	"portolan/engine"
+	"portolan/server"
 )
 
 // bearer is the authorization of a call.
@@ -233,6 +238,34 @@ func TestRenewalRefused(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// away is a store that lets nobody have a turn.
+type away struct{ *database.DB }
+
+func (away) Exclusive(context.Context, string, func(context.Context) error) error {
+	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, context.DeadlineExceeded)
+}
+
+// A store that does not answer in time is away, and nobody's slow provider.
+func TestStoreAwayDuringRenewal(t *testing.T) {
+	w := newWorld(t, true)
+	apps := map[string]server.OAuthApp{"example": {ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}}
+	unified, _ := models(t)
+	keeper := oauth.NewKeeper(away{w.db}, w.authority.Client(), w.clock.now, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.NewJSONHandler(w.logs, nil))
+	s, err := server.New(exampleCatalog(t), engine.New(w, w.clock.now), unified, w.db,
+		server.WithClock(w.clock.now), server.WithLogger(log), server.WithStore(w.db), server.WithOAuth(keeper, apps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Server = s
+	account := w.account(nil)
+	w.clock.pass(2 * time.Hour)
+	answer := w.update(account.ID, "")
+	if envelopeOf(t, answer, 503); answer.Header().Get("Retry-After") == "" || !strings.Contains(w.logs.String(), "account store failed") {
+		t.Errorf("%v; %s", answer.Header(), w.logs)
 	}
 }
 

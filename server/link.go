@@ -44,7 +44,7 @@ func forVisitors(handle func(x *exchange, c echo.Context) *problem) echo.Handler
 		x.guardPage()
 		p := x.checkSize()
 		if x.server.publicURL == "" { // without it, no form and no callback can be told from others'
-			p = storeAway()
+			p = comeAgain()
 		}
 		if p == nil {
 			p = handle(x, c)
@@ -88,7 +88,7 @@ func (x *exchange) receive(v *visit) *problem {
 	case errors.Is(err, accounts.ErrNotFound):
 		return linkGone()
 	case err != nil:
-		return storeAway()
+		return x.storeAway(err)
 	case v.account.Status == accounts.StatusDisabled:
 		return &problem{status: http.StatusForbidden, message: "This account is disabled."}
 	}
@@ -102,14 +102,20 @@ func (x *exchange) noLink(err error) *problem {
 		x.failedAuthentication()
 		return linkGone()
 	}
-	return storeAway()
+	return x.storeAway(err)
 }
 
 func linkGone() *problem {
 	return &problem{status: http.StatusNotFound, message: "This link is not valid: it has been used, or it has expired. Ask for a new one."}
 }
 
-func storeAway() *problem {
+// storeAway is for the store's other errors, which it logs.
+func (x *exchange) storeAway(err error) *problem {
+	_ = x.storeProblem(x.request.Context(), err, "", "")
+	return comeAgain()
+}
+
+func comeAgain() *problem {
 	p := unavailable()
 	p.message = "This cannot be done at the moment. Try again in a minute."
 	return p
@@ -283,7 +289,7 @@ func (x *exchange) connect(ctx context.Context, v *visit, given accounts.Context
 	case errors.Is(err, accounts.ErrConflict):
 		return &problem{status: http.StatusConflict, message: "This account was changed meanwhile. Open your link again."}
 	case err != nil:
-		return storeAway()
+		return x.storeAway(err)
 	}
 	x.account = accounts.Account{ID: account.ID, Environment: account.Environment} // for the log
 	if v.link.RedirectURI != "" {

@@ -35,7 +35,7 @@ func (x *exchange) beginConsent(ctx context.Context, v *visit, given accounts.Co
 	case errors.Is(err, accounts.ErrNotFound):
 		return linkGone()
 	case err != nil:
-		return storeAway()
+		return x.storeAway(err)
 	}
 	x.setCookie(v.link, cookie)
 	x.redirect(app.ConsentURL(x.server.publicURL+callbackPath, state.Reveal(), verifier))
@@ -105,7 +105,7 @@ func (x *exchange) takeConsent(state string) (*visit, *problem) {
 		return nil, &problem{status: http.StatusBadRequest, message: "This answer has been used already, or nobody here asked for it. Open your link again."}
 	}
 	if err != nil {
-		return nil, storeAway()
+		return nil, x.storeAway(err)
 	}
 	cookie, err := x.request.Cookie(x.server.cookieName(link.ID))
 	if err != nil {
@@ -167,6 +167,6 @@ func (x *exchange) exchangeProblem(err error) *problem {
 	case answered:
 		return &problem{status: http.StatusBadGateway, message: "The provider gave no usable answer. Try again."}
 	default:
-		return storeAway()
+		return x.storeAway(err)
 	}
 }

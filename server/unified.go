@@ -131,7 +131,7 @@ func (x *exchange) authenticate(ctx context.Context) *problem {
 		x.failedAuthentication()
 		return refused("the token is not valid")
 	case err != nil:
-		return unavailable()
+		return x.storeProblem(ctx, err, "", "")
 	}
 	x.token = found
 	return nil
@@ -153,7 +153,7 @@ func (x *exchange) findAccount(ctx context.Context) *problem {
 	case errors.Is(err, accounts.ErrNotFound):
 		return &problem{status: http.StatusNotFound, message: "there is no integrated account " + x.params.account}
 	case err != nil:
-		return unavailable()
+		return x.storeProblem(ctx, err, "", "")
 	}
 	x.account = account
 	return x.checkStatus()
