@@ -70,7 +70,7 @@ func (x *exchange) renew(ctx context.Context, do renewal) *problem {
 	x.hide(app.ClientSecret, x.account.Grant.AccessToken, x.account.Grant.RefreshToken)
 	renewed, err := do(ctx, app, x.account)
 	if err != nil {
-		return x.grantProblem(err)
+		return x.grantProblem(ctx, err)
 	}
 	x.account = renewed
 	x.call.Context = engine.Context(renewed.Context)
@@ -91,7 +91,7 @@ func (x *exchange) hasGrant() bool {
 }
 
 // grantProblem turns an error of the keeper into a problem.
-func (x *exchange) grantProblem(err error) *problem {
+func (x *exchange) grantProblem(ctx context.Context, err error) *problem {
 	refusal, answered := errors.AsType[*oauth.Error](err)
 	switch {
 	case answered && refusal.Kind == oauth.Refused:
@@ -101,7 +101,7 @@ func (x *exchange) grantProblem(err error) *problem {
 	case answered:
 		return &problem{status: http.StatusBadGateway, message: x.redact("no usable answer from the authorization server: " + refusal.Error())}
 	case errors.Is(err, accounts.ErrUnavailable): // whatever made it so, a deadline for one
-		return x.storeProblem(x.request.Context(), err, "", "")
+		return x.storeProblem(ctx, err, "", "")
 	case errors.Is(err, accounts.ErrNotFound):
 		return &problem{status: http.StatusNotFound, message: "there is no integrated account " + x.account.ID}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -109,7 +109,7 @@ func (x *exchange) grantProblem(err error) *problem {
 	case errors.Is(err, context.Canceled):
 		return &problem{status: statusClosed, message: "the request was cancelled"}
 	default:
-		return x.storeProblem(x.request.Context(), err, "", "")
+		return x.storeProblem(ctx, err, "", "")
 	}
 }
 

@@ -58,21 +58,22 @@ func forVisitors(handle func(x *exchange, c echo.Context) *problem) echo.Handler
 
 // visitLink finds the link of the path.
 func (x *exchange) visitLink(c echo.Context) (*visit, *problem) {
+	ctx := x.request.Context()
 	v := &visit{token: accounts.Secret(pathParam(c, "token"))}
 	x.hide(v.token)
 	if p := x.throttled(); p != nil {
 		return nil, p
 	}
 	var err error
-	v.link, err = x.server.store.Link(x.request.Context(), accounts.HashToken(v.token.Reveal()))
+	v.link, err = x.server.store.Link(ctx, accounts.HashToken(v.token.Reveal()))
 	if err != nil {
-		return nil, x.noLink(err)
+		return nil, x.noLink(ctx, err)
 	}
-	return v, x.receive(v)
+	return v, x.receive(ctx, v)
 }
 
 // receive says whether the link can still be used.
-func (x *exchange) receive(v *visit) *problem {
+func (x *exchange) receive(ctx context.Context, v *visit) *problem {
 	if !v.link.ExpiresAt.IsZero() && !x.server.now().Before(v.link.ExpiresAt) {
 		return linkGone()
 	}
@@ -83,12 +84,12 @@ func (x *exchange) receive(v *visit) *problem {
 		return nil
 	}
 	var err error
-	v.account, err = x.server.store.AccountInfo(x.request.Context(), v.link.Environment, v.link.AccountID)
+	v.account, err = x.server.store.AccountInfo(ctx, v.link.Environment, v.link.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
 		return linkGone()
 	case err != nil:
-		return x.storeAway(err)
+		return x.storeAway(ctx, err)
 	case v.account.Status == accounts.StatusDisabled:
 		return &problem{status: http.StatusForbidden, message: "This account is disabled."}
 	}
@@ -97,12 +98,12 @@ func (x *exchange) receive(v *visit) *problem {
 
 // noLink is what becomes of a link that the store does not give. A wrong one counts as a
 // failed authentication.
-func (x *exchange) noLink(err error) *problem {
+func (x *exchange) noLink(ctx context.Context, err error) *problem {
 	if errors.Is(err, accounts.ErrNotFound) {
 		x.failedAuthentication()
 		return linkGone()
 	}
-	return x.storeAway(err)
+	return x.storeAway(ctx, err)
 }
 
 func linkGone() *problem {
@@ -110,8 +111,8 @@ func linkGone() *problem {
 }
 
 // storeAway is for the store's other errors, which it logs.
-func (x *exchange) storeAway(err error) *problem {
-	_ = x.storeProblem(x.request.Context(), err, "", "")
+func (x *exchange) storeAway(ctx context.Context, err error) *problem {
+	_ = x.storeProblem(ctx, err, "", "")
 	return comeAgain()
 }
 
@@ -289,7 +290,7 @@ func (x *exchange) connect(ctx context.Context, v *visit, given accounts.Context
 	case errors.Is(err, accounts.ErrConflict):
 		return &problem{status: http.StatusConflict, message: "This account was changed meanwhile. Open your link again."}
 	case err != nil:
-		return x.storeAway(err)
+		return x.storeAway(ctx, err)
 	}
 	x.account = accounts.Account{ID: account.ID, Environment: account.Environment} // for the log
 	if v.link.RedirectURI != "" {

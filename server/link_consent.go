@@ -35,7 +35,7 @@ func (x *exchange) beginConsent(ctx context.Context, v *visit, given accounts.Co
 	case errors.Is(err, accounts.ErrNotFound):
 		return linkGone()
 	case err != nil:
-		return x.storeAway(err)
+		return x.storeAway(ctx, err)
 	}
 	x.setCookie(v.link, cookie)
 	x.redirect(app.ConsentURL(x.server.publicURL+callbackPath, state.Reveal(), verifier))
@@ -72,7 +72,7 @@ func finishConsent(x *exchange, _ echo.Context) *problem {
 	if err != nil || len(query["state"]) != 1 || len(query["code"]) > 1 || len(query["error"]) > 1 {
 		return &problem{status: http.StatusBadRequest, message: "This answer cannot be read. Open your link again."}
 	}
-	v, p := x.takeConsent(query.Get("state"))
+	v, p := x.takeConsent(x.request.Context(), query.Get("state"))
 	if p != nil {
 		return p
 	}
@@ -95,17 +95,17 @@ func finishConsent(x *exchange, _ echo.Context) *problem {
 }
 
 // takeConsent finds what the callback must prove and has it proved.
-func (x *exchange) takeConsent(state string) (*visit, *problem) {
+func (x *exchange) takeConsent(ctx context.Context, state string) (*visit, *problem) {
 	if p := x.throttled(); p != nil {
 		return nil, p
 	}
-	link, err := x.server.store.TakeConsent(x.request.Context(), accounts.HashToken(state))
+	link, err := x.server.store.TakeConsent(ctx, accounts.HashToken(state))
 	if errors.Is(err, accounts.ErrNotFound) {
 		x.failedAuthentication()
 		return nil, &problem{status: http.StatusBadRequest, message: "This answer has been used already, or nobody here asked for it. Open your link again."}
 	}
 	if err != nil {
-		return nil, x.storeAway(err)
+		return nil, x.storeAway(ctx, err)
 	}
 	cookie, err := x.request.Cookie(x.server.cookieName(link.ID))
 	if err != nil {
@@ -118,7 +118,7 @@ func (x *exchange) takeConsent(state string) (*visit, *problem) {
 	_, token, _ := strings.Cut(cookie.Value, ".")
 	v := &visit{link: link, token: accounts.Secret(token)}
 	x.hide(v.token)
-	return v, x.receive(v)
+	return v, x.receive(ctx, v)
 }
 
 // acceptConsent turns the code into a grant and connects the account.
@@ -134,7 +134,7 @@ func (x *exchange) acceptConsent(ctx context.Context, v *visit, code accounts.Se
 	x.hide(app.ClientSecret)
 	grant, answer, err := x.server.keeper.Exchange(ctx, app, x.server.publicURL+callbackPath, code.Reveal(), v.link.Verifier)
 	if err != nil {
-		return x.formAgain(v, filled, x.exchangeProblem(err))
+		return x.formAgain(v, filled, x.exchangeProblem(ctx, err))
 	}
 	x.hide(grant.AccessToken, grant.RefreshToken)
 	settings, err := x.server.catalog.OAuth(integration).Settings(ctx, answer)
@@ -157,7 +157,7 @@ func unusableAnswer(reason string) *problem {
 }
 
 // exchangeProblem is why a code gave no grant.
-func (x *exchange) exchangeProblem(err error) *problem {
+func (x *exchange) exchangeProblem(ctx context.Context, err error) *problem {
 	refusal, answered := errors.AsType[*oauth.Error](err)
 	switch {
 	case answered && refusal.Kind == oauth.Refused:
@@ -167,6 +167,6 @@ func (x *exchange) exchangeProblem(err error) *problem {
 	case answered:
 		return &problem{status: http.StatusBadGateway, message: "The provider gave no usable answer. Try again."}
 	default:
-		return x.storeAway(err)
+		return x.storeAway(ctx, err)
 	}
 }
