@@ -161,7 +161,7 @@ func checkURL(r *Reader, credentials []Credential, key string, t *template, n *N
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is no absolute http or https URL without query", key)
 	}
-	for _, name := range t.variables {
+	for v, name := range t.variables {
 		i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
 		at := n.At(strings.Index(n.Text, "{"+name+"}"))
 		switch {
@@ -170,6 +170,18 @@ func checkURL(r *Reader, credentials []Credential, key string, t *template, n *N
 		case credentials[i].Pattern == nil && credentials[i].Enum == nil:
 			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in %s without pattern or enum", name, key)
 			r.Diags.Hintf("declare which values it may have, or an account could send its credentials anywhere")
+		case inHost(t.literals[:v+1]) && credentials[i].Pattern != nil && slices.ContainsFunc(hostEscapes, credentials[i].Pattern.MatchString):
+			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in the host of %s, and its pattern lets it name another host", name, key)
+			r.Diags.Hintf("let it match letters, digits, - and . only")
 		}
 	}
+}
+
+// hostEscapes are values with which a host ends, or begins, at another place.
+var hostEscapes = []string{"a/b", "a?b", "a#b", "a@b", "a:1", `a\b`, "a%b"}
+
+// inHost reports whether what follows these literals of a URL belongs to its host.
+func inHost(before []string) bool {
+	_, rest, _ := strings.Cut(strings.Join(before, "x"), "://")
+	return !strings.Contains(rest, "/")
 }
