@@ -37,34 +37,70 @@ func goldenCases(t *testing.T, providers ...string) []*golden.Case {
 	return cases
 }
 
-// goldenServer knows the case's account only.
-func goldenServer(tb testing.TB, c *engine.Catalog, d engine.Doer, a golden.Account) *server.Server {
-	tb.Helper()
-	var list []accounts.Account
-	if a.ID != "" {
-		list = append(list, accounts.Account{ID: a.ID, Integration: a.Integration, Environment: "default", Context: a.Context})
-	}
-	store, err := accounts.NewMemory([]accounts.StoredToken{{
-		Token: accounts.Token{Name: "golden", Environment: "default"}, Hash: accounts.HashToken(golden.Token),
-	}}, list)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	unified, _ := models(tb)
-	s, err := server.New(c, engine.New(d, golden.Clock), unified, store, server.WithClock(golden.Clock))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
+// goldenServer is one server for all cases: which one is under way, and what stands for its
+// provider, travels in the request's context.
+type goldenServer struct{ *server.Server }
+
+// caseKey is under which the context holds a goldenCase.
+type caseKey struct{}
+
+type goldenCase struct {
+	doer    engine.Doer
+	account golden.Account
 }
 
+func newGoldenServer(tb testing.TB, c *engine.Catalog) goldenServer {
+	tb.Helper()
+	unified, _ := models(tb)
+	s, err := server.New(c, engine.New(caseDoer{}, golden.Clock), unified, caseAccounts{}, server.WithClock(golden.Clock))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return goldenServer{s}
+}
+
+func (s goldenServer) handler(d engine.Doer, a golden.Account) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), caseKey{}, goldenCase{d, a})))
+	})
+}
+
+func (s goldenServer) decode(r *http.Request, a golden.Account) (*engine.Request, *engine.Plan, error) {
+	return s.Decode(r.WithContext(context.WithValue(r.Context(), caseKey{}, goldenCase{account: a})))
+}
+
+// caseDoer hands a call to what stands for the case's provider.
+type caseDoer struct{}
+
+func (caseDoer) Do(ctx context.Context, call *engine.Call) (*engine.Reply, error) {
+	return ctx.Value(caseKey{}).(goldenCase).doer.Do(ctx, call)
+}
+
+// caseAccounts knows the case's account only.
+type caseAccounts struct{}
+
+func (caseAccounts) Authenticate(_ context.Context, token string) (accounts.Token, error) {
+	if token != golden.Token {
+		return accounts.Token{}, accounts.ErrUnauthorized
+	}
+	return accounts.Token{Name: "golden", Environment: "default"}, nil
+}
+
+func (caseAccounts) Account(ctx context.Context, _, id string) (accounts.Account, error) {
+	a := ctx.Value(caseKey{}).(goldenCase).account
+	if a.ID == "" || !strings.EqualFold(a.ID, id) {
+		return accounts.Account{}, accounts.ErrNotFound
+	}
+	return accounts.Account{ID: a.ID, Integration: a.Integration, Environment: "default", Context: a.Context}, nil
+}
+
+func (caseAccounts) Ready(context.Context) error { return nil }
+
 func TestGoldenEngine(t *testing.T) {
-	c, applicable := catalog(t), 0
+	s, applicable := newGoldenServer(t, catalog(t)), 0
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
-			result, err := golden.RunEngine(t.Context(), func(r *http.Request, a golden.Account) (*engine.Request, *engine.Plan, error) {
-				return goldenServer(t, c, nil, a).Decode(r)
-			}, kase)
+			result, err := golden.RunEngine(t.Context(), s.decode, kase)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,11 +119,12 @@ func TestGoldenEngine(t *testing.T) {
 
 func TestGoldenHandler(t *testing.T) {
 	c := catalog(t)
+	s := newGoldenServer(t, c)
 	var results []*golden.Result
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
 			result, err := golden.RunHandler(t.Context(), func(d engine.Doer, a golden.Account) (http.Handler, error) {
-				return goldenServer(t, c, d, a), nil
+				return s.handler(d, a), nil
 			}, kase)
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +170,7 @@ func (r redirected) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestGoldenSockets(t *testing.T) {
 	t.Parallel()
-	c := catalog(t)
+	s := newGoldenServer(t, catalog(t))
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
 			t.Parallel()
@@ -145,7 +182,7 @@ func TestGoldenSockets(t *testing.T) {
 				t.Fatal(err)
 			}
 			client := upstream.New(upstream.WithClock(golden.Clock), upstream.WithRoundTripper(redirected{to, far.Client().Transport}))
-			near := httptest.NewServer(goldenServer(t, c, client, kase.Account))
+			near := httptest.NewServer(s.handler(client, kase.Account))
 			defer near.Close()
 			req, err := kase.HTTPRequest(t.Context(), near.URL)
 			if err != nil {
@@ -274,6 +311,7 @@ func TestEveryExpressionIsProved(t *testing.T) {
 					}
 				}
 				c, _ := engine.Compile(docs, known)
+				s := newGoldenServer(t, c)
 				for _, kase := range connecting {
 					if kase.run(c, provider) != "" {
 						return
@@ -281,7 +319,7 @@ func TestEveryExpressionIsProved(t *testing.T) {
 				}
 				for _, kase := range cases {
 					result, err := golden.RunHandler(context.Background(), func(d engine.Doer, a golden.Account) (http.Handler, error) {
-						return goldenServer(t, c, d, a), nil
+						return s.handler(d, a), nil
 					}, kase)
 					if err != nil {
 						t.Fatal(err)
