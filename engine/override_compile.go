@@ -150,7 +150,7 @@ func isField(src string, before, dot token) bool {
 }
 
 // runs tries each new expression once on made-up data, and reports those that cost too
-// much. Other errors may come from the data alone.
+// much or give something else than an object. Other errors may come from the data alone.
 func (o *overrider) runs() bool {
 	p := o.plan
 	pr := newProber(context.Background(), p)
@@ -166,12 +166,16 @@ func (o *overrider) runs() bool {
 			if x == nil {
 				continue
 			}
-			_, err := answered(context.Background(), func() (struct{}, error) {
-				_, _, err := x.Eval(context.Background(), bindings)
-				return struct{}{}, err
+			given, err := answered(context.Background(), func() (any, error) {
+				v, _, err := x.Eval(context.Background(), bindings)
+				return v, err
 			})
-			if costs(err) {
+			_, object := given.(map[string]any)
+			switch {
+			case costs(err):
 				o.diags.Errorf(x.Pos(), "E047-costly-override", "%s", err)
+			case err == nil && given != nil && !object:
+				o.diags.Errorf(x.Pos(), "E048-no-object", "the expression %s, and must give one or nothing", errGivesNoObject)
 			}
 		}
 	}

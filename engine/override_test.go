@@ -240,12 +240,17 @@ func TestOverrideVersion(t *testing.T) {
 
 func TestOverrideSupport(t *testing.T) {
 	catalog, base := overriddenCatalog(t, engine.Limits{})
-	plan, found := catalog.Override(base, layer("a", `{ "given": body.first_name, "mail": body.emails[0].email }`, "", "", true))
+	plan, found := catalog.Override(base, layer("a", `{ "given": body.first_name, "mail": body.emails[0].email, "desk": body.custom_fields.desk }`, "", "", true))
 	if found.Failed() {
 		t.Fatal(found)
 	}
-	body := map[string]any{"first_name": "Ada", "last_name": "Quill", "emails": []any{map[string]any{"email": "ada@example.com"}}}
-	want := []engine.Receipt{{Pointer: "/emails/0/email", Outcome: engine.Applied}, {Pointer: "/first_name", Outcome: engine.Applied}, {Pointer: "/last_name", Outcome: engine.Unsupported}}
+	body := map[string]any{"custom_fields": map[string]any{"desk": "4b"}, "first_name": "Ada", "last_name": "Quill", "emails": []any{map[string]any{"email": "ada@example.com"}}}
+	want := []engine.Receipt{
+		{Pointer: "/custom_fields", Outcome: engine.Applied},
+		{Pointer: "/emails/0/email", Outcome: engine.Applied},
+		{Pointer: "/first_name", Outcome: engine.Applied},
+		{Pointer: "/last_name", Outcome: engine.Unsupported},
+	}
 	if diff := cmp.Diff(want, plan.Receipts(&engine.Request{Body: body})); diff != "" {
 		t.Errorf("receipts differ (-want +got):\n%s", diff)
 	}

@@ -269,11 +269,11 @@ func changed(a, b map[string]string) []string {
 func (p *prober) try(s schemaPair, t target) (places []string, idle []any) {
 	values, closed := candidates(s)
 	if !closed {
-		t.value = values[0]
-		one := p.wire(p.make(t))
-		t.value = values[1]
-		places = changed(one, p.wire(p.make(t)))
-		return trimProbeKey(places), nil
+		places = trimProbeKey(p.differ(t, values[0], values[1]))
+		if len(places) == 0 && s.kind() == "object" {
+			places = p.tryNamed(t)
+		}
+		return places, nil
 	}
 	for _, v := range values {
 		t.value = v
@@ -285,6 +285,61 @@ func (p *prober) try(s schemaPair, t target) (places []string, idle []any) {
 	}
 	slices.Sort(places)
 	return slices.Compact(places), idle
+}
+
+// differ lists the places that tell one value at t from another.
+func (p *prober) differ(t target, a, b any) []string {
+	t.value = a
+	one := p.wire(p.make(t))
+	t.value = b
+	return changed(one, p.wire(p.make(t)))
+}
+
+// tryNamed tries t, an object of which no schema names a member, with the members that the
+// expressions name: as texts, as numbers, and as objects of such members.
+func (p *prober) tryNamed(t target) []string {
+	names := p.plan.requestNames()
+	of := func(v any) map[string]any {
+		out := map[string]any{}
+		for name := range names {
+			out[name] = v
+		}
+		return out
+	}
+	failed := p.failed // that an expression wants another kind of member says nothing
+	defer func() { p.failed = failed }()
+	for _, values := range [][2]any{{"probe-one", "the-second-probe"}, {json.Number("11"), json.Number("22")}, {of("probe-one"), of("the-second-probe")}} {
+		if places := p.differ(t, of(values[0]), of(values[1])); len(places) > 0 {
+			return places
+		}
+	}
+	return nil
+}
+
+// requestNames are the names and texts in the expressions that make the requests.
+func (p *Plan) requestNames() map[string]bool {
+	var exprs []*Expr
+	for _, s := range slices.Concat([]*step{p.main}, p.before, p.after) {
+		exprs = append(exprs, s.bodyMap, s.queryMap, s.runIf)
+		for _, v := range s.variables {
+			exprs = append(exprs, v.expr)
+		}
+	}
+	for _, over := range p.over {
+		exprs = append(exprs, over[bodyKey], over[queryKey])
+	}
+	names := map[string]bool{}
+	for _, x := range exprs {
+		if x == nil {
+			continue
+		}
+		for _, t := range lex(x.Source) {
+			if t.kind == tokenName || t.kind == tokenString {
+				names[t.text(x.Source)] = true
+			}
+		}
+	}
+	return names
 }
 
 // tryClosed compares t with the same body without the leaf. Neighbours that must have a

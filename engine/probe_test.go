@@ -98,6 +98,27 @@ request_body_mapping: '{ "custom": body.custom_fields }'`,
 			"",
 		},
 		{
+			"custom_fields is taken by member", `
+request_body_schema: {properties: {custom_fields: {}}}
+request_body_mapping: '{ "title": body.custom_fields.title }'`,
+			[]string{"/custom_fields → 0:title"},
+			"",
+		},
+		{
+			"a member of custom_fields is a number", `
+request_body_schema: {properties: {custom_fields: {}}}
+request_body_mapping: '{ "minutes": body.custom_fields.hours * 60 }'`,
+			[]string{"/custom_fields → 0:minutes"},
+			"",
+		},
+		{
+			"a member of custom_fields has members", `
+request_body_schema: {properties: {custom_fields: {}}}
+request_body_mapping: '{ "city": body.custom_fields.` + "`home address`" + `.city }'`,
+			[]string{"/custom_fields → 0:city"},
+			"",
+		},
+		{
 			"what differs by itself proves nothing", `
 request_body_schema: {properties: {first_name: {}, last_name: {}}}
 request_body_mapping: '{ "first": body.first_name, "request": $uuid() }'`,
