@@ -23,7 +23,7 @@ func TestTwoServersOnOneDatabase(t *testing.T) {
 			played, mappings := newProvider(t)
 			store = append(store, "--mappings", mappings)
 			admin := command(t, append([]string{"tokens", "create", "--name", "ops", "--role", "admin"}, store...)...)
-			serving := slices.Concat(store, []string{"--allow-insecure-upstreams"})
+			serving := slices.Concat(store, []string{"--allow-insecure-upstreams", "--eval-timeout", "1m"}) // fifty calls at once
 			one, two := launch(t, serving...), launch(t, serving...)
 
 			made := one.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, map[string]any{

@@ -20,7 +20,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	const count = 10_000
 	folder, ids := newAccounts(t, count)
 	_, mappings := newProvider(t)
-	store := []string{"--data", folder, "--mappings", mappings}
+	store := []string{"--data", folder, "--mappings", mappings, "--eval-timeout", "1m"} // four callers under the race detector
 	t.Setenv(masterKeysVariable, newerKey+","+testKeys)
 	file := filepath.Join(t.TempDir(), "tokens.yaml")
 	if err := os.WriteFile(file, []byte("format: portolan/accounts/v1\ntokens: [{name: app, token: tok-example}]\naccounts: []\n"), 0o600); err != nil {
