@@ -100,10 +100,20 @@ func deleteEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
 		return nil, p
 	}
 	if err := a.server.store.DeleteEnvironment(ctx, a.actor(), a.id, a.query.version); err != nil {
-		return nil, a.storeProblem(ctx, err, "environment "+strconv.Quote(a.id),
-			"the environment holds accounts or tokens, is the default one, or has another version by now")
+		return nil, a.storeProblem(ctx, err, "environment "+strconv.Quote(a.id), a.whyKept(ctx))
 	}
 	return map[string]any{"name": a.id}, nil
+}
+
+// whyKept tells why the environment cannot be deleted.
+func (a *adminCall) whyKept(ctx context.Context) string {
+	if a.id == accounts.DefaultEnvironment {
+		return "the environment " + a.id + " is always there"
+	}
+	if now, err := a.server.store.Environment(ctx, a.id); err == nil && a.query.version != 0 && now.Version != a.query.version {
+		return changedMeanwhile
+	}
+	return "the environment holds accounts or tokens: delete them first"
 }
 
 func (a *adminCall) environmentProblem(ctx context.Context, err error) *problem {

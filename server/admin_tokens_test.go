@@ -114,9 +114,13 @@ func TestEnvironmentLife(t *testing.T) {
 	if got := o.must(200, "root", "PATCH", "/environment/stage", `{"version":1,"label":"S","overrides":{}}`); got["version"] != 2.0 || got["label"] != "S" {
 		t.Error(got)
 	}
-	o.must(409, "root", "DELETE", "/environment/stage?version=1", "")
-	o.must(409, "root", "DELETE", "/environment/live", "")
-	o.must(409, "root", "DELETE", "/environment/default", "")
+	for target, want := range map[string]string{
+		"/environment/stage?version=1": "another version", "/environment/live": "holds accounts or tokens", "/environment/default": "always there",
+	} {
+		if got := o.must(409, "root", "DELETE", target, ""); !strings.Contains(fmt.Sprint(got["message"]), want) {
+			t.Errorf("%s: %v", target, got)
+		}
+	}
 	if got := o.must(200, "root", "DELETE", "/environment/stage?version=2", ""); fmt.Sprint(got) != "map[name:stage]" {
 		t.Error(got)
 	}

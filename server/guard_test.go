@@ -131,7 +131,7 @@ func TestStoreUnavailable(t *testing.T) {
 		if w.Header().Get("Retry-After") != "5" || strings.Contains(w.Body.String(), "store-host") {
 			t.Errorf("Retry-After %q: %s", w.Header().Get("Retry-After"), w.Body)
 		}
-		if w := ask(s, "GET", "/readyz", "", "Authorization", ""); w.Code != 503 || !strings.Contains(w.Body.String(), `"status":"unavailable"`) {
+		if w := ask(s, "GET", "/readyz", "", "Authorization", ""); w.Code != 503 || !strings.Contains(w.Body.String(), `"status":"unavailable"`) || strings.Contains(w.Body.String(), "store-host") {
 			t.Errorf("/readyz: %d %s", w.Code, w.Body)
 		}
 		if w := ask(s, "GET", "/healthz", "", "Authorization", ""); w.Code != 200 {

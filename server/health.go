@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -26,7 +27,8 @@ func (s *Server) readyz(c echo.Context) error {
 	status := http.StatusOK
 	if err := s.accounts.Ready(c.Request().Context()); err != nil {
 		r.Status, status = "unavailable", http.StatusServiceUnavailable
-		r.Problems = append(r.Problems, "account store: "+err.Error())
+		r.Problems = append(r.Problems, unavailable().message) // anyone may ask: where the store is, the log tells
+		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "account store failed", slog.String("request_id", x.id), slog.Any("error", err))
 	}
 	x.writeJSON(status, r)
 	return nil

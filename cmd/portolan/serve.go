@@ -114,7 +114,7 @@ func (c *serveCommand) memory(p *process, w *world, pretend *pretence) (*account
 		tokens, list = file.Tokens, accountsOf(file)
 	}
 	if c.Sandbox {
-		tokens = append(tokens, demoTokens()...)
+		tokens = append(tokens, demoTokens(c.given())...)
 		list = append(list, w.demoAccounts(pretend.origin())...)
 	}
 	return accounts.NewMemory(tokens, list)
@@ -175,8 +175,10 @@ func (c *serveCommand) announce(p *process, w *world, listener net.Listener) {
 			fmt.Fprintf(p.stdout, "\n# %s\n%s\n", provider.Name(), curl)
 		}
 	}
-	fmt.Fprintf(p.stdout, "\n# the accounts that are kept in the database\ncurl %s \\\n  -H %s\n",
-		quoted(origin+accountsPath), quoted("Authorization: Bearer "+demoAdminToken))
+	if !c.given() {
+		fmt.Fprintf(p.stdout, "\n# the accounts that are kept in the database\ncurl %s \\\n  -H %s\n",
+			quoted(origin+accountsPath), quoted("Authorization: Bearer "+demoAdminToken))
+	}
 }
 
 // logger writes JSON lines to stderr.
