@@ -14,17 +14,20 @@ import (
 	"portolan/server"
 )
 
-// demoToken opens the demo accounts, demoAdminToken the admin API as well. They are no secrets.
+// demoToken opens the demo accounts, demoAdminToken the admin API of a database that ends
+// with the process. They are no secrets.
 const (
 	demoToken      = "sandbox-token"
 	demoAdminToken = "sandbox-admin"
 )
 
-func demoTokens() []accounts.StoredToken {
-	return []accounts.StoredToken{
-		{Token: accounts.Token{Name: "sandbox"}, Hash: accounts.HashToken(demoToken)},
-		{Token: accounts.Token{Name: "sandbox admin", Role: accounts.RoleAdmin}, Hash: accounts.HashToken(demoAdminToken)},
+// demoTokens are without the administrator's where the database lasts: everyone knows it.
+func demoTokens(lasting bool) []accounts.StoredToken {
+	tokens := []accounts.StoredToken{{Token: accounts.Token{Name: "sandbox"}, Hash: accounts.HashToken(demoToken)}}
+	if !lasting {
+		tokens = append(tokens, accounts.StoredToken{Token: accounts.Token{Name: "sandbox admin", Role: accounts.RoleAdmin}, Hash: accounts.HashToken(demoAdminToken)})
 	}
+	return tokens
 }
 
 // demoAccounts gives an account for each provider that can be played. origin, where set,

@@ -15,13 +15,12 @@ func (p *process) oauthApps(w *world, origin string) (map[string]server.OAuthApp
 	apps := map[string]server.OAuthApp{}
 	var problems []error
 	for _, name := range w.catalog.Integrations() {
-		if w.catalog.OAuth(name) == nil {
-			continue
-		}
 		prefix := "PORTOLAN_OAUTH_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		id, _ := p.lookup(prefix + "_CLIENT_ID")
 		secret, _ := p.lookup(prefix + "_CLIENT_SECRET")
 		switch {
+		case (id != "" || secret != "") && w.catalog.OAuth(name) == nil:
+			problems = append(problems, fmt.Errorf("%s_CLIENT_ID, %[1]s_CLIENT_SECRET: %s does not connect by OAuth", prefix, name))
 		case (id == "") != (secret == ""):
 			problems = append(problems, fmt.Errorf("%s_CLIENT_ID and %[1]s_CLIENT_SECRET belong together, and one of them is not set", prefix))
 		case id != "":

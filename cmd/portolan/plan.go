@@ -237,10 +237,13 @@ func printRefusal(w io.Writer, body []byte) {
 	fmt.Fprintf(w, "%d %s: %s\n", envelope.StatusCode, envelope.Error, envelope.Message)
 	for _, f := range envelope.Details.Failures {
 		place := ""
-		if f.Line > 0 {
-			place = fmt.Sprintf("%d:%d: ", f.Line, f.Column)
+		if f.Pointer != "" { // else it is about the body as a whole
+			place = f.Pointer + ": "
 		}
-		fmt.Fprintf(w, "  %s: %s%s: %s\n", f.Pointer, place, f.Code, f.Message)
+		if f.Line > 0 {
+			place += fmt.Sprintf("%d:%d: ", f.Line, f.Column)
+		}
+		fmt.Fprintf(w, "  %s%s: %s\n", place, f.Code, f.Message)
 	}
 	if m := envelope.Details.Mapping; m != nil {
 		fmt.Fprintf(w, "  %s:%d:%d\n", m.File, m.Line, m.Col)

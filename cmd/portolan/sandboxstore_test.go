@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -49,6 +50,25 @@ func TestSandboxKeepsAStoreWhileItRuns(t *testing.T) {
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
 		t.Errorf("%v are left, %v", left, err)
+	}
+}
+
+// The sandbox's token for administrators is known to everyone: it opens nothing that lasts.
+func TestSandboxTokenOpensNoLastingStore(t *testing.T) {
+	t.Setenv(masterKeysVariable, testKeys)
+	folder := t.TempDir()
+	admin := command(t, "tokens", "create", "--name", "ops", "--role", "admin", "--data", folder)
+	r := start(t, "--sandbox", "--data", folder)
+	printed := make(chan []byte)
+	go func() {
+		out, _ := io.ReadAll(r.stdout)
+		printed <- out
+	}()
+	r.must(t, http.StatusUnauthorized, http.MethodGet, accountsPath, demoAdminToken, nil)
+	r.must(t, http.StatusOK, http.MethodGet, accountsPath, admin, nil)
+	r.stop()
+	if out := <-printed; strings.Contains(string(out), demoAdminToken) {
+		t.Errorf("%s", out)
 	}
 }
 

@@ -70,7 +70,7 @@ func (f storeFlags) openPostgres(ctx context.Context, options database.Options, 
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("stopped while waiting for the database: %w", err)
 		case <-time.After(databaseRetry):
 		}
 	}
