@@ -356,7 +356,7 @@ func TestOverrides(t *testing.T) {
 	const op = "ticketing.users.update"
 	plain := w.account(nil)
 	own := w.account(func(a *accounts.Account) {
-		a.Overrides = accounts.Overrides{op: {ResponseMapping: `{ "username": "own" }`, RequestBodyMapping: `{ "extra": body.first_name }`}}
+		a.Overrides = accounts.Overrides{op: {ResponseMapping: `{ "username": "own", "desk": "4b" }`, RequestBodyMapping: `{ "extra": body.first_name }`}}
 	})
 	broken := w.account(func(a *accounts.Account) {
 		a.Overrides = accounts.Overrides{op: {ResponseMapping: "{\n  \"name\": nosuch.thing\n}"}}
@@ -371,9 +371,12 @@ func TestOverrides(t *testing.T) {
 		return answers(200, `{"id":"u1","first":"Ada"}`)(c)
 	}
 	answer := w.update(own.ID, "&truto_ignore_remote_data=1")
-	want := `{"id":"u1","first_name":"Ada","username":"own"}` + "\n"
+	want := `{"id":"u1","first_name":"Ada","username":"own","desk":"4b"}` + "\n"
 	if diff := cmp.Diff(want, answer.Body.String()); diff != "" || sent != `{"extra":"Ada","first":"Ada"}` {
 		t.Errorf("sent %s, answer (-want +got)\n%s", sent, diff)
+	}
+	if odd := answer.Header().Get("Portolan-Response-Warnings"); odd != "" {
+		t.Errorf("%s warnings of a field that the override adds", odd)
 	}
 	if got := answer.Header().Get("Portolan-Mapping"); got == before || got != version(own.ID) {
 		t.Errorf("Portolan-Mapping %s, before %s", got, before)
@@ -393,7 +396,7 @@ func TestOverrides(t *testing.T) {
 	}
 	for id, want := range map[string]string{
 		plain.ID: `{"id":"u1","first_name":"Ada","username":"inherited","avatar":"https://example.com/a"}` + "\n",
-		own.ID:   `{"id":"u1","first_name":"Ada","username":"own","avatar":"https://example.com/a"}` + "\n",
+		own.ID:   `{"id":"u1","first_name":"Ada","username":"own","avatar":"https://example.com/a","desk":"4b"}` + "\n",
 	} {
 		answer := w.update(id, "&truto_ignore_remote_data=1")
 		if diff := cmp.Diff(want, answer.Body.String()); diff != "" {
