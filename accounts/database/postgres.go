@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -24,23 +25,38 @@ const (
 	lockers     = 8  // beside those: connections that hold the lock of Exclusive
 )
 
-// OpenPostgres opens the database at url ("postgres://…" or key=value pairs). Its errors
-// never show the password.
-func OpenPostgres(ctx context.Context, url string, o Options) (*DB, error) {
-	d, err := openPostgres(ctx, url, o)
+// OpenPostgres opens the database at address, "postgres://user:password@host:port/name". Its
+// errors never show the password.
+func OpenPostgres(ctx context.Context, address string, o Options) (*DB, error) {
+	if err := checkAddress(address); err != nil {
+		return nil, fmt.Errorf("account database: %w", err)
+	}
+	d, err := openPostgres(ctx, address, o)
 	if err != nil {
 		return nil, fmt.Errorf("account database: %w", err)
 	}
 	return d, nil
 }
 
-func openPostgres(ctx context.Context, url string, o Options) (*DB, error) {
-	config, err := pgxpool.ParseConfig(url)
+// checkAddress refuses an address of which a part of the password could be taken for
+// something that errors show, because it holds @, : or / as they are.
+func checkAddress(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" ||
+		strings.ContainsAny(strings.TrimPrefix(u.EscapedPath(), "/"), "/:@") {
+		return errors.New("the address is not postgres://user:password@host:port/name " +
+			"(what a URL cannot hold is percent-encoded in a password: %40 for @, %2F for /, %3A for :)")
+	}
+	return nil
+}
+
+func openPostgres(ctx context.Context, address string, o Options) (*DB, error) {
+	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, err
 	}
 	config.ConnConfig.ConnectTimeout = callTimeout
-	if !strings.Contains(url, "pool_max_conns") {
+	if !strings.Contains(address, "pool_max_conns") {
 		config.MaxConns = connections
 	}
 	if err := migratePostgres(ctx, config, o); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -180,7 +181,7 @@ func checkFile(ctx context.Context, db *sql.DB) (fresh bool, err error) {
 		return false, err
 	}
 	if found != "ok" {
-		return false, fmt.Errorf("is damaged: restore it from a backup (%s)", found)
+		return false, fmt.Errorf("is damaged: restore it from a backup (%s)", strings.Join(strings.Fields(strings.ReplaceAll(found, "*** in database main ***", "")), " "))
 	}
 	return fresh, nil
 }

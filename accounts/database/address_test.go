@@ -1,0 +1,22 @@
+package database
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestAddressKeepsPassword: what is wrong with an address is told without any of it.
+func TestAddressKeepsPassword(t *testing.T) {
+	for _, address := range []string{
+		"", "db.example.com", "mysql://u:s3cr3t@127.0.0.1:1/x", "host=127.0.0.1 password='s3cr3t", "host=127.0.0.1 port=1 password=s3cr3t",
+		"postgres:u:s3cr3t@h/x", "postgres:///u:s3cr3t@h/x", "postgres://u:pa@s3cr3t/et:wo@host/x", "postgres://u:s3cr3t%zz@127.0.0.1:1/x",
+		"postgres://u:s3cr3t@127.0.0.1:port/x", "postgres://u:s3cr3t@127.0.0.1:1/x",
+		"postgres://u:s3cr3t%40%2F%3A@127.0.0.1:1/x",
+	} {
+		_, err := OpenPostgres(t.Context(), address, options(t))
+		if err == nil || strings.Contains(fmt.Sprintf("%v %+v", err, err), "s3cr3t") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
