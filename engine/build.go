@@ -18,7 +18,7 @@ import (
 // argument. Its error is an *Error of KindInvalid (the caller's value cannot be sent),
 // KindAccount (the integrated account's settings) or KindMapping.
 func (p *Plan) Build(ctx context.Context, req *Request, before map[string]any) (*Call, error) {
-	ctx, cancel := p.language.WithDeadline(ctx)
+	ctx, cancel := p.withDeadline(ctx)
 	defer cancel()
 	account, err := p.accountContext(req)
 	if err != nil {

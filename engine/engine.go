@@ -126,7 +126,7 @@ func (r *run) step(ctx context.Context, s *step, answers map[string]*Answer) err
 
 // buildStep builds a step's call; nil where its run_if says no.
 func (r *run) buildStep(ctx context.Context, s *step) (*Call, error) {
-	ctx, cancel := r.plan.language.WithDeadline(ctx)
+	ctx, cancel := r.plan.withDeadline(ctx)
 	defer cancel()
 	account, err := r.plan.accountContext(r.req)
 	if err != nil {

@@ -28,6 +28,7 @@ type Language struct {
 	limits    Limits
 	functions []string // every $name that an expression may call, sorted
 	eval      func(ctx context.Context, x *gnata.Expression, bindings any) (any, error)
+	apart     Apart // where expressions of overrides are evaluated; nil: here
 }
 
 // refusedFunctions give another answer at each call or run text as code: a mapping must
@@ -120,7 +121,7 @@ type Expr struct {
 	Source string
 	node   *Node // for places; nil where the expression came from nowhere
 	broken bool  // stands for one that does not compile, and gives nothing
-	meter  bool  // its memory is bounded: it is not the mapping author's own
+	meter  bool  // an override's: its memory is bounded, and it is evaluated apart where that can be
 	lang   *Language
 	prog   *gnata.Expression
 }
@@ -151,12 +152,13 @@ func gnataCompile(src string) (_ *gnata.Expression, err error) {
 
 type deadlineKey struct{}
 
-var errOverrun = fmt.Errorf("expression took too long: %w", context.DeadlineExceeded)
+// ErrOverrun is an evaluation that took longer than its deadline.
+var ErrOverrun = fmt.Errorf("expression took too long: %w", context.DeadlineExceeded)
 
 // WithDeadline gives ctx the deadline of an evaluation, for callers with several
 // evaluations in a row: one timer serves them all. Eval does it itself for any other ctx.
 func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithValue(ctx, deadlineKey{}, true), l.limits.EvalTimeout, errOverrun)
+	return context.WithTimeoutCause(context.WithValue(ctx, deadlineKey{}, true), l.limits.EvalTimeout, ErrOverrun)
 }
 
 // Eval evaluates the expression over bindings, plain JSON values that are only read.
@@ -166,6 +168,9 @@ func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.C
 // fails, overruns or gives anything else is an error, which quotes nothing of the data;
 // it is context.DeadlineExceeded where the evaluation overran.
 func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, present bool, err error) {
+	if x.meter && !x.broken && x.lang.apart != nil {
+		return x.evalApart(ctx, bindings)
+	}
 	if ctx.Value(deadlineKey{}) == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = x.lang.WithDeadline(ctx)
@@ -185,8 +190,8 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 	}
 	v, err := x.lang.eval(ctx, x.prog, input)
 	switch {
-	case err != nil && errors.Is(ctx.Err(), errMemory):
-		return nil, false, errMemory
+	case err != nil && errors.Is(ctx.Err(), ErrMemory):
+		return nil, false, ErrMemory
 	case err != nil && ctx.Err() != nil:
 		return nil, false, context.Cause(ctx)
 	case err != nil:

@@ -171,7 +171,7 @@ func TestEvalLimits(t *testing.T) {
 				t.Fatalf("want an error, got %v, %v", v, present)
 			}
 			if tt.want == "deadline" {
-				if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errOverrun) {
+				if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrOverrun) {
 					t.Errorf("want an overrun, got %v", err)
 				}
 			} else if err.Error() != tt.want {
@@ -197,7 +197,7 @@ func TestEvalCancel(t *testing.T) {
 	}
 	ctx, cancel = testLanguage(Limits{EvalTimeout: time.Nanosecond}).WithDeadline(t.Context())
 	defer cancel()
-	if _, _, err := x.Eval(ctx, nil); !errors.Is(err, errOverrun) {
+	if _, _, err := x.Eval(ctx, nil); !errors.Is(err, ErrOverrun) {
 		t.Errorf("Eval keeps the deadline that WithDeadline gave: %v", err)
 	}
 }

@@ -10,7 +10,8 @@ import (
 // in bytes. It is far above what any evaluation needs, because other requests count too.
 const maxAllocated = 256 << 20
 
-var errMemory = errors.New("expression uses too much memory")
+// ErrMemory is an evaluation that took too much memory.
+var ErrMemory = errors.New("expression uses too much memory")
 
 // memoryMeter is a context that also ends when the process has allocated too much since it
 // was made. The evaluator asks for a context's error before every step of an expression,
@@ -36,7 +37,7 @@ func (m *memoryMeter) allocated() uint64 {
 	return m.sample[0].Value.Uint64()
 }
 
-// Err is that of the context below, or errMemory.
+// Err is that of the context below, or ErrMemory.
 func (m *memoryMeter) Err() error {
 	if err := m.Context.Err(); err != nil {
 		return err
@@ -46,7 +47,7 @@ func (m *memoryMeter) Err() error {
 		m.over = m.allocated()-m.start > maxAllocated
 	}
 	if m.over {
-		return errMemory
+		return ErrMemory
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func (o *overrider) runs() bool {
 }
 
 func costs(err error) bool {
-	return slices.ContainsFunc([]error{context.DeadlineExceeded, errMemory, errTooLarge, errTooDeep, errRecursion}, func(bad error) bool { return errors.Is(err, bad) })
+	return slices.ContainsFunc([]error{context.DeadlineExceeded, ErrMemory, ErrApart, errTooLarge, errTooDeep, errRecursion}, func(bad error) bool { return errors.Is(err, bad) })
 }
 
 // probe finds what the plan supports now.

@@ -183,7 +183,7 @@ func (p *prober) wire(body map[string]any) map[string]string {
 
 // evaluate computes wire without regard to noise, and the first error.
 func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *Error) {
-	ctx, cancel := p.plan.language.WithDeadline(p.ctx)
+	ctx, cancel := p.plan.withDeadline(p.ctx)
 	defer cancel()
 	bindings := p.bindings(body)
 	out = map[string]string{}

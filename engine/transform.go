@@ -38,7 +38,7 @@ func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*R
 }
 
 func (p *Plan) transform(ctx context.Context, req *Request, answers Answers) (*Record, error) {
-	ctx, cancel := p.language.WithDeadline(ctx)
+	ctx, cancel := p.withDeadline(ctx)
 	defer cancel()
 	account := withDefaults(p.integration.credentials, req.Context)
 	bindings := req.bindings(account, answerBodies(answers.Before))
