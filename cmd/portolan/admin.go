@@ -66,7 +66,9 @@ type administration struct {
 func (f adminFlags) administer(ctx context.Context, p *process, environment string, doer engine.Doer,
 	do func(*administration) error, options ...server.Option,
 ) error {
-	w, err := p.loadServable(f.mappingFlags)
+	overrides := newEvaluators(f.EvalTimeout)
+	defer overrides.close()
+	w, err := p.loadServable(f.mappingFlags, overrides.evaluate)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type cli struct {
 	Test         testCommand         `cmd:"" help:"Run golden cases offline."`
 	Plan         planCommand         `cmd:"" help:"Print the provider request that a unified request would make. Nothing is sent."`
 	Sandbox      sandboxCommand      `cmd:"" help:"Serve the pretend providers alone."`
+	Evaluate     evaluateCommand     `cmd:"" hidden:"" help:"Evaluate overrides for another process of this program."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 

@@ -31,7 +31,7 @@ func (c *lintCommand) Run(p *process) error {
 	}
 	var findings engine.Diagnostics
 	for _, f := range folders {
-		w, err := p.load(c.EvalTimeout, f.layers()...)
+		w, err := p.load(c.EvalTimeout, nil, f.layers()...)
 		if err != nil {
 			return err
 		}

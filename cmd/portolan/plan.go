@@ -63,7 +63,9 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	w, err := p.loadServable(c.mappingFlags)
+	overrides := newEvaluators(c.EvalTimeout)
+	defer overrides.close()
+	w, err := p.loadServable(c.mappingFlags, overrides.evaluate)
 	if err != nil {
 		return err
 	}

@@ -175,7 +175,7 @@ func rows(table string) [][]string {
 func TestReadmeSupport(t *testing.T) {
 	_, table := marked(t, "support")
 	p := &process{now: time.Now, random: rand.Reader}
-	w, err := p.load(time.Second, builtin(""))
+	w, err := p.load(time.Second, nil, builtin(""))
 	if err != nil {
 		t.Fatal(err)
 	}

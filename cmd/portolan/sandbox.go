@@ -31,7 +31,7 @@ type demoAccountJSON struct {
 
 // Run serves the pretend providers until ctx ends, or tells of them.
 func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
-	w, err := p.loadServable(c.mappingFlags)
+	w, err := p.loadServable(c.mappingFlags, nil)
 	switch {
 	case err != nil:
 		return err

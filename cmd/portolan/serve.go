@@ -39,7 +39,9 @@ type serveCommand struct {
 
 // Run serves until ctx ends. Nothing is answered before everything is loaded.
 func (c *serveCommand) Run(ctx context.Context, p *process) error {
-	w, err := p.loadServable(c.mappingFlags)
+	overrides := newEvaluators(c.EvalTimeout)
+	defer overrides.close()
+	w, err := p.loadServable(c.mappingFlags, overrides.evaluate)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (c *testCommand) Run(ctx context.Context, p *process) error {
 
 // loadCases loads a folder; mappings with mistakes are not run.
 func (p *process) loadCases(f folder, evalTimeout time.Duration) (*world, error) {
-	w, err := p.load(evalTimeout, f.layers()...)
+	w, err := p.load(evalTimeout, nil, f.layers()...)
 	if err != nil {
 		return nil, err
 	}

@@ -48,10 +48,11 @@ type world struct {
 	findings  engine.Diagnostics  // unsorted
 }
 
-// load reads the layers. The error is that of a broken program, not of a mapping.
+// load reads the layers. Overrides are evaluated by apart; where it is nil, in this process.
+// The error is that of a broken program, not of a mapping.
 //
 //nolint:contextcheck,nolintlint // a language outlives every call (contextcheck finds this mark itself)
-func (p *process) load(evalTimeout time.Duration, layers ...engine.Layer) (*world, error) {
+func (p *process) load(evalTimeout time.Duration, apart engine.Apart, layers ...engine.Layer) (*world, error) {
 	models, err := schemas.Unified()
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
@@ -62,7 +63,7 @@ func (p *process) load(evalTimeout time.Duration, layers ...engine.Layer) (*worl
 			known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 		}
 	}
-	w := &world{models: models, language: engine.NewLanguage(p.now, p.random, engine.Limits{EvalTimeout: evalTimeout})}
+	w := &world{models: models, language: engine.NewLanguage(p.now, p.random, engine.Limits{EvalTimeout: evalTimeout}).WithApart(apart)}
 	docs, read := engine.Load(w.language, layers...)
 	catalog, compiled := engine.Compile(docs, known)
 	w.catalog = catalog
@@ -74,12 +75,12 @@ func (p *process) load(evalTimeout time.Duration, layers ...engine.Layer) (*worl
 
 // loadServable is load for those who run the mappings: findings are printed, and an error
 // among them refuses.
-func (p *process) loadServable(flags mappingFlags) (*world, error) {
+func (p *process) loadServable(flags mappingFlags, apart engine.Apart) (*world, error) {
 	layers, err := flags.layers()
 	if err != nil {
 		return nil, err
 	}
-	w, err := p.load(flags.EvalTimeout, layers...)
+	w, err := p.load(flags.EvalTimeout, apart, layers...)
 	if err != nil {
 		return nil, err
 	}

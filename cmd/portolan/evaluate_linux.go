@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// ownProgram stays this very program when its file is replaced.
+func ownProgram() (string, error) { return "/proc/self/exe", nil }
+
+// detach keeps from the other process what a terminal sends to this one, and the files that
+// this one was given when it was started; its own are not handed on anyway.
+func detach(command *exec.Cmd) {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	files, _ := os.ReadDir("/proc/self/fd") // without /proc there is no program to start either
+	for _, f := range files {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
+
+// limitMemory has the system end this process when it maps so many bytes more. It also is
+// the first to go where the machine or the container runs out of memory.
+func limitMemory(more uint64) error {
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600) // it is no fault if nobody may choose
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return fmt.Errorf("memory in use: %w", err)
+	}
+	first, _, _ := bytes.Cut(statm, []byte(" "))
+	pages, err := strconv.ParseUint(string(first), 10, 64)
+	if err != nil {
+		return fmt.Errorf("memory in use: %w", err)
+	}
+	maximum := pages*uint64(os.Getpagesize()) + more //nolint:gosec // G115: some thousand
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &now); err != nil {
+		return fmt.Errorf("limit of memory: %w", err)
+	}
+	maximum = min(maximum, now.Max)
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: maximum, Max: maximum}); err != nil {
+		return fmt.Errorf("limit of memory: %w", err)
+	}
+	return nil
+}
