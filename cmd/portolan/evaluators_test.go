@@ -66,6 +66,25 @@ func TestEvaluatorsOutliveKillers(t *testing.T) {
 	}
 }
 
+// The system ends what one step makes of little, before it is made.
+func TestEvaluatorMemoryIsLimited(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has a limit that holds")
+	}
+	e := newTestEvaluators(t, time.Minute)
+	source := `( $s := $reduce([1..14], function($t, $i) { $t & $t }, "0123456789"); { "n": $length($replace($s, "0", $s)) } )` // 2.5 GiB
+	if v, _, err := e.evaluate(t.Context(), source, nil); !errors.Is(err, engine.ErrMemory) {
+		t.Errorf("gave %v, %v", v, err)
+	}
+	for range cap(e.idle) {
+		if v := <-e.idle; v != nil {
+			t.Error("the process outlived it")
+			v.end()
+		}
+		e.idle <- nil
+	}
+}
+
 // saveAccount makes an account of planhat with an override of users.update, and gives the
 // answer to it.
 func (r *running) saveAccount(t *testing.T, override map[string]any) (int, map[string]any) {
