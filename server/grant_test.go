@@ -407,3 +407,22 @@ func TestOverrides(t *testing.T) {
 		t.Errorf("Portolan-Mapping stays %s", got)
 	}
 }
+
+// A provider that answers every token with 401 costs one renewal, not one a call.
+func TestRefusalThatNoTokenCures(t *testing.T) {
+	w := newWorld(t, true)
+	account := w.account(nil)
+	w.provider = accepts()
+	for range 5 {
+		e := envelopeOf(t, w.update(account.ID, ""), 401)
+		if e["truto_is_remote_error"] != true {
+			t.Errorf("got %v", e)
+		}
+	}
+	if calls := w.called(); w.authority.renewals != 1 || len(calls) != 6 { // one of them repeated
+		t.Errorf("%d renewals, calls %q", w.authority.renewals, calls)
+	}
+	if status := w.info(account.ID).Status; status != accounts.StatusActive {
+		t.Errorf("the account is %s", status)
+	}
+}

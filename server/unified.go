@@ -260,10 +260,13 @@ func (x *exchange) carryOut(ctx context.Context) *problem {
 	}
 	err := x.attempt(ctx, mode)
 	if mode != engine.PlanOnly && x.refusedToken(err) {
+		refused := x.account.Grant.AccessToken
 		if p := x.renew(ctx, x.server.keeper.Renew); p != nil {
 			return p
 		}
-		err = x.attempt(ctx, mode)
+		if x.account.Grant.AccessToken != refused { // else it is not the token that the provider minds
+			err = x.attempt(ctx, mode)
+		}
 	}
 	x.noteResult()
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 const (
 	renewBefore   = 60 * time.Second // of its expiry
 	retryAfter    = 5 * time.Second  // of a renewal that failed
+	renewAgain    = 10 * time.Second // of one that was of no use: the provider still refuses
 	flightTimeout = 60 * time.Second // of waiting for other replicas, and of the renewal itself
 	storeTimeout  = 15 * time.Second // of storing a grant, tries included
 )
@@ -44,8 +45,9 @@ type Keeper struct {
 	flights singleflight.Group
 
 	mu       sync.Mutex
-	failures map[string]failure // by key
-	unstored map[string]rotated // by account id
+	failures map[string]failure   // by key
+	unstored map[string]rotated   // by account id
+	renewals map[string]time.Time // a moment ago, by the key of what they gave
 }
 
 // failure is a renewal that failed, and when.
@@ -66,7 +68,7 @@ func NewKeeper(store Store, client *http.Client, now func() time.Time, log *slog
 	return &Keeper{
 		store: store, client: client, now: now, log: log,
 		pauses:   []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, time.Second, 3 * time.Second},
-		failures: map[string]failure{}, unstored: map[string]rotated{},
+		failures: map[string]failure{}, unstored: map[string]rotated{}, renewals: map[string]time.Time{},
 	}
 }
 
@@ -108,7 +110,9 @@ func (k *Keeper) Fresh(ctx context.Context, app App, a accounts.Account) (accoun
 	return a, nil
 }
 
-// Renew gives a with another access token, after the provider refused the one that it has.
+// Renew gives a with another access token, after the provider refused the one that it has:
+// a itself where this Keeper got that one some seconds ago, as it is not the token then
+// that the provider minds.
 func (k *Keeper) Renew(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
 	if a.Status == accounts.StatusNeedsReauth {
 		return a, reauth(a)
@@ -116,7 +120,32 @@ func (k *Keeper) Renew(ctx context.Context, app App, a accounts.Account) (accoun
 	if a.Grant == nil {
 		return a, &Error{Kind: Refused, Text: "account has no grant"}
 	}
+	if k.isNew(keyOf(a)) {
+		return a, nil
+	}
 	return k.renewed(ctx, app, a)
+}
+
+// keyOf names a's access token.
+func keyOf(a accounts.Account) string {
+	hash := accounts.HashToken(a.Grant.AccessToken.Reveal())
+	return a.ID + string(hash[:])
+}
+
+func (k *Keeper) isNew(key string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, ok := k.renewals[key]
+	return ok && k.now().Before(at.Add(renewAgain))
+}
+
+// noteNew keeps a renewal for isNew.
+func (k *Keeper) noteNew(key string) {
+	now := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.DeleteFunc(k.renewals, func(_ string, at time.Time) bool { return !now.Before(at.Add(renewAgain)) })
+	k.renewals[key] = now
 }
 
 // reauth is the error of an account whose grant was refused before.
@@ -131,8 +160,7 @@ func reauth(a accounts.Account) *Error {
 // renewed waits for the renewal of a's access token, which is one for all who ask. Whoever
 // goes away ends nobody else's.
 func (k *Keeper) renewed(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
-	hash := accounts.HashToken(a.Grant.AccessToken.Reveal())
-	key := a.ID + string(hash[:])
+	key := keyOf(a)
 	if err := k.recent(key); err != nil {
 		return a, err
 	}
@@ -233,7 +261,9 @@ func (k *Keeper) renewAlone(ctx context.Context, app App, a accounts.Account) (a
 	if err := k.keep(ctx, current.ID, rotated{g.AccessToken, fresh}); err != nil {
 		return current, err
 	}
-	return with(current, fresh), nil
+	renewed := with(current, fresh)
+	k.noteNew(keyOf(renewed))
+	return renewed, nil
 }
 
 // refused marks a where err says that its grant is no longer good, and gives err.

@@ -90,6 +90,12 @@ func TestRenew(t *testing.T) {
 		t.Error("a token newer than the refused one was not used")
 	}
 	a, err = w.keeper.Renew(t.Context(), w.app(), a)
+	wantToken(t, a, err, 1)
+	if w.asked() != 1 {
+		t.Error("a token that is new is not what the provider minds")
+	}
+	w.pass(renewAgain)
+	a, err = w.keeper.Renew(t.Context(), w.app(), a)
 	wantToken(t, a, err, 2)
 	w.pass(2 * time.Hour) // what is stored has run out as well
 	a, err = w.keeper.Renew(t.Context(), w.app(), old)
