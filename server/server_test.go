@@ -57,10 +57,11 @@ func models(tb testing.TB) (schemas.Models, engine.Models) {
 	return unified, out
 }
 
-// builtin compiles the built-in mappings once for all tests: plans are immutable.
-var builtin = sync.OnceValues(func() (*engine.Catalog, []engine.Diagnostic) { return compiled() })
+// builtin compiles the built-in mappings once for all tests: plans are immutable. Their
+// expressions may wait for a busy machine.
+var builtin = sync.OnceValues(func() (*engine.Catalog, []engine.Diagnostic) { return compiled(time.Minute) })
 
-func compiled(layers ...engine.Layer) (*engine.Catalog, []engine.Diagnostic) {
+func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalog, []engine.Diagnostic) {
 	unified, err := schemas.Unified()
 	if err != nil {
 		panic(err)
@@ -70,7 +71,7 @@ func compiled(layers ...engine.Layer) (*engine.Catalog, []engine.Diagnostic) {
 		op, _ := engine.ParseOperation(key)
 		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 	}
-	lang := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{})
+	lang := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{EvalTimeout: evalTimeout})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
 	c, more := engine.Compile(docs, known)
 	return c, append(found, more...)
@@ -80,7 +81,7 @@ func catalog(tb testing.TB, layers ...engine.Layer) *engine.Catalog {
 	tb.Helper()
 	c, problems := builtin()
 	if len(layers) > 0 {
-		c, problems = compiled(layers...)
+		c, problems = compiled(0, layers...) // the default
 	}
 	for _, d := range problems {
 		tb.Error(d)
