@@ -3,12 +3,9 @@ package engine_test
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -306,155 +303,6 @@ func TestOverrideCannotAuthorize(t *testing.T) {
 		if err != nil || strings.Contains(target, "evil") || !strings.Contains(target, "ok=1") || strings.Contains(target, "user_id=u9") != (user != nil) {
 			t.Errorf("with user %v: %s, %v", user, target, err)
 		}
-	}
-}
-
-// What a probe cannot show ends at run time, at the expression's place.
-func TestOverrideFailsAtRunTime(t *testing.T) {
-	for name, c := range map[string]struct {
-		l    engine.OverrideLayer
-		file string
-	}{
-		"a loop":       {layer("account", `( $f := function($x) { $f($x) }; id = "7" ? { "a": $f(1) } )`, "", "", false), "account/request_body_mapping"},
-		"no object":    {layer("account", "", `id = "7" ? [1]`, "", false), "account/query_mapping"},
-		"no number":    {layer("account", "", "", `{ "name": response.first + 1 }`, false), "account/response_mapping"},
-		"50 MB":        {layer("account", "", "", `response.first ? { "name": [1..6000000] }`, false), "account/response_mapping"},
-		"doubled text": {layer("account", "", "", `response.first ? { "name": $length($reduce([1..40], function($s, $i) { $s & $s }, "0123456789")) }`, false), "account/response_mapping"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			limits := engine.Limits{EvalTimeout: 3 * time.Second}
-			if name == "a loop" { // the one that the deadline ends
-				limits = engine.Limits{}
-			}
-			catalog, base := overriddenCatalog(t, limits)
-			plan, found := catalog.Override(base, c.l)
-			if found.Failed() {
-				t.Fatal(found)
-			}
-			req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
-			_, _, _, err := carriedOut(t, plan, req, `{"id":1,"first":"Ada"}`)
-			failed, ok := errors.AsType[*engine.Error](err)
-			if !ok || failed.Kind != engine.KindMapping || failed.Pos != (engine.Pos{File: c.file, Line: 1, Col: 1}) || strings.Contains(err.Error(), "Ada") {
-				t.Errorf("got %v, want a mapping error at %s:1:1", err, c.file)
-			}
-		})
-	}
-}
-
-// What costs too much whatever the data is refused when it is saved.
-func TestOverrideCostsAreShown(t *testing.T) {
-	for name, src := range map[string]string{
-		"result: larger than the limit":      `{ "name": [1..6000000] }`,
-		"expression uses too much memory":    `{ "name": $length($reduce([1..40], function($s, $i) { $s & $s }, "0123456789")) }`,
-		"U1001: recursion is too deep":       `( $f := function($x) { 1 + $f($x) }; { "name": $f(1) } )`,
-		"result: nested deeper than 1000 le": `{ "name": $reduce([1..1100], function($s, $i) { { "s": $s } }, 1) }`,
-		"":                                   `{ "name": 1 + response.first & $error(response.nick) }`, // for want of data
-	} {
-		catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 3 * time.Second})
-		_, found := catalog.Override(base, layer("a", "", "", src, false))
-		switch {
-		case name == "" && len(found) > 0:
-			t.Errorf("%s: %v", src, found)
-		case name != "" && (len(found) != 1 || found[0].Code != "E047-costly-override" || !strings.HasPrefix(found[0].Message, name)):
-			t.Errorf("%s: %v, want %s", src, found, name)
-		}
-	}
-}
-
-func TestOverrideSourceIsLimited(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
-	_, found := catalog.Override(base, layer("a", "", "", `{ "name": "`+strings.Repeat("x", 16<<10)+`" }`, false))
-	if len(found) != 1 || found[0].Code != "E020-bad-expression" || found[0].Pos != (engine.Pos{File: "a/response_mapping", Line: 1, Col: 1}) {
-		t.Errorf("found %v", found)
-	}
-}
-
-// Places count runes and lines of the expression itself.
-func TestOverridePlaces(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
-	_, found := catalog.Override(base, layer("a", "", "", "\n  { \"näme\": 1,\r\n    \"é\": respons.x,\n\t\"b\": $nope(1) }", false))
-	var got []string
-	for _, d := range found {
-		got = append(got, fmt.Sprintf("%s %s", d.Pos, d.Code))
-	}
-	if diff := cmp.Diff([]string{"a/response_mapping:3:10 E022-unknown-binding", "a/response_mapping:4:7 E021-unknown-function"}, got); diff != "" {
-		t.Errorf("places differ (-want +got):\n%s", diff)
-	}
-}
-
-// Accounts with overrides of their own share a method and everything under it.
-func TestOverridesKeepTenantsApart(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 5 * time.Second})
-	overrides := engine.NewOverrides(catalog, 3) // fewer than tenants: plans come and go
-	var wait sync.WaitGroup
-	for tenant := range 8 {
-		wait.Go(func() {
-			name := fmt.Sprintf("tenant%d", tenant)
-			for range 20 {
-				plan, found := overrides.Plan(base, layer("environment", `{ "shared": true }`, "", "", false),
-					layer("account", `{ "who": "`+name+`", "site": context.site }`, "", `{ "who": "`+name+`", "region": context.region }`, false))
-				if found.Failed() {
-					t.Error(found)
-					return
-				}
-				req := &engine.Request{ID: "7", Body: map[string]any{"first_name": name}, Context: engine.Context{"site": "acme", "api_key": "k", "region": name}}
-				_, body, record, err := carriedOut(t, plan, req, `{"id":1}`)
-				if want := fmt.Sprintf(`{"person":{"first":%q,"tags":["base"]},"shared":true,"site":"acme","who":%q}`, name, name); body != want || err != nil {
-					t.Errorf("sent %s, want %s: %v", body, want, err)
-				}
-				if record["who"] != name || record["region"] != name {
-					t.Errorf("%s got %v", name, record)
-				}
-			}
-		})
-	}
-	wait.Wait()
-}
-
-func TestOverridesCache(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
-	overrides := engine.NewOverrides(catalog, 2)
-	get := func(name, src string) *engine.Plan {
-		plan, _ := overrides.Plan(base, layer(name, "", "", src, false))
-		return plan
-	}
-	if plan, found := overrides.Plan(base, layer("a", "", "", "", true)); plan != base || len(found) > 0 {
-		t.Error("an empty layer makes another plan")
-	}
-	one := get("a", `{ "a": 1 }`)
-	if get("a", `{ "a": 1 }`) != one {
-		t.Error("the same content is compiled twice")
-	}
-	if get("b", `{ "a": 1 }`) == one {
-		t.Error("another name has the same places")
-	}
-	get("a", `{ "a": 1 }`) // used last
-	get("a", `{ "a": 2 }`)
-	if get("a", `{ "a": 1 }`) != one {
-		t.Error("what was used last is gone")
-	}
-	get("a", `{ "a": 3 }`)
-	get("a", `{ "a": 4 }`)
-	if get("a", `{ "a": 1 }`) == one || engine.Kept(overrides) != 2 {
-		t.Errorf("%d plans are kept, want 2", engine.Kept(overrides))
-	}
-	get("a", `{ "a": `)
-	if engine.Kept(overrides) != 1 {
-		t.Errorf("%d plans are kept, want the good one", engine.Kept(overrides))
-	}
-}
-
-func TestOverridesCompileOnce(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 5 * time.Second})
-	overrides := engine.NewOverrides(catalog, 10)
-	plans := make([]*engine.Plan, 16)
-	var wait sync.WaitGroup
-	for i := range plans {
-		wait.Go(func() { plans[i], _ = overrides.Plan(base, layer("a", `{ "a": body.first_name }`, "", "", false)) })
-	}
-	wait.Wait()
-	if len(slices.Compact(plans)) != 1 || plans[0] == nil {
-		t.Error("one content was compiled more than once")
 	}
 }
 

@@ -66,25 +66,6 @@ func TestEvaluatorsOutliveKillers(t *testing.T) {
 	}
 }
 
-// The system ends what one step makes of little, before it is made.
-func TestEvaluatorMemoryIsLimited(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has a limit that holds")
-	}
-	e := newTestEvaluators(t, time.Minute)
-	source := `( $s := $reduce([1..14], function($t, $i) { $t & $t }, "0123456789"); { "n": $length($replace($s, "0", $s)) } )` // 2.5 GiB
-	if v, _, err := e.evaluate(t.Context(), source, nil); !errors.Is(err, engine.ErrMemory) {
-		t.Errorf("gave %v, %v", v, err)
-	}
-	for range cap(e.idle) {
-		if v := <-e.idle; v != nil {
-			t.Error("the process outlived it")
-			v.end()
-		}
-		e.idle <- nil
-	}
-}
-
 // saveAccount makes an account of planhat with an override of users.update, and gives the
 // answer to it.
 func (r *running) saveAccount(t *testing.T, override map[string]any) (int, map[string]any) {
@@ -177,45 +158,6 @@ func (e *evaluators) idleOne(t *testing.T) *evaluator {
 	}
 	t.Fatal("no process is there")
 	return nil
-}
-
-// A master key of this process is not in the other, nor is any of its files.
-func TestEvaluatorInheritsNothing(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("looks into /proc")
-	}
-	t.Setenv(masterKeysVariable, testKeys)
-	e := newTestEvaluators(t, time.Minute)
-	if _, _, err := e.evaluate(t.Context(), `1`, nil); err != nil {
-		t.Fatal(err)
-	}
-	proc := fmt.Sprintf("/proc/%d/", e.idleOne(t).command.Process.Pid)
-	if environ, err := os.ReadFile(proc + "environ"); err != nil || len(environ) > 0 {
-		t.Errorf("environment %q, %v", environ, err)
-	}
-	files, err := os.ReadDir(proc + "fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		target, _ := os.Readlink(proc + "fd/" + f.Name())
-		switch {
-		case f.Name() == "2" && target == os.DevNull:
-		case f.Name() < "2" && strings.HasPrefix(target, "pipe:"):
-		case strings.HasPrefix(target, "anon_inode:"), strings.HasPrefix(target, "/sys/fs/cgroup/"): // of its own runtime
-		default:
-			t.Errorf("file %s is %s", f.Name(), target)
-		}
-	}
-	limits, err := os.ReadFile(proc + "limits")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(limits)) {
-		if strings.HasPrefix(line, "Max address space") && strings.Contains(line, "unlimited") {
-			t.Error(line)
-		}
-	}
 }
 
 // One that died is replaced; a caller who goes away, or the end, ends an evaluation; and in
