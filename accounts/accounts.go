@@ -26,7 +26,8 @@ var (
 	// ErrConflict: the thing exists already, has another version by now, or is still in use.
 	ErrConflict = errors.New("conflict")
 	// ErrUnavailable: the store cannot be reached or cannot write, so nothing is known
-	// about the token or account, and nothing was changed.
+	// about the token or account. Nothing was changed, unless the connection broke while a
+	// change was being committed: then nobody knows.
 	ErrUnavailable = errors.New("account store is unavailable")
 )
 
