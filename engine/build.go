@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"portolan/jsonata"
 )
 
 // Build computes the provider call that req asks for. before holds the answers of the
@@ -71,7 +74,7 @@ func (b *builder) fail(err error) {
 }
 
 // eval evaluates x, which stands under the mapping key what.
-func (b *builder) eval(x *Expr, what string, bindings map[string]any) (any, bool) {
+func (b *builder) eval(x *jsonata.Expr, what string, bindings map[string]any) (any, bool) {
 	if b.err != nil {
 		return nil, false
 	}
@@ -94,7 +97,7 @@ func (b *builder) mapped(key mappingKey, bindings map[string]any) any {
 	return value
 }
 
-func (p *Plan) eval(ctx context.Context, x *Expr, stepName, what string, bindings map[string]any) (any, bool, error) {
+func (p *Plan) eval(ctx context.Context, x *jsonata.Expr, stepName, what string, bindings map[string]any) (any, bool, error) {
 	v, present, err := x.Eval(ctx, bindings)
 	if err == nil {
 		return v, present, nil
@@ -146,7 +149,7 @@ func (b *builder) path(id string, bindings map[string]any) (path, shown string) 
 			} else {
 				text = ""
 			}
-			pointer = v.expr.callerField()
+			pointer = callerField(v.expr)
 		}
 		encoded, err := encodeSegment(text)
 		if err != nil {
@@ -322,4 +325,23 @@ func flattenParams(object map[string]any) []Param {
 		walk(key, object[key])
 	}
 	return out
+}
+
+var callerPath = regexp.MustCompile(`\b(query|rawQuery|body)\s*\.\s*([A-Za-z_]\w*)((?:\[\d+\]|\.[A-Za-z_]\w*)*)`)
+
+// callerField is the part of the request that x reads, as a pointer: the one to name if its
+// value cannot be used. "" if it reads none.
+func callerField(x *jsonata.Expr) string {
+	m := callerPath.FindStringSubmatch(x.Source)
+	if m == nil {
+		return ""
+	}
+	inside := strings.Fields(strings.NewReplacer("[", " ", "]", "", ".", " ").Replace(m[3]))
+	if m[1] == "body" {
+		return "/" + strings.Join(append([]string{m[2]}, inside...), "/")
+	}
+	if len(inside) == 0 {
+		return "?" + m[2]
+	}
+	return "?" + m[2] + "[" + strings.Join(inside, "][") + "]"
 }

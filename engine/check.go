@@ -7,14 +7,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // probe runs the mapping, holds what it does against what it declares, and returns what
 // it does. exprs are those that see the query.
-func (c *compiler) probe(p *Plan, exprs []*Expr) Support {
+func (c *compiler) probe(p *Plan, exprs []*jsonata.Expr) Support {
 	op, model := p.doc, p.model
 	support := Support{Query: c.checkQuery(op.querySchema, exprs, model)}
-	if !p.mapsBody() || p.main.bodyMap != nil && p.main.bodyMap.broken { // a broken one says nothing of what it would do
+	if !p.mapsBody() || p.main.bodyMap != nil && p.main.bodyMap.Broken() { // a broken one says nothing of what it would do
 		return support
 	}
 	pr := newProber(c.ctx, p)
@@ -140,15 +143,15 @@ func closedValues(s schemaPair) []any {
 // declaration is where a mapping's request_body_schema names a field.
 type declaration struct {
 	found bool
-	exact bool // names this very leaf, not only something around it
-	pos   Pos  // of the key that names it
-	array Pos  // of the key that names the array it is in, or pos
-	enum  *Node
+	exact bool       // names this very leaf, not only something around it
+	pos   source.Pos // of the key that names it
+	array source.Pos // of the key that names the array it is in, or pos
+	enum  *source.Node
 }
 
 // findDeclaration looks path up in the schema. A property without properties of its own
 // declares whatever of its leaves turns out to work.
-func findDeclaration(schema *Node, path []string) declaration {
+func findDeclaration(schema *source.Node, path []string) declaration {
 	var d declaration
 	at := schema
 	for i, name := range path {
@@ -215,7 +218,7 @@ func (c *compiler) checkIdle(op *operationDoc, model Model, support *Support) {
 	}
 }
 
-func entries(n *Node) []Entry {
+func entries(n *source.Node) []source.Entry {
 	if n == nil {
 		return nil
 	}
@@ -231,9 +234,9 @@ func (c *compiler) checkCollapse(op *operationDoc, leaf Leaf, byLength map[int][
 			pos := op.step.bodyPos
 			if op.step.body != nil {
 				pos = op.step.body.Pos()
-				for _, f := range resultFields(op.step.body.Source) {
-					if f.name == bare || strings.HasPrefix(bare, f.name+"/") {
-						pos = op.step.body.At(f.value)
+				for _, f := range op.step.body.Fields() {
+					if f.Name == bare || strings.HasPrefix(bare, f.Name+"/") {
+						pos = op.step.body.At(f.Value)
 					}
 				}
 			}
@@ -249,7 +252,7 @@ func reindexed(place string) string { return strings.Replace(place, "/0/", "/", 
 
 // checkDeclared reports names that the unified schema does not have and values that it
 // does not know.
-func (c *compiler) checkDeclared(n *Node, s schemaPair) {
+func (c *compiler) checkDeclared(n *source.Node, s schemaPair) {
 	if n == nil {
 		return
 	}
@@ -270,16 +273,16 @@ func (c *compiler) checkDeclared(n *Node, s schemaPair) {
 	c.checkEnum(n, s)
 }
 
-func (c *compiler) unknownField(pos Pos, name string, known []string) {
+func (c *compiler) unknownField(pos source.Pos, name string, known []string) {
 	c.diags.Errorf(pos, "E041-unknown-field", "the unified schema has no field %q", name)
-	if near := Nearest(name, known); near != "" {
+	if near := source.Nearest(name, known); near != "" {
 		c.diags.Hintf("did you mean %q?", near)
 	} else {
 		c.diags.Hintf("it has %s", strings.Join(known, ", "))
 	}
 }
 
-func (c *compiler) checkEnum(n *Node, s schemaPair) {
+func (c *compiler) checkEnum(n *source.Node, s schemaPair) {
 	enum := n.Get("enum")
 	if enum == nil {
 		return
@@ -312,9 +315,9 @@ var queryMember = regexp.MustCompile(`\b(query|rawQuery)\s*\.\s*([A-Za-z_]\w*)`)
 
 // checkQuery lists the unified query parameters that the mapping uses, and reports what
 // contradicts query_schema.
-func (c *compiler) checkQuery(querySchema *Node, exprs []*Expr, model Model) []string {
+func (c *compiler) checkQuery(querySchema *source.Node, exprs []*jsonata.Expr, model Model) []string {
 	known := slices.Sorted(maps.Keys(member(model.Query, "properties")))
-	uses := map[string]Pos{}
+	uses := map[string]source.Pos{}
 	for _, x := range exprs {
 		for _, m := range queryMember.FindAllStringSubmatchIndex(x.Source, -1) {
 			name, pos := x.Source[m[4]:m[5]], x.At(m[4])
@@ -340,23 +343,23 @@ func (c *compiler) checkQuery(querySchema *Node, exprs []*Expr, model Model) []s
 		}
 	}
 	for name, pos := range uses {
-		if !slices.ContainsFunc(declared, func(e Entry) bool { return e.Name == name }) {
+		if !slices.ContainsFunc(declared, func(e source.Entry) bool { return e.Name == name }) {
 			c.diags.Errorf(pos, "E043-not-declared", "the query parameter %q is used, but query_schema does not declare it", name)
 		}
 	}
 	return slices.Sorted(maps.Keys(uses))
 }
 
-func (c *compiler) unknownQuery(pos Pos, name string, known []string) {
+func (c *compiler) unknownQuery(pos source.Pos, name string, known []string) {
 	c.diags.Errorf(pos, "E041-unknown-field", "the unified method has no query parameter %q", name)
-	if near := Nearest(name, known); near != "" {
+	if near := source.Nearest(name, known); near != "" {
 		c.diags.Hintf("did you mean %q?", near)
 	}
 }
 
 // requestExprs are all expressions of a method that see the request's query.
-func (op *operationDoc) requestExprs() []*Expr {
-	var out []*Expr
+func (op *operationDoc) requestExprs() []*jsonata.Expr {
+	var out []*jsonata.Expr
 	for _, s := range slices.Concat([]*stepDoc{&op.step}, op.before, op.after) {
 		out = append(out, s.runIf, s.query, s.body)
 		for _, v := range s.pathVariables {
@@ -364,54 +367,27 @@ func (op *operationDoc) requestExprs() []*Expr {
 		}
 	}
 	out = append(out, op.response)
-	return slices.DeleteFunc(out, func(x *Expr) bool { return x == nil })
+	return slices.DeleteFunc(out, func(x *jsonata.Expr) bool { return x == nil })
 }
 
 // checkResponse holds the fields that a response mapping builds against the unified
 // response schema; closed says that it may build no others.
-func (c *compiler) checkResponse(x *Expr, model Model, closed bool) {
+func (c *compiler) checkResponse(x *jsonata.Expr, model Model, closed bool) {
 	properties := member(model.Response, "properties")
 	known := slices.Sorted(maps.Keys(properties))
-	for _, f := range resultFields(x.Source) {
-		if strings.Contains(f.name, "/") {
+	for _, f := range x.Fields() {
+		if strings.Contains(f.Name, "/") {
 			continue
 		}
-		if !slices.Contains(known, f.name) {
+		if !slices.Contains(known, f.Name) {
 			if closed {
-				c.unknownField(x.At(f.key), f.name, known)
+				c.unknownField(x.At(f.Key), f.Name, known)
 			}
 			continue
 		}
-		if (schemaPair{unified: member(properties, f.name)}).kind() == "array" && !f.array {
-			c.diags.Errorf(x.At(f.value), "E045-array-without-brackets", "%s is an array, and is built without [ ]", f.name)
+		if (schemaPair{unified: member(properties, f.Name)}).kind() == "array" && !f.Array {
+			c.diags.Errorf(x.At(f.Value), "E045-array-without-brackets", "%s is an array, and is built without [ ]", f.Name)
 			c.diags.Hintf("with one match the result would not be an array")
 		}
 	}
-}
-
-var callerPath = regexp.MustCompile(`\b(query|rawQuery|body)\s*\.\s*([A-Za-z_]\w*)((?:\[\d+\]|\.[A-Za-z_]\w*)*)`)
-
-// callerField is the part of the request that the expression reads, as a pointer: the
-// one to name where its value is of no use. "" where it reads none.
-func (x *Expr) callerField() string {
-	m := callerPath.FindStringSubmatch(x.Source)
-	if m == nil {
-		return ""
-	}
-	inside := strings.Fields(strings.NewReplacer("[", " ", "]", "", ".", " ").Replace(m[3]))
-	if m[1] == "body" {
-		return "/" + strings.Join(append([]string{m[2]}, inside...), "/")
-	}
-	if len(inside) == 0 {
-		return "?" + m[2]
-	}
-	return "?" + m[2] + "[" + strings.Join(inside, "][") + "]"
-}
-
-// At is the place of the byte at offset of the expression.
-func (x *Expr) At(offset int) Pos {
-	if x.node == nil {
-		return Pos{}
-	}
-	return x.node.At(offset)
 }

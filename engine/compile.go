@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // Model is what the engine reads of a unified method's schemas, as plain JSON: names,
@@ -25,8 +28,8 @@ type Models map[Operation]Model
 // Compile follows the documents' references and probes what each mapping does. A plan
 // with an error is in the catalog where it could be built at all; whoever serves it must
 // first see that diagnostics have not Failed.
-func Compile(docs *Documents, models Models) (*Catalog, Diagnostics) {
-	var diags Diagnostics
+func Compile(docs *Documents, models Models) (*Catalog, source.Diagnostics) {
+	var diags source.Diagnostics
 	c := &compiler{ctx: context.Background(), models: models, diags: &diags, language: docs.language}
 	catalog := &Catalog{plans: map[string]map[Operation]*Plan{}}
 	for _, p := range docs.providers {
@@ -52,8 +55,8 @@ type compiler struct {
 	ctx      context.Context // ends probing
 	overran  bool            // an evaluation did, while probing
 	models   Models
-	diags    *Diagnostics
-	language *Language
+	diags    *source.Diagnostics
+	language *jsonata.Language
 }
 
 func (c *compiler) integration(name string, doc *integrationDoc) *integration {
@@ -80,7 +83,7 @@ func (c *compiler) integration(name string, doc *integrationDoc) *integration {
 // verify is the plan of the call that shows whether an account's credentials are good; nil
 // where none is declared or it cannot be made.
 func (c *compiler) verify(in *integration, doc *integrationDoc) *Plan {
-	if doc.verify == nil || doc.verify.Kind != Scalar {
+	if doc.verify == nil || doc.verify.Kind != source.Scalar {
 		return nil
 	}
 	method := c.method(doc, doc.verify)
@@ -100,25 +103,17 @@ func (c *compiler) verify(in *integration, doc *integrationDoc) *Plan {
 func params(docs []paramDoc, credentials []Credential) []param {
 	out := make([]param, 0, len(docs))
 	for _, d := range docs {
-		out = append(out, param{name: d.name, expr: d.expr, secret: usesSecret(d.expr.Source, credentials)})
+		out = append(out, param{name: d.name, expr: d.expr, secret: usesSecret(d.expr, credentials)})
 	}
 	return out
 }
 
-var (
-	contextUse    = regexp.MustCompile(`\bcontext\b`)
-	contextMember = regexp.MustCompile("\\bcontext\\s*\\.\\s*(?:`([^`]*)`|([A-Za-z_]\\w*))")
-)
-
-// usesSecret reports whether the expression src may read a secret credential: it names
-// one, or takes the context otherwise than by a plain member.
-func usesSecret(src string, credentials []Credential) bool {
-	members := contextMember.FindAllStringSubmatch(src, -1)
-	if len(members) < len(contextUse.FindAllString(src, -1)) || strings.Contains(src, "$$") {
-		return true
-	}
-	return slices.ContainsFunc(members, func(m []string) bool {
-		return slices.ContainsFunc(credentials, func(c Credential) bool { return c.Secret && (c.Name == m[1] || c.Name == m[2]) })
+// usesSecret reports whether x may read a secret credential: it names one, or takes the
+// context otherwise than by a plain member.
+func usesSecret(x *jsonata.Expr, credentials []Credential) bool {
+	members, whole := x.Uses("context")
+	return whole || slices.ContainsFunc(members, func(m jsonata.Use) bool {
+		return slices.ContainsFunc(credentials, func(c Credential) bool { return c.Secret && c.Name == m.Name })
 	})
 }
 
@@ -151,7 +146,7 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 		p.record = strings.Split(op.record.Text, ".")
 	}
 	p.needsAnswer = c.needsAnswer(p, op)
-	r := &Reader{Diags: c.diags}
+	r := source.Reader{Diags: c.diags}
 	if op.bodySchema != nil {
 		p.bodySchema, p.bodySchemaPos = r.JSON(op.bodySchema), op.bodySchema.Pos
 	}
@@ -188,24 +183,24 @@ func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
 		c.diags.Errorf(modelPos(m), "E040-unknown-operation", "there is no unified model %q", m.model)
 	case len(methods) == 0:
 		c.diags.Errorf(resourcePos(m.node, op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
-		near = Nearest(op.resource, resources)
+		near = source.Nearest(op.resource, resources)
 	default:
 		c.diags.Errorf(op.pos, "E040-unknown-operation", "%s.%s has no method %q", m.model, op.resource, op.method)
-		near = Nearest(op.method, methods)
+		near = source.Nearest(op.method, methods)
 	}
 	if near != "" {
 		c.diags.Hintf("did you mean %q?", near)
 	}
 }
 
-func modelPos(m *mappingDoc) Pos {
+func modelPos(m *mappingDoc) source.Pos {
 	if n := m.node.Get("model"); n != nil {
 		return n.Pos
 	}
 	return m.node.Pos
 }
 
-func resourcePos(root *Node, resource string) Pos {
+func resourcePos(root *source.Node, resource string) source.Pos {
 	for _, e := range root.Get("resources").Entries {
 		if e.Name == resource {
 			return e.Pos
@@ -215,12 +210,12 @@ func resourcePos(root *Node, resource string) Pos {
 }
 
 // method finds what a call names; nil where that is no method of the integration.
-func (c *compiler) method(doc *integrationDoc, call *Node) *methodDoc {
+func (c *compiler) method(doc *integrationDoc, call *source.Node) *methodDoc {
 	method, ok := doc.methods[call.Text]
 	if !ok {
 		known := slices.Sorted(maps.Keys(doc.methods))
 		c.diags.Errorf(call.Pos, "E033-unknown-call", "the integration has no %q", call.Text)
-		if near := Nearest(call.Text, known); near != "" {
+		if near := source.Nearest(call.Text, known); near != "" {
 			c.diags.Hintf("did you mean %q?", near)
 		} else {
 			c.diags.Hintf("it has %s", strings.Join(known, ", "))
@@ -243,7 +238,7 @@ func newStep(name string, method *methodDoc, credentials []Credential) *step {
 
 // step resolves one call; nil where it names no method of the integration.
 func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
-	if s.call == nil || s.call.Kind != Scalar { // reported when it was read
+	if s.call == nil || s.call.Kind != source.Scalar { // reported when it was read
 		return nil
 	}
 	method := c.method(doc, s.call)
@@ -274,22 +269,22 @@ var answerUse = regexp.MustCompile(`\bresponse\b`)
 // needsAnswer reports whether a 2xx answer of the main call must be usable JSON: an
 // expression reads it, or tells success from failure by it.
 func (c *compiler) needsAnswer(p *Plan, op *operationDoc) bool {
-	exprs := []*Expr{p.response}
+	exprs := []*jsonata.Expr{p.response}
 	for _, s := range op.after {
 		exprs = append(exprs, s.runIf, s.body, s.query)
 		for _, v := range s.pathVariables {
 			exprs = append(exprs, v.expr)
 		}
 	}
-	uses := func(x *Expr, re *regexp.Regexp) bool { return x != nil && re.MatchString(x.Source) }
+	uses := func(x *jsonata.Expr, re *regexp.Regexp) bool { return x != nil && re.MatchString(x.Source) }
 	return uses(p.integration.errors.when, regexp.MustCompile(`\berror\b`)) ||
-		slices.ContainsFunc(exprs, func(x *Expr) bool { return uses(x, answerUse) })
+		slices.ContainsFunc(exprs, func(x *jsonata.Expr) bool { return uses(x, answerUse) })
 }
 
 // contentHash is over what the plan does, not over how its files are written: neither
 // comments nor layout, of YAML or inside an expression, change it.
-func contentHash(nodes ...*Node) string {
-	r := Reader{Diags: &Diagnostics{}}
+func contentHash(nodes ...*source.Node) string {
+	r := source.Reader{Diags: &source.Diagnostics{}}
 	content := make([]any, 0, len(nodes))
 	for _, n := range nodes {
 		content = append(content, withoutLayout(r.JSON(n)))
@@ -320,13 +315,7 @@ func withoutLayout(v any) any {
 		}
 		return out
 	case string:
-		var tokens []string
-		for _, t := range lex(v) {
-			if t.kind != tokenSpace && t.kind != tokenComment {
-				tokens = append(tokens, v[t.start:t.end])
-			}
-		}
-		return tokens
+		return jsonata.Tokens(v)
 	default:
 		return v
 	}

@@ -1,6 +1,11 @@
 package engine
 
-import "regexp"
+import (
+	"regexp"
+
+	"portolan/jsonata"
+	"portolan/source"
+)
 
 // The formats that a mapping folder's files declare in their first key.
 const (
@@ -10,25 +15,25 @@ const (
 
 // integrationDoc is integration.yaml as read: how to call a provider over HTTP.
 type integrationDoc struct {
-	node          *Node
+	node          *source.Node
 	name, label   string
 	baseURL       *template
-	baseURLNode   *Node
+	baseURLNode   *source.Node
 	credentials   []Credential
 	authorization paramDocs
 	errors        errorsDoc
 	rateLimit     rateLimitDoc
 	methods       map[string]*methodDoc // by "resource.method"
-	verify        *Node                 // names one of them; nil: none
+	verify        *source.Node          // names one of them; nil: none
 	oauth         *oauthDoc             // nil: none
 }
 
 // oauthDoc is how an account connects by the customer's consent.
 type oauthDoc struct {
 	authorizeURL, tokenURL         *template
-	authorizeURLNode, tokenURLNode *Node
+	authorizeURLNode, tokenURLNode *source.Node
 	scopes                         []string
-	replaces                       []*Node // names of credentials
+	replaces                       []*source.Node // names of credentials
 	settings                       []paramDoc
 }
 
@@ -55,16 +60,16 @@ type paramDocs struct {
 
 type paramDoc struct {
 	name string
-	pos  Pos // of the name
-	expr *Expr
+	pos  source.Pos // of the name
+	expr *jsonata.Expr
 }
 
 type errorsDoc struct {
-	when, status, message, fields *Expr // nil: the default
+	when, status, message, fields *jsonata.Expr // nil: the default
 }
 
 type rateLimitDoc struct {
-	limit, remaining, reset *Expr // nil: not told
+	limit, remaining, reset *jsonata.Expr // nil: not told
 }
 
 // methodDoc is one HTTP method of a provider's resource.
@@ -78,21 +83,21 @@ type methodDoc struct {
 
 // mappingDoc is <model>.yaml as read: how a provider's resources become unified ones.
 type mappingDoc struct {
-	node    *Node
+	node    *source.Node
 	model   string
 	methods []*operationDoc
 }
 
 // operationDoc is one unified method of a mapping.
 type operationDoc struct {
-	node             *Node
-	pos              Pos // of the method's key
+	node             *source.Node
+	pos              source.Pos // of the method's key
 	resource, method string
 	step             stepDoc // the main call
-	querySchema      *Node
-	bodySchema       *Node
-	response         *Expr
-	record           *Node // a plain path; nil: response
+	querySchema      *source.Node
+	bodySchema       *source.Node
+	response         *jsonata.Expr
+	record           *source.Node // a plain path; nil: response
 	before, after    []*stepDoc
 }
 
@@ -102,10 +107,10 @@ const mainCall = "main"
 // stepDoc is one provider call: the main one or a before or after step.
 type stepDoc struct {
 	name          string
-	call          *Node
-	runIf         *Expr
+	call          *source.Node
+	runIf         *jsonata.Expr
 	pathVariables []paramDoc
-	query         *Expr
-	body          *Expr
-	bodyPos       Pos // of the request_body_mapping key
+	query         *jsonata.Expr
+	body          *jsonata.Expr
+	bodyPos       source.Pos // of the request_body_mapping key
 }

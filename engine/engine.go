@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"portolan/jsonata"
 )
 
 // Engine carries out plans: Build ▸ Do ▸ Transform with the steps around them. It is
@@ -184,7 +186,7 @@ func (e *Engine) rateLimit(ctx context.Context, p *Plan, reply *Reply, was RateL
 	ctx, cancel := p.language.WithDeadline(ctx)
 	defer cancel()
 	bindings := map[string]any{"headers": headerBinding(reply), "status": json.Number(strconv.Itoa(reply.Status))}
-	read := func(x *Expr, was string) string {
+	read := func(x *jsonata.Expr, was string) string {
 		if x == nil {
 			return was
 		}

@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"portolan/source"
+)
 
 // Kind says whose fault a run-time Error is and of what sort. The set is closed.
 type Kind int
@@ -24,12 +28,12 @@ func (k Kind) String() string {
 // Error is the one run-time error of this package.
 type Error struct {
 	Kind     Kind
-	Op       string    // what was being done: "users.update: request_body_mapping"
-	Pos      Pos       // the mapping line that ran; zero unless Kind is KindMapping
-	Pointer  string    // the caller's field at fault ("/roles/0/id", "?collections"); KindInvalid only
-	Provider *Provider // what the provider said; KindProvider only
-	Reply    *Reply    // the answer as far as it came; nil where there was none
-	Err      error     // cause
+	Op       string     // what was being done: "users.update: request_body_mapping"
+	Pos      source.Pos // the mapping line that ran; zero unless Kind is KindMapping
+	Pointer  string     // the caller's field at fault ("/roles/0/id", "?collections"); KindInvalid only
+	Provider *Provider  // what the provider said; KindProvider only
+	Reply    *Reply     // the answer as far as it came; nil where there was none
+	Err      error      // cause
 }
 
 // Provider is a provider's failure, as the integration's `errors` reads it.

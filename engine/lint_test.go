@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"portolan/engine"
+	"portolan/source"
 )
 
 var update = flag.Bool("update", false, "rewrite what test data expect")
@@ -33,7 +34,7 @@ func lint(t *testing.T, files fstest.MapFS, layers []engine.OverrideLayer) strin
 	if plan := c.Plan("acme", usersUpdate); plan != nil {
 		_, found := c.Override(plan, layers...)
 		for _, d := range found {
-			if d.Severity == engine.SeverityWarning {
+			if d.Severity == source.SeverityWarning {
 				out.WriteString("warning: ")
 			}
 			out.WriteString(d.String() + "\n")
@@ -113,23 +114,27 @@ func TestLint(t *testing.T) {
 
 // A code that no case shows could be wrong, or dead.
 func TestEveryCodeHasACase(t *testing.T) {
-	sources, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, folder := range []string{".", "../source", "../jsonata"} {
+		found, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", folder, len(found), err)
+		}
+		files = append(files, found...)
 	}
 	code := regexp.MustCompile(`"([EW]0\d\d-[a-z-]+)"`)
 	unreachable := []string{"E061-unreadable-file"} // a file system that fails, see TestLoadUnreadable
-	for _, source := range sources {
-		if strings.HasSuffix(source, "_test.go") {
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		text, err := os.ReadFile(source)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range code.FindAllStringSubmatch(string(text), -1) {
 			if _, err := os.Stat(filepath.Join(lintCases, m[1]+".txtar")); err != nil && !slices.Contains(unreachable, m[1]) {
-				t.Errorf("%s: no case for %s", source, m[1])
+				t.Errorf("%s: no case for %s", file, m[1])
 			}
 		}
 	}
@@ -139,19 +144,5 @@ func TestLoadUnreadable(t *testing.T) {
 	_, found := engine.Load(testLanguage(), engine.Layer{FS: os.DirFS("no/such/folder"), Path: "gone"})
 	if len(found) != 1 || found[0].Code != "E061-unreadable-file" || found[0].Pos.File != "gone" {
 		t.Errorf("got %v, want one E061 at gone", found)
-	}
-}
-
-// The YAML library takes these for ends of lines; editors do not, so no place would be right.
-func TestOddLineBreaks(t *testing.T) {
-	for _, src := range []string{"a: 1\n\rb: 2\n", "a: 1\r", "a: 1\u0085b: 2", "a: \u2028", "a: 1\n# \u2029\n"} {
-		var found engine.Diagnostics
-		if engine.ParseYAML("x.yaml", []byte(src), &found); len(found) != 1 || found[0].Code != "E001-yaml-syntax" {
-			t.Errorf("%q: %v, want one E001", src, found)
-		}
-	}
-	var found engine.Diagnostics
-	if root := engine.ParseYAML("x.yaml", []byte("a: 1\r\nb: 2\r\n"), &found); len(found) > 0 || root.Entries[1].Pos.Line != 2 {
-		t.Errorf("CRLF: %v", found)
 	}
 }

@@ -3,9 +3,11 @@ package engine
 import (
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // Layer is one folder tree of mappings, a folder for each provider. Path stands in front
@@ -26,7 +28,7 @@ const (
 // Documents are mapping folders as read: syntax checked, expressions compiled,
 // references not yet followed.
 type Documents struct {
-	language  *Language
+	language  *jsonata.Language
 	providers []*providerDocs // by name
 }
 
@@ -36,10 +38,17 @@ type providerDocs struct {
 	mappings    []*mappingDoc
 }
 
+// reader reads the YAML of mappings. Its own methods stand beside the keys that they read.
+type reader struct{ jsonata.Reader }
+
+func newReader(diags *source.Diagnostics, language *jsonata.Language) *reader {
+	return &reader{jsonata.Reader{Reader: source.Reader{Diags: diags}, Language: language}}
+}
+
 // Load reads the layers. A file of a later layer replaces the same file of an earlier one.
-func Load(language *Language, layers ...Layer) (*Documents, Diagnostics) {
-	var diags Diagnostics
-	reader := &Reader{Diags: &diags, Language: language}
+func Load(language *jsonata.Language, layers ...Layer) (*Documents, source.Diagnostics) {
+	var diags source.Diagnostics
+	r := newReader(&diags, language)
 	docs := &Documents{language: language}
 	for _, folder := range findFolders(layers, &diags) {
 		p := &providerDocs{name: folder.name}
@@ -49,13 +58,13 @@ func Load(language *Language, layers ...Layer) (*Documents, Diagnostics) {
 			switch {
 			case root == nil:
 			case file.name == IntegrationFile:
-				p.integration = readIntegration(reader, root, folder.name)
+				p.integration = readIntegration(r, root, folder.name)
 			default:
-				p.mappings = append(p.mappings, readMapping(reader, root, strings.TrimSuffix(file.name, ".yaml")))
+				p.mappings = append(p.mappings, readMapping(r, root, strings.TrimSuffix(file.name, ".yaml")))
 			}
 		}
 		if !slices.ContainsFunc(folder.files, func(f sourceFile) bool { return f.name == IntegrationFile }) {
-			diags.Errorf(Pos{File: path.Join(folder.path, IntegrationFile), Line: 1, Col: 1}, "E060-missing-file",
+			diags.Errorf(source.Pos{File: path.Join(folder.path, IntegrationFile), Line: 1, Col: 1}, "E060-missing-file",
 				"provider %q has no %s", folder.name, IntegrationFile)
 		}
 	}
@@ -73,23 +82,23 @@ type sourceFile struct {
 	fsPath     string
 }
 
-func (f sourceFile) parse(diags *Diagnostics) *Node {
+func (f sourceFile) parse(diags *source.Diagnostics) *source.Node {
 	src, err := fs.ReadFile(f.fsys, f.fsPath)
 	if err != nil {
-		diags.Errorf(Pos{File: f.path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+		diags.Errorf(source.Pos{File: f.path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
 		return nil
 	}
-	return ParseYAML(f.path, src, diags)
+	return source.ParseYAML(f.path, src, diags)
 }
 
 // findFolders lists the provider folders of all layers, each file from the last layer
 // that has it.
-func findFolders(layers []Layer, diags *Diagnostics) []sourceFolder {
+func findFolders(layers []Layer, diags *source.Diagnostics) []sourceFolder {
 	folders := map[string]*sourceFolder{}
 	for _, layer := range layers {
 		entries, err := fs.ReadDir(layer.FS, ".")
 		if err != nil {
-			diags.Errorf(Pos{File: layer.Path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+			diags.Errorf(source.Pos{File: layer.Path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
 			continue
 		}
 		for _, e := range entries {
@@ -115,10 +124,10 @@ func findFolders(layers []Layer, diags *Diagnostics) []sourceFolder {
 	return out
 }
 
-func (f *sourceFolder) lay(layer Layer, diags *Diagnostics) {
+func (f *sourceFolder) lay(layer Layer, diags *source.Diagnostics) {
 	entries, err := fs.ReadDir(layer.FS, f.name)
 	if err != nil {
-		diags.Errorf(Pos{File: f.path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+		diags.Errorf(source.Pos{File: f.path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
 		return
 	}
 	for _, e := range entries {
@@ -130,39 +139,4 @@ func (f *sourceFolder) lay(layer Layer, diags *Diagnostics) {
 		f.files = slices.DeleteFunc(f.files, func(old sourceFile) bool { return old.name == name })
 		f.files = append(f.files, file)
 	}
-}
-
-// CheckFormat reports whether root is an object whose `format` is want; anything else is
-// reported, and nothing more should be: a file of another format has other keys.
-func (r *Reader) CheckFormat(root *Node, want string) bool {
-	start := Pos{File: root.Pos.File, Line: 1, Col: 1}
-	format := root.Get("format")
-	switch {
-	case root.Kind != Object:
-		r.Diags.Errorf(start, "E004-wrong-type", "want an object, got %s", root.Kind)
-	case format == nil:
-		r.Diags.Errorf(start, "E010-missing-format", "key %q is missing", "format")
-		r.Diags.Hintf("start the file with format: %s", want)
-		return true // its keys can still be checked
-	case format.Text != want:
-		r.Diags.Errorf(format.Pos, "E011-wrong-format", "format is %q, want %q", format.Text, want)
-	default:
-		return true
-	}
-	return false
-}
-
-var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-
-// Name returns n's text, which must be a name: lower-case letters, digits, underscores.
-func (r *Reader) Name(n *Node) string {
-	return r.checkName(r.String(n), n.Pos)
-}
-
-func (r *Reader) checkName(name string, pos Pos) string {
-	if name != "" && !nameRule.MatchString(name) {
-		r.Diags.Errorf(pos, "E006-bad-value", "%q is no name", name)
-		r.Diags.Hintf("lower-case letters, digits and underscores")
-	}
-	return name
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"portolan/source"
 )
 
 var (
@@ -15,44 +17,44 @@ var (
 	rateLimitBindings     = []string{"headers", "status"}
 )
 
-func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
+func readIntegration(r *reader, root *source.Node, folder string) *integrationDoc {
 	doc := &integrationDoc{node: root, baseURL: emptyTemplate(), methods: map[string]*methodDoc{}}
 	if !r.CheckFormat(root, FormatIntegration) {
 		return nil
 	}
-	r.Object(root, Fields{
-		"format": func(*Node) {},
-		"name": func(n *Node) {
+	r.Object(root, source.Fields{
+		"format": func(*source.Node) {},
+		"name": func(n *source.Node) {
 			if doc.name = r.Name(n); doc.name != folder {
 				r.Diags.Errorf(n.Pos, "E006-bad-value", "name %q differs from its folder %q", doc.name, folder)
 			}
 		},
-		"label":         func(n *Node) { doc.label = r.String(n) },
-		"base_url":      func(n *Node) { doc.baseURL, doc.baseURLNode = r.template(n), n },
-		"credentials":   func(n *Node) { doc.credentials = readCredentials(r, n) },
-		"authorization": func(n *Node) { doc.authorization = readParams(r, n, authorizationBindings) },
-		"verify":        func(n *Node) { r.String(n); doc.verify = n },
-		"oauth2":        func(n *Node) { doc.oauth = readOAuth(r, n) },
-		"errors": func(n *Node) {
-			r.Object(n, Fields{
-				"when":    func(n *Node) { doc.errors.when = r.Expr(n, errorBindings...) },
-				"status":  func(n *Node) { doc.errors.status = r.Expr(n, errorBindings...) },
-				"message": func(n *Node) { doc.errors.message = r.Expr(n, errorBindings...) },
-				"fields":  func(n *Node) { doc.errors.fields = r.Expr(n, errorBindings...) },
+		"label":         func(n *source.Node) { doc.label = r.String(n) },
+		"base_url":      func(n *source.Node) { doc.baseURL, doc.baseURLNode = r.template(n), n },
+		"credentials":   func(n *source.Node) { doc.credentials = readCredentials(r, n) },
+		"authorization": func(n *source.Node) { doc.authorization = readParams(r, n, authorizationBindings) },
+		"verify":        func(n *source.Node) { r.String(n); doc.verify = n },
+		"oauth2":        func(n *source.Node) { doc.oauth = readOAuth(r, n) },
+		"errors": func(n *source.Node) {
+			r.Object(n, source.Fields{
+				"when":    func(n *source.Node) { doc.errors.when = r.Expr(n, errorBindings...) },
+				"status":  func(n *source.Node) { doc.errors.status = r.Expr(n, errorBindings...) },
+				"message": func(n *source.Node) { doc.errors.message = r.Expr(n, errorBindings...) },
+				"fields":  func(n *source.Node) { doc.errors.fields = r.Expr(n, errorBindings...) },
 			})
 		},
-		"rate_limit": func(n *Node) {
-			r.Object(n, Fields{
-				"limit":     func(n *Node) { doc.rateLimit.limit = r.Expr(n, rateLimitBindings...) },
-				"remaining": func(n *Node) { doc.rateLimit.remaining = r.Expr(n, rateLimitBindings...) },
-				"reset":     func(n *Node) { doc.rateLimit.reset = r.Expr(n, rateLimitBindings...) },
+		"rate_limit": func(n *source.Node) {
+			r.Object(n, source.Fields{
+				"limit":     func(n *source.Node) { doc.rateLimit.limit = r.Expr(n, rateLimitBindings...) },
+				"remaining": func(n *source.Node) { doc.rateLimit.remaining = r.Expr(n, rateLimitBindings...) },
+				"reset":     func(n *source.Node) { doc.rateLimit.reset = r.Expr(n, rateLimitBindings...) },
 			})
 		},
-		"resources": func(n *Node) {
-			r.Members(n, func(resource Entry) {
-				r.checkName(resource.Name, resource.Pos)
-				r.Members(resource.Value, func(method Entry) {
-					r.checkName(method.Name, method.Pos)
+		"resources": func(n *source.Node) {
+			r.Members(n, func(resource source.Entry) {
+				r.CheckName(resource.Name, resource.Pos)
+				r.Members(resource.Value, func(method source.Entry) {
+					r.CheckName(method.Name, method.Pos)
 					doc.methods[resource.Name+"."+method.Name] = readMethod(r, method.Value)
 				})
 			})
@@ -63,18 +65,18 @@ func readIntegration(r *Reader, root *Node, folder string) *integrationDoc {
 	return doc
 }
 
-func readCredentials(r *Reader, n *Node) []Credential {
+func readCredentials(r *reader, n *source.Node) []Credential {
 	var out []Credential
-	r.Items(n, func(n *Node) {
+	r.Items(n, func(n *source.Node) {
 		var c Credential
-		r.Object(n, Fields{
-			"name":     func(n *Node) { c.Name = r.Name(n) },
-			"label":    func(n *Node) { c.Label = r.String(n) },
-			"secret":   func(n *Node) { c.Secret = r.Bool(n) },
-			"required": func(n *Node) { c.Required = r.Bool(n) },
-			"pattern":  func(n *Node) { c.Pattern = r.pattern(n) },
-			"enum":     func(n *Node) { r.Items(n, func(n *Node) { c.Enum = append(c.Enum, r.String(n)) }) },
-			"default":  func(n *Node) { c.Default = r.String(n) },
+		r.Object(n, source.Fields{
+			"name":     func(n *source.Node) { c.Name = r.Name(n) },
+			"label":    func(n *source.Node) { c.Label = r.String(n) },
+			"secret":   func(n *source.Node) { c.Secret = r.Bool(n) },
+			"required": func(n *source.Node) { c.Required = r.Bool(n) },
+			"pattern":  func(n *source.Node) { c.Pattern = r.pattern(n) },
+			"enum":     func(n *source.Node) { r.Items(n, func(n *source.Node) { c.Enum = append(c.Enum, r.String(n)) }) },
+			"default":  func(n *source.Node) { c.Default = r.String(n) },
 		}, "name")
 		if slices.ContainsFunc(out, func(o Credential) bool { return o.Name == c.Name }) {
 			r.Diags.Errorf(n.Pos, "E002-duplicate-key", "credential %q occurs twice", c.Name)
@@ -85,7 +87,7 @@ func readCredentials(r *Reader, n *Node) []Credential {
 }
 
 // pattern reads a regular expression, which is made to match the whole value.
-func (r *Reader) pattern(n *Node) *regexp.Regexp {
+func (r *reader) pattern(n *source.Node) *regexp.Regexp {
 	text := r.String(n)
 	if _, err := regexp.Compile(text); err != nil {
 		r.Diags.Errorf(n.Pos, "E006-bad-value", "pattern does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
@@ -94,25 +96,25 @@ func (r *Reader) pattern(n *Node) *regexp.Regexp {
 	return regexp.MustCompile(`\A(?:` + text + `)\z`)
 }
 
-func readParams(r *Reader, n *Node, bindings []string) paramDocs {
+func readParams(r *reader, n *source.Node, bindings []string) paramDocs {
 	var p paramDocs
-	r.Object(n, Fields{
-		"headers": func(n *Node) {
+	r.Object(n, source.Fields{
+		"headers": func(n *source.Node) {
 			p.header = readParamList(r, n, bindings)
-			r.Members(n, func(e Entry) {
+			r.Members(n, func(e source.Entry) {
 				if !validHeaderName(e.Name) {
 					r.Diags.Errorf(e.Pos, "E006-bad-value", "%q is no header name", e.Name)
 				}
 			})
 		},
-		"query": func(n *Node) { p.query = readParamList(r, n, bindings) },
+		"query": func(n *source.Node) { p.query = readParamList(r, n, bindings) },
 	})
 	return p
 }
 
-func readParamList(r *Reader, n *Node, bindings []string) []paramDoc {
+func readParamList(r *reader, n *source.Node, bindings []string) []paramDoc {
 	var out []paramDoc
-	r.Members(n, func(e Entry) {
+	r.Members(n, func(e source.Entry) {
 		out = append(out, paramDoc{name: e.Name, pos: e.Pos, expr: r.Expr(e.Value, bindings...)})
 	})
 	return out
@@ -122,23 +124,23 @@ func validHeaderName(name string) bool {
 	return regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$").MatchString(name)
 }
 
-func readMethod(r *Reader, n *Node) *methodDoc {
+func readMethod(r *reader, n *source.Node) *methodDoc {
 	m := &methodDoc{}
-	r.Object(n, Fields{
-		"method": func(n *Node) {
+	r.Object(n, source.Fields{
+		"method": func(n *source.Node) {
 			m.verb = r.OneOf(n, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 		},
-		"path":       func(n *Node) { m.path = r.template(n) },
-		"headers":    func(n *Node) { m.params.header = readParamList(r, n, authorizationBindings) },
-		"query":      func(n *Node) { m.params.query = readParamList(r, n, authorizationBindings) },
-		"body":       func(n *Node) { m.form = r.OneOf(n, "json", "form") == "form" },
-		"repeatable": func(n *Node) { m.repeatable = r.Bool(n) },
+		"path":       func(n *source.Node) { m.path = r.template(n) },
+		"headers":    func(n *source.Node) { m.params.header = readParamList(r, n, authorizationBindings) },
+		"query":      func(n *source.Node) { m.params.query = readParamList(r, n, authorizationBindings) },
+		"body":       func(n *source.Node) { m.form = r.OneOf(n, "json", "form") == "form" },
+		"repeatable": func(n *source.Node) { m.repeatable = r.Bool(n) },
 	}, "method", "path")
 	return m
 }
 
 // template reads a URL template; what does not parse gives an empty one.
-func (r *Reader) template(n *Node) *template {
+func (r *reader) template(n *source.Node) *template {
 	text := r.String(n)
 	t, err := parseTemplate(text)
 	if bad, ok := errors.AsType[*templateError](err); ok {
@@ -152,7 +154,7 @@ func (r *Reader) template(n *Node) *template {
 
 // checkURL refuses what is no absolute http(s) URL, and variables that could name any
 // host: an account's settings must not choose whom its credentials are sent to.
-func checkURL(r *Reader, credentials []Credential, key string, t *template, n *Node) {
+func checkURL(r *reader, credentials []Credential, key string, t *template, n *source.Node) {
 	if n == nil || n.Text == "" { // reported as missing
 		return
 	}

@@ -3,6 +3,8 @@ package engine
 import (
 	"slices"
 	"strings"
+
+	"portolan/source"
 )
 
 var (
@@ -10,23 +12,23 @@ var (
 	answerBindings  = append(slices.Clip(requestBindings), "response", "headers", "status", "after")
 )
 
-func readMapping(r *Reader, root *Node, model string) *mappingDoc {
+func readMapping(r *reader, root *source.Node, model string) *mappingDoc {
 	doc := &mappingDoc{node: root, model: model}
 	if !r.CheckFormat(root, FormatMapping) {
 		return doc
 	}
-	r.Object(root, Fields{
-		"format": func(*Node) {},
-		"model": func(n *Node) {
+	r.Object(root, source.Fields{
+		"format": func(*source.Node) {},
+		"model": func(n *source.Node) {
 			if got := r.Name(n); got != model {
 				r.Diags.Errorf(n.Pos, "E006-bad-value", "model %q differs from its file's name %q", got, model)
 			}
 		},
-		"resources": func(n *Node) {
-			r.Members(n, func(resource Entry) {
-				r.checkName(resource.Name, resource.Pos)
-				r.Members(resource.Value, func(method Entry) {
-					r.checkName(method.Name, method.Pos)
+		"resources": func(n *source.Node) {
+			r.Members(n, func(resource source.Entry) {
+				r.CheckName(resource.Name, resource.Pos)
+				r.Members(resource.Value, func(method source.Entry) {
+					r.CheckName(method.Name, method.Pos)
 					op := readOperation(r, method.Value)
 					op.resource, op.method, op.pos = resource.Name, method.Name, method.Pos
 					doc.methods = append(doc.methods, op)
@@ -37,45 +39,45 @@ func readMapping(r *Reader, root *Node, model string) *mappingDoc {
 	return doc
 }
 
-func readOperation(r *Reader, n *Node) *operationDoc {
+func readOperation(r *reader, n *source.Node) *operationDoc {
 	op := &operationDoc{node: n, step: stepDoc{name: mainCall}}
 	fields := stepFields(r, n, &op.step, requestBindings)
-	fields["query_schema"] = func(n *Node) { op.querySchema = r.schema(n) }
-	fields["request_body_schema"] = func(n *Node) { op.bodySchema = r.schema(n) }
-	fields["response_mapping"] = func(n *Node) { op.response = r.Expr(n, answerBindings...) }
-	fields["record"] = func(n *Node) { op.record = r.recordPath(n) }
-	fields["before"] = func(n *Node) { op.before = readSteps(r, n, requestBindings) }
-	fields["after"] = func(n *Node) { op.after = readSteps(r, n, answerBindings) }
+	fields["query_schema"] = func(n *source.Node) { op.querySchema = r.schema(n) }
+	fields["request_body_schema"] = func(n *source.Node) { op.bodySchema = r.schema(n) }
+	fields["response_mapping"] = func(n *source.Node) { op.response = r.Expr(n, answerBindings...) }
+	fields["record"] = func(n *source.Node) { op.record = r.recordPath(n) }
+	fields["before"] = func(n *source.Node) { op.before = readSteps(r, n, requestBindings) }
+	fields["after"] = func(n *source.Node) { op.after = readSteps(r, n, answerBindings) }
 	r.Object(n, fields, "call")
 	return op
 }
 
-func readSteps(r *Reader, n *Node, bindings []string) []*stepDoc {
+func readSteps(r *reader, n *source.Node, bindings []string) []*stepDoc {
 	var out []*stepDoc
 	seen := map[string]bool{}
-	r.Items(n, func(n *Node) {
+	r.Items(n, func(n *source.Node) {
 		step := &stepDoc{}
 		fields := stepFields(r, n, step, bindings)
-		fields["name"] = func(n *Node) {
+		fields["name"] = func(n *source.Node) {
 			step.name = r.Name(n)
 			if seen[step.name] {
 				r.Diags.Errorf(n.Pos, "E002-duplicate-key", "step %q occurs twice", step.name)
 			}
 			seen[step.name] = true
 		}
-		fields["run_if"] = func(n *Node) { step.runIf = r.Expr(n, bindings...) }
+		fields["run_if"] = func(n *source.Node) { step.runIf = r.Expr(n, bindings...) }
 		r.Object(n, fields, "name", "call")
 		out = append(out, step)
 	})
 	return out
 }
 
-func stepFields(r *Reader, parent *Node, step *stepDoc, bindings []string) Fields {
-	return Fields{
-		"call":           func(n *Node) { r.String(n); step.call = n },
-		"path_variables": func(n *Node) { step.pathVariables = readParamList(r, n, bindings) },
-		"query_mapping":  func(n *Node) { step.query = r.Expr(n, bindings...) },
-		"request_body_mapping": func(n *Node) {
+func stepFields(r *reader, parent *source.Node, step *stepDoc, bindings []string) source.Fields {
+	return source.Fields{
+		"call":           func(n *source.Node) { r.String(n); step.call = n },
+		"path_variables": func(n *source.Node) { step.pathVariables = readParamList(r, n, bindings) },
+		"query_mapping":  func(n *source.Node) { step.query = r.Expr(n, bindings...) },
+		"request_body_mapping": func(n *source.Node) {
 			step.body = r.Expr(n, bindings...)
 			for _, e := range parent.Entries {
 				if e.Value == n {
@@ -87,8 +89,8 @@ func stepFields(r *Reader, parent *Node, step *stepDoc, bindings []string) Field
 }
 
 // schema keeps n, a JSON Schema; what is no object is reported.
-func (r *Reader) schema(n *Node) *Node {
-	if !r.kind(n, Object) {
+func (r *reader) schema(n *source.Node) *source.Node {
+	if !r.Is(n, source.Object) {
 		return nil
 	}
 	return n
@@ -96,7 +98,7 @@ func (r *Reader) schema(n *Node) *Node {
 
 // recordPath keeps n, a plain path to the provider's record: names joined by dots, the
 // first of them response or after.
-func (r *Reader) recordPath(n *Node) *Node {
+func (r *reader) recordPath(n *source.Node) *source.Node {
 	path := r.String(n)
 	first, _, _ := strings.Cut(path, ".")
 	if first != "response" && first != "after" || strings.ContainsAny(path, " []()`'\"$") || strings.Contains(path+".", "..") {

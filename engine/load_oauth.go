@@ -1,30 +1,36 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+
+	"portolan/source"
+)
 
 var tokenBindings = []string{"token"}
 
-func readOAuth(r *Reader, n *Node) *oauthDoc {
+func readOAuth(r *reader, n *source.Node) *oauthDoc {
 	doc := &oauthDoc{authorizeURL: emptyTemplate(), tokenURL: emptyTemplate()}
-	r.Object(n, Fields{
-		"authorize_url": func(n *Node) { doc.authorizeURL, doc.authorizeURLNode = r.template(n), n },
-		"token_url":     func(n *Node) { doc.tokenURL, doc.tokenURLNode = r.template(n), n },
-		"scopes":        func(n *Node) { r.Items(n, func(n *Node) { doc.scopes = append(doc.scopes, r.String(n)) }) },
-		"replaces": func(n *Node) {
-			r.Items(n, func(n *Node) {
+	r.Object(n, source.Fields{
+		"authorize_url": func(n *source.Node) { doc.authorizeURL, doc.authorizeURLNode = r.template(n), n },
+		"token_url":     func(n *source.Node) { doc.tokenURL, doc.tokenURLNode = r.template(n), n },
+		"scopes": func(n *source.Node) {
+			r.Items(n, func(n *source.Node) { doc.scopes = append(doc.scopes, r.String(n)) })
+		},
+		"replaces": func(n *source.Node) {
+			r.Items(n, func(n *source.Node) {
 				if r.String(n) != "" {
 					doc.replaces = append(doc.replaces, n)
 				}
 			})
 		},
-		"settings": func(n *Node) { doc.settings = readParamList(r, n, tokenBindings) },
+		"settings": func(n *source.Node) { doc.settings = readParamList(r, n, tokenBindings) },
 	}, "authorize_url", "token_url")
 	return doc
 }
 
 // checkOAuth holds oauth2 against the credentials that the account has otherwise, and
 // completes them: with AccessToken, and with which of them it replaces.
-func checkOAuth(r *Reader, doc *integrationDoc) {
+func checkOAuth(r *reader, doc *integrationDoc) {
 	if doc.oauth == nil {
 		return
 	}
@@ -38,7 +44,7 @@ func checkOAuth(r *Reader, doc *integrationDoc) {
 	for _, s := range doc.oauth.settings {
 		r.credential(doc.credentials, s.name, s.pos)
 	}
-	for _, n := range doc.node.Get("credentials").items() {
+	for _, n := range credentialNodes(doc.node) {
 		if name := n.Get("name"); name != nil && name.Text == AccessToken {
 			r.Diags.Errorf(name.Pos, "E006-bad-value", "%q is what oauth2 gives, and no name for another credential", AccessToken)
 		}
@@ -46,8 +52,16 @@ func checkOAuth(r *Reader, doc *integrationDoc) {
 	doc.credentials = append(doc.credentials, Credential{Name: AccessToken, Label: "Access token", Secret: true, Granted: true})
 }
 
+// credentialNodes are the credentials as written; none if the key is missing or is not a list.
+func credentialNodes(root *source.Node) []*source.Node {
+	if n := root.Get("credentials"); n != nil {
+		return n.Items
+	}
+	return nil
+}
+
 // credential finds the credential called name; what there is none of is reported at pos.
-func (r *Reader) credential(credentials []Credential, name string, pos Pos) int {
+func (r *reader) credential(credentials []Credential, name string, pos source.Pos) int {
 	i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
 	if i < 0 {
 		known := make([]string, 0, len(credentials))
@@ -59,9 +73,9 @@ func (r *Reader) credential(credentials []Credential, name string, pos Pos) int 
 	return i
 }
 
-func (r *Reader) unknownCredential(pos Pos, name string, known []string) {
+func (r *reader) unknownCredential(pos source.Pos, name string, known []string) {
 	r.Diags.Errorf(pos, "E035-unknown-credential", "the integration has no credential %q", name)
-	if near := Nearest(name, known); near != "" {
+	if near := source.Nearest(name, known); near != "" {
 		r.Diags.Hintf("did you mean %q?", near)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/schemas"
 )
@@ -25,8 +26,8 @@ func unifiedModels(tb testing.TB) engine.Models {
 	return models
 }
 
-func testLanguage() *engine.Language {
-	return engine.NewLanguage(time.Now, rand.Reader, engine.Limits{})
+func testLanguage() *jsonata.Language {
+	return jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{})
 }
 
 func TestMappingsHaveNoFindings(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
 )
 
 // OAuth is how an account of an integration connects by its customer's consent (OAuth 2.0,
@@ -13,7 +15,7 @@ type OAuth struct {
 	Scopes []string // to ask for; must only be read
 
 	integration      *integration
-	language         *Language
+	language         *jsonata.Language
 	authorize, token *template
 	settings         []paramDoc
 }

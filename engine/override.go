@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
 )
 
 // Override lays own expressions over a method's mapping. Each is evaluated on the same
@@ -49,7 +51,7 @@ func (l OverrideLayer) source(k mappingKey) string {
 }
 
 // overlay is a compiled OverrideLayer; nil for what it leaves alone.
-type overlay [mappingKeys]*Expr
+type overlay [mappingKeys]*jsonata.Expr
 
 // Base is the plan without overrides; p itself where it has none.
 func (p *Plan) Base() *Plan {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
+	"portolan/jsonata"
 )
 
 // What evaluates overrides apart gets theirs, saved and served, and never the mapping's own.
@@ -26,7 +27,7 @@ func TestOverridesGoApart(t *testing.T) {
 		asked = append(asked, source)
 		return map[string]any{"apart": source}, true, nil
 	}
-	language := engine.NewLanguage(time.Now, rand.Reader, engine.Limits{}).WithApart(apart)
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apart)
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t))
@@ -54,7 +55,7 @@ func TestOverridesGoApart(t *testing.T) {
 func TestOverridesApartFail(t *testing.T) {
 	var failure error
 	apart := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, failure }
-	language := engine.NewLanguage(time.Now, rand.Reader, engine.Limits{}).WithApart(apart)
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apart)
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t))
@@ -63,7 +64,7 @@ func TestOverridesApartFail(t *testing.T) {
 	if found.Failed() {
 		t.Fatal(found)
 	}
-	for _, failure = range []error{engine.ErrMemory, engine.ErrOverrun, engine.ErrApart} {
+	for _, failure = range []error{jsonata.ErrMemory, jsonata.ErrOverrun, jsonata.ErrApart} {
 		if _, found := catalog.Override(base, own); len(found) != 1 || found[0].Code != "E047-costly-override" || found[0].Message != failure.Error() {
 			t.Errorf("%v: saving finds %v", failure, found)
 		}

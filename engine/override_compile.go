@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 // What an override cannot do is an error. That it makes more or less of a method work than
 // the mapping declares is its business, and a warning. The plan is there even if there are
 // errors; whoever serves it must first see that the diagnostics have not Failed.
-func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, Diagnostics) {
+func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.Diagnostics) {
 	base = base.Base()
 	layers = slices.DeleteFunc(slices.Clone(layers), OverrideLayer.isEmpty)
 	if len(layers) == 0 || base.doc == nil {
@@ -31,7 +33,7 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, Diagnost
 	plan, main := *base, *base.main
 	plan.base, plan.main = base, &main
 	o := &overrider{plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
-	o.reader = &Reader{Diags: &o.diags, Language: base.language}
+	o.reader = newReader(&o.diags, base.language)
 	content := []any{base.version}
 	for _, l := range layers {
 		content = append(content, o.layer(l))
@@ -47,9 +49,9 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, Diagnost
 // overrider compiles overrides into plan.
 type overrider struct {
 	plan   *Plan
-	reader *Reader
-	diags  Diagnostics
-	exprs  []*Expr // of the mapping and the overrides, that see the query
+	reader *reader
+	diags  source.Diagnostics
+	exprs  []*jsonata.Expr // of the mapping and the overrides, that see the query
 }
 
 // layer compiles l over what is there and returns its content for the plan's version.
@@ -66,7 +68,7 @@ func (o *overrider) layer(l OverrideLayer) any {
 		if l.Replace {
 			o.clear(key)
 		}
-		over[key] = o.expr(textNode(l.Name+"/"+key.String(), src), key)
+		over[key] = o.expr(source.TextNode(l.Name+"/"+key.String(), src), key)
 		o.exprs = append(o.exprs, over[key])
 	}
 	p.over = append(p.over, over)
@@ -77,7 +79,7 @@ func (o *overrider) layer(l OverrideLayer) any {
 // clear takes away what lies below a layer that replaces.
 func (o *overrider) clear(key mappingKey) {
 	p := o.plan
-	below := []*Expr{p.main.bodyMap, p.main.queryMap, p.response}[key]
+	below := []*jsonata.Expr{p.main.bodyMap, p.main.queryMap, p.response}[key]
 	switch key {
 	case bodyKey:
 		p.main.bodyMap = nil
@@ -86,7 +88,7 @@ func (o *overrider) clear(key mappingKey) {
 	default:
 		p.response = nil
 	}
-	o.exprs = slices.DeleteFunc(o.exprs, func(x *Expr) bool {
+	o.exprs = slices.DeleteFunc(o.exprs, func(x *jsonata.Expr) bool {
 		return x == below || slices.ContainsFunc(p.over, func(lower overlay) bool { return x == lower[key] })
 	})
 	for i := range p.over {
@@ -94,22 +96,21 @@ func (o *overrider) clear(key mappingKey) {
 	}
 }
 
-func (o *overrider) expr(n *Node, key mappingKey) *Expr {
+func (o *overrider) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 	bindings := requestBindings
 	if key == responseKey {
 		bindings = answerBindings
 	}
 	if len(n.Text) > maxOverrideSource {
 		o.diags.Errorf(n.At(0), "E020-bad-expression", "expression is longer than %d bytes", maxOverrideSource)
-		n = textNode(n.Pos.File, "null")
+		n = source.TextNode(n.Pos.File, "null")
 	}
-	x := o.reader.Expr(n, bindings...)
-	x.meter = true
+	x := o.reader.Expr(n, bindings...).Untrusted()
 	o.checkContext(x)
 	if key == queryKey {
-		for _, f := range resultFields(x.Source) {
-			if o.plan.authorizes(f.name) {
-				o.diags.Errorf(x.At(f.key), "E036-authorizing-parameter", "the query parameter %q authenticates, and cannot be set here", f.name)
+		for _, f := range x.Fields() {
+			if o.plan.authorizes(f.Name) {
+				o.diags.Errorf(x.At(f.Key), "E036-authorizing-parameter", "the query parameter %q authenticates, and cannot be set here", f.Name)
 			}
 		}
 	}
@@ -117,36 +118,23 @@ func (o *overrider) expr(n *Node, key mappingKey) *Expr {
 }
 
 // checkContext reports credentials that x names and never sees.
-func (o *overrider) checkContext(x *Expr) {
+func (o *overrider) checkContext(x *jsonata.Expr) {
 	var visible []string
 	for _, c := range o.plan.integration.credentials {
 		if !c.Secret {
 			visible = append(visible, c.Name)
 		}
 	}
-	tokens := significant(lex(x.Source))
-	for i := 0; i+2 < len(tokens); i++ {
-		name := tokens[i+2]
-		if tokens[i].kind != tokenName || tokens[i].text(x.Source) != "context" || !tokens[i+1].is(x.Source, ".") ||
-			name.kind != tokenName && name.kind != tokenString || i > 1 && isField(x.Source, tokens[i-2], tokens[i-1]) {
-			continue
-		}
-		named := name.text(x.Source)
+	members, _ := x.Uses("context")
+	for _, m := range members {
 		switch {
-		case slices.Contains(visible, named):
-		case slices.ContainsFunc(o.plan.integration.credentials, func(c Credential) bool { return c.Name == named }):
-			o.diags.Errorf(x.At(name.start), "E037-secret-credential", "credential %q is secret, and not for an override to read", named)
+		case slices.Contains(visible, m.Name):
+		case slices.ContainsFunc(o.plan.integration.credentials, func(c Credential) bool { return c.Name == m.Name }):
+			o.diags.Errorf(x.At(m.Offset), "E037-secret-credential", "credential %q is secret, and not for an override to read", m.Name)
 		default:
-			o.reader.unknownCredential(x.At(name.start), named, visible)
+			o.reader.unknownCredential(x.At(m.Offset), m.Name, visible)
 		}
 	}
-}
-
-// isField reports whether what follows the tokens before and dot is a field of some value,
-// and no binding.
-func isField(src string, before, dot token) bool {
-	root := src[before.start:before.end]
-	return dot.is(src, ".") && root != "$$" && root != "$"
 }
 
 // runs tries each new expression once on made-up data, and reports those that cost too
@@ -172,7 +160,7 @@ func (o *overrider) runs() bool {
 			})
 			_, object := given.(map[string]any)
 			switch {
-			case costs(err):
+			case jsonata.Costly(err):
 				o.diags.Errorf(x.Pos(), "E047-costly-override", "%s", err)
 			case err == nil && given != nil && !object:
 				o.diags.Errorf(x.Pos(), "E048-no-object", "the expression %s, and must give one or nothing", errGivesNoObject)
@@ -182,25 +170,21 @@ func (o *overrider) runs() bool {
 	return !o.diags.Failed()
 }
 
-func costs(err error) bool {
-	return slices.ContainsFunc([]error{context.DeadlineExceeded, ErrMemory, ErrApart, errTooLarge, errTooDeep, errRecursion}, func(bad error) bool { return errors.Is(err, bad) })
-}
-
 // probe finds what the plan supports now.
 func (o *overrider) probe() {
 	p := o.plan
-	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.language.limits.EvalTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.language.EvalTimeout())
 	defer cancel()
-	var found Diagnostics
+	var found source.Diagnostics
 	c := &compiler{ctx: ctx, diags: &found, language: p.language}
-	var first Pos // of what the findings about the request are about
+	var first source.Pos // of what the findings about the request are about
 	for _, over := range p.over {
 		for key, x := range over {
 			switch {
 			case x == nil:
 			case mappingKey(key) == responseKey:
 				c.checkResponse(x, p.model, false)
-			case first == Pos{} || mappingKey(key) == bodyKey:
+			case first == source.Pos{} || mappingKey(key) == bodyKey:
 				first = x.Pos()
 			}
 		}
@@ -215,14 +199,14 @@ func (o *overrider) probe() {
 
 // tell adds what was found. The mapping's own file is not the override's business: what is
 // said of a place in it moves to the expression that changed it.
-func (o *overrider) tell(found Diagnostics, first Pos) {
+func (o *overrider) tell(found source.Diagnostics, first source.Pos) {
 	ownFile := o.plan.doc.node.Pos.File
 	for _, d := range found {
 		switch d.Code {
 		case "E042-not-effective", "E043-not-declared", "E045-array-without-brackets", "E046-array-cut":
-			d.Severity = SeverityWarning
+			d.Severity = source.SeverityWarning
 			if d.Pos.File == ownFile {
-				if d.Pos, d.Hint = first, ""; first == (Pos{}) {
+				if d.Pos, d.Hint = first, ""; first == (source.Pos{}) {
 					continue
 				}
 			}

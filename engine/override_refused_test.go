@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // What a probe cannot show ends at run time, at the expression's place.
@@ -25,9 +27,9 @@ func TestOverrideFailsAtRunTime(t *testing.T) {
 		"doubled text": {layer("account", "", "", `response.first ? { "name": $length($reduce([1..40], function($s, $i) { $s & $s }, "0123456789")) }`, false), "account/response_mapping"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			limits := engine.Limits{EvalTimeout: 3 * time.Second}
+			limits := jsonata.Limits{EvalTimeout: 3 * time.Second}
 			if name == "a loop" { // the one that the deadline ends
-				limits = engine.Limits{}
+				limits = jsonata.Limits{}
 			}
 			catalog, base := overriddenCatalog(t, limits)
 			plan, found := catalog.Override(base, c.l)
@@ -37,7 +39,7 @@ func TestOverrideFailsAtRunTime(t *testing.T) {
 			req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
 			_, _, _, err := carriedOut(t, plan, req, `{"id":1,"first":"Ada"}`)
 			failed, ok := errors.AsType[*engine.Error](err)
-			if !ok || failed.Kind != engine.KindMapping || failed.Pos != (engine.Pos{File: c.file, Line: 1, Col: 1}) || strings.Contains(err.Error(), "Ada") {
+			if !ok || failed.Kind != engine.KindMapping || failed.Pos != (source.Pos{File: c.file, Line: 1, Col: 1}) || strings.Contains(err.Error(), "Ada") {
 				t.Errorf("got %v, want a mapping error at %s:1:1", err, c.file)
 			}
 		})
@@ -53,7 +55,7 @@ func TestOverrideCostsAreShown(t *testing.T) {
 		"result: nested deeper than 1000 le": `{ "name": $reduce([1..1100], function($s, $i) { { "s": $s } }, 1) }`,
 		"":                                   `{ "name": 1 + response.first & $error(response.nick) }`, // for want of data
 	} {
-		catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 3 * time.Second})
+		catalog, base := overriddenCatalog(t, jsonata.Limits{EvalTimeout: 3 * time.Second})
 		_, found := catalog.Override(base, layer("a", "", "", src, false))
 		switch {
 		case name == "" && len(found) > 0:
@@ -65,16 +67,16 @@ func TestOverrideCostsAreShown(t *testing.T) {
 }
 
 func TestOverrideSourceIsLimited(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	_, found := catalog.Override(base, layer("a", "", "", `{ "name": "`+strings.Repeat("x", 16<<10)+`" }`, false))
-	if len(found) != 1 || found[0].Code != "E020-bad-expression" || found[0].Pos != (engine.Pos{File: "a/response_mapping", Line: 1, Col: 1}) {
+	if len(found) != 1 || found[0].Code != "E020-bad-expression" || found[0].Pos != (source.Pos{File: "a/response_mapping", Line: 1, Col: 1}) {
 		t.Errorf("found %v", found)
 	}
 }
 
 // Places count runes and lines of the expression itself.
 func TestOverridePlaces(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	_, found := catalog.Override(base, layer("a", "", "", "\n  { \"näme\": 1,\r\n    \"é\": respons.x,\n\t\"b\": $nope(1) }", false))
 	var got []string
 	for _, d := range found {

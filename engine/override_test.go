@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
+	"portolan/jsonata"
 )
 
 const overriddenIntegration = `format: portolan/integration/v1
@@ -46,10 +47,10 @@ resources:
         response.{ "id": $string(id), "first_name": first, "roles": [{ "id": "base" }] }
 `
 
-func overriddenCatalog(tb testing.TB, limits engine.Limits) (*engine.Catalog, *engine.Plan) {
+func overriddenCatalog(tb testing.TB, limits jsonata.Limits) (*engine.Catalog, *engine.Plan) {
 	tb.Helper()
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
-	docs, found := engine.Load(engine.NewLanguage(time.Now, rand.Reader, limits), engine.Layer{FS: files})
+	docs, found := engine.Load(jsonata.NewLanguage(time.Now, rand.Reader, limits), engine.Layer{FS: files})
 	c, more := engine.Compile(docs, unifiedModels(tb))
 	for _, d := range append(found, more...) {
 		tb.Error(d)
@@ -133,7 +134,7 @@ func TestOverrideLays(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			catalog, base := overriddenCatalog(t, engine.Limits{})
+			catalog, base := overriddenCatalog(t, jsonata.Limits{})
 			plan, found := catalog.Override(base, c.layers...)
 			if found.Failed() {
 				t.Fatal(found)
@@ -192,7 +193,7 @@ func TestOverrideLeavesStepsAlone(t *testing.T) {
 }
 
 func TestRemoteDataWinsOverOverrides(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	plan, _ := catalog.Override(base, layer("a", `{ "note": "override" }`, `{ "q": "override" }`, "", false))
 	req := &engine.Request{
 		ID: "7", Context: account(), RemoteQuery: []engine.Param{{Name: "q", Value: "caller"}},
@@ -205,7 +206,7 @@ func TestRemoteDataWinsOverOverrides(t *testing.T) {
 }
 
 func TestOverrideVersion(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	version := func(layers ...engine.OverrideLayer) string {
 		plan, found := catalog.Override(base, layers...)
 		if found.Failed() {
@@ -236,7 +237,7 @@ func TestOverrideVersion(t *testing.T) {
 }
 
 func TestOverrideSupport(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	plan, found := catalog.Override(base, layer("a", `{ "given": body.first_name, "mail": body.emails[0].email, "desk": body.custom_fields.desk }`, "", "", true))
 	if found.Failed() {
 		t.Fatal(found)
@@ -263,7 +264,7 @@ func TestOverrideSupport(t *testing.T) {
 type verbatim struct{ reply *engine.Reply }
 
 func TestOverrideSeesNoSecret(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	for _, peek := range []string{
 		`$string($$)`, `$string($)`, `$string(context)`, `$lookup(context, "api_key")`, `$lookup(context, "access_" & "token")`, `$string(context.*)`, `$join($keys(context), ",")`,
 		`$string(**)`, `$string($spread(context))`, `(function($c) { $string($c) })(context)`, `$string($merge([context, {}]))`,
@@ -289,7 +290,7 @@ func TestOverrideSeesNoSecret(t *testing.T) {
 }
 
 func TestOverrideCannotAuthorize(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	// Neither literally nor computed, deep or in another spelling.
 	plan, found := catalog.Override(base, layer("a", "", `$merge([{ "ok": 1 }, { "user" & "_id": "evil" }, { "USER_" & "ID": "evil" }, { "user" & "_id[0]": "evil" }, { "user" & "_id": { "x": "evil" } }])`, "", true))
 	if found.Failed() {
@@ -309,7 +310,7 @@ func TestOverrideCannotAuthorize(t *testing.T) {
 func (v *verbatim) Do(context.Context, *engine.Call) (*engine.Reply, error) { return v.reply, nil }
 
 func BenchmarkOverride(b *testing.B) {
-	catalog, base := overriddenCatalog(b, engine.Limits{EvalTimeout: 5 * time.Second})
+	catalog, base := overriddenCatalog(b, jsonata.Limits{EvalTimeout: 5 * time.Second})
 	overrides := engine.NewOverrides(catalog, 10)
 	for name, layers := range map[string][]engine.OverrideLayer{
 		"none": nil,

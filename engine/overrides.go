@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
+
+	"portolan/source"
 )
 
 // Overrides keeps plans with overrides by their content, so that each is compiled once for
@@ -28,7 +30,7 @@ type overridden struct {
 	content overrideContent
 	compile sync.Once
 	plan    *Plan
-	found   Diagnostics
+	found   source.Diagnostics
 }
 
 // NewOverrides keeps at most maximum plans of catalog, those that were used last.
@@ -38,7 +40,7 @@ func NewOverrides(catalog *Catalog, maximum int) *Overrides {
 
 // Plan is what Catalog.Override gives: base itself where there are no layers, or only empty
 // ones. Callers that ask for the same at the same time wait for one compilation.
-func (o *Overrides) Plan(base *Plan, layers ...OverrideLayer) (*Plan, Diagnostics) {
+func (o *Overrides) Plan(base *Plan, layers ...OverrideLayer) (*Plan, source.Diagnostics) {
 	content, empty := contentOf(base.Base(), layers)
 	if empty {
 		return base.Base(), nil

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/jsonata"
 )
 
 // Accounts with overrides of their own share a method and everything under it.
 func TestOverridesKeepTenantsApart(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 5 * time.Second})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{EvalTimeout: 5 * time.Second})
 	overrides := engine.NewOverrides(catalog, 3) // fewer than tenants: plans come and go
 	var wait sync.WaitGroup
 	for tenant := range 8 {
@@ -40,7 +41,7 @@ func TestOverridesKeepTenantsApart(t *testing.T) {
 }
 
 func TestOverridesCache(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	overrides := engine.NewOverrides(catalog, 2)
 	get := func(name, src string) *engine.Plan {
 		plan, _ := overrides.Plan(base, layer(name, "", "", src, false))
@@ -73,7 +74,7 @@ func TestOverridesCache(t *testing.T) {
 }
 
 func TestOverridesCompileOnce(t *testing.T) {
-	catalog, base := overriddenCatalog(t, engine.Limits{EvalTimeout: 5 * time.Second})
+	catalog, base := overriddenCatalog(t, jsonata.Limits{EvalTimeout: 5 * time.Second})
 	overrides := engine.NewOverrides(catalog, 10)
 	plans := make([]*engine.Plan, 16)
 	var wait sync.WaitGroup

@@ -2,8 +2,12 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
+
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // Plan is one unified method of one integration, compiled. It is immutable and safe for
@@ -15,15 +19,15 @@ type Plan struct {
 	version          string
 	main             *step
 	before, after    []*step
-	response         *Expr
+	response         *jsonata.Expr
 	record           []string // names of the path to the provider's record
 	bodySchema       any      // plain JSON; nil: none declared
-	bodySchemaPos    Pos
+	bodySchemaPos    source.Pos
 	querySchema      any
-	querySchemaPos   Pos
+	querySchemaPos   source.Pos
 	support          Support
 	needsAnswer      bool // something reads the main answer's body
-	language         *Language
+	language         *jsonata.Language
 	authorizingQuery []string
 
 	base  *Plan         // without overrides; nil: this one has none
@@ -55,7 +59,7 @@ type integration struct {
 // param is a computed header or query parameter; secret where a secret credential feeds it.
 type param struct {
 	name   string
-	expr   *Expr
+	expr   *jsonata.Expr
 	secret bool
 }
 
@@ -67,11 +71,11 @@ type step struct {
 	variables  map[string]param // by the path's variable
 	header     []param
 	query      []param
-	queryMap   *Expr
-	bodyMap    *Expr
+	queryMap   *jsonata.Expr
+	bodyMap    *jsonata.Expr
 	form       bool
 	repeatable bool
-	runIf      *Expr
+	runIf      *jsonata.Expr
 }
 
 // Integration is the integration's name.
@@ -86,11 +90,11 @@ func (p *Plan) Version() string { return p.version }
 
 // BodySchema is the mapping's request_body_schema as plain JSON and its place; nil where
 // none is declared. It must only be read.
-func (p *Plan) BodySchema() (any, Pos) { return p.bodySchema, p.bodySchemaPos }
+func (p *Plan) BodySchema() (any, source.Pos) { return p.bodySchema, p.bodySchemaPos }
 
 // QuerySchema is the mapping's query_schema as plain JSON and its place; nil where none
 // is declared. It must only be read.
-func (p *Plan) QuerySchema() (any, Pos) { return p.querySchema, p.querySchemaPos }
+func (p *Plan) QuerySchema() (any, source.Pos) { return p.querySchema, p.querySchemaPos }
 
 // Support says which unified fields reach the provider.
 func (p *Plan) Support() *Support { return &p.support }
@@ -214,4 +218,14 @@ func ParseOperation(name string) (Operation, bool) {
 		return Operation{}, false
 	}
 	return Operation{parts[0], parts[1], parts[2]}, true
+}
+
+// withDeadline gives ctx the deadline of a phase. If overrides are evaluated in another
+// process, each evaluation has its own deadline instead: waiting for that process is
+// nobody's fault.
+func (p *Plan) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if len(p.over) > 0 && p.language.EvaluatesApart() {
+		return ctx, func() {}
+	}
+	return p.language.WithDeadline(ctx)
 }

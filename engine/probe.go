@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"portolan/jsonata"
 )
 
 // prober runs a write mapping on made-up bodies to learn which unified fields reach the
@@ -318,7 +320,7 @@ func (p *prober) tryNamed(t target) []string {
 
 // requestNames are the names and texts in the expressions that make the requests.
 func (p *Plan) requestNames() map[string]bool {
-	var exprs []*Expr
+	var exprs []*jsonata.Expr
 	for _, s := range slices.Concat([]*step{p.main}, p.before, p.after) {
 		exprs = append(exprs, s.bodyMap, s.queryMap, s.runIf)
 		for _, v := range s.variables {
@@ -333,10 +335,8 @@ func (p *Plan) requestNames() map[string]bool {
 		if x == nil {
 			continue
 		}
-		for _, t := range lex(x.Source) {
-			if t.kind == tokenName || t.kind == tokenString {
-				names[t.text(x.Source)] = true
-			}
+		for _, name := range x.Names() {
+			names[name] = true
 		}
 	}
 	return names

@@ -13,6 +13,7 @@ import (
 
 	"portolan/engine"
 	"portolan/golden"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/schemas"
 )
@@ -28,7 +29,7 @@ func catalog(tb testing.TB) *engine.Catalog {
 		op, _ := engine.ParseOperation(key)
 		models[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 	}
-	docs, found := engine.Load(engine.NewLanguage(golden.Clock, rand.Reader, engine.Limits{}), engine.Layer{FS: mappings.FS, Only: "hive"})
+	docs, found := engine.Load(jsonata.NewLanguage(golden.Clock, rand.Reader, jsonata.Limits{}), engine.Layer{FS: mappings.FS, Only: "hive"})
 	catalog, more := engine.Compile(docs, models)
 	for _, d := range append(found, more...) {
 		tb.Fatal(d)

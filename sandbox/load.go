@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"portolan/engine"
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // Format is what the first key of a sandbox.yaml says.
@@ -22,14 +23,14 @@ var (
 // Load reads the sandbox.yaml of the provider called name; file stands in places. The
 // diagnostics hold everything that is wrong with it; the provider is nil if any of it is
 // an error.
-func Load(name, file string, src []byte, language *engine.Language) (*Provider, engine.Diagnostics) {
-	var diags engine.Diagnostics
-	root := engine.ParseYAML(file, src, &diags)
+func Load(name, file string, src []byte, language *jsonata.Language) (*Provider, source.Diagnostics) {
+	var diags source.Diagnostics
+	root := source.ParseYAML(file, src, &diags)
 	if root == nil {
 		return nil, diags.Sorted()
 	}
 	l := &loader{
-		Reader:  &engine.Reader{Diags: &diags, Language: language},
+		Reader:  &jsonata.Reader{Reader: source.Reader{Diags: &diags}, Language: language},
 		p:       &Provider{name: name, views: map[string]*expr{}, facts: map[string]any{}, settings: map[string]any{}},
 		root:    root,
 		answers: map[string]*answer{},
@@ -45,9 +46,9 @@ func Load(name, file string, src []byte, language *engine.Language) (*Provider, 
 }
 
 type loader struct {
-	*engine.Reader
+	*jsonata.Reader
 	p       *Provider
-	root    *engine.Node
+	root    *source.Node
 	answers map[string]*answer // by name; filled in when their turn comes
 	checks  map[string]*checks
 }
@@ -60,35 +61,35 @@ func (l *loader) provider() {
 		l.checks[e.Name] = &checks{}
 	}
 	if views := l.root.Get("views"); views != nil {
-		l.Members(views, func(e engine.Entry) {
+		l.Members(views, func(e source.Entry) {
 			l.p.views[e.Name] = l.expr(e.Value, "view "+e.Name, viewBindings)
 		})
 	}
-	skip := func(*engine.Node) {}
-	l.Object(l.root, engine.Fields{
+	skip := func(*source.Node) {}
+	l.Object(l.root, source.Fields{
 		"format":      skip,
 		"views":       skip,
 		"routes":      skip, // faults name them, checks stand in them
 		"faults":      skip,
 		"demo":        l.demo,
 		"oauth2":      l.oauth,
-		"facts":       func(n *engine.Node) { l.p.facts = l.data(n) },
-		"settings":    func(n *engine.Node) { l.p.settings = l.data(n) },
-		"collections": func(n *engine.Node) { l.Members(n, l.collection) },
-		"find":        func(n *engine.Node) { l.p.find = l.find(n) },
-		"guard":       func(n *engine.Node) { l.p.guard = l.refuse(n) },
-		"no_route":    func(n *engine.Node) { l.p.noRoute = l.answer(n) },
-		"finish": func(n *engine.Node) {
-			l.Object(n, engine.Fields{
-				"headers": func(n *engine.Node) { l.p.finish.headers = l.headers(n, finishBindings) },
-				"body":    func(n *engine.Node) { l.p.finish.body = l.expr(n, "finish", finishBindings) },
+		"facts":       func(n *source.Node) { l.p.facts = l.data(n) },
+		"settings":    func(n *source.Node) { l.p.settings = l.data(n) },
+		"collections": func(n *source.Node) { l.Members(n, l.collection) },
+		"find":        func(n *source.Node) { l.p.find = l.find(n) },
+		"guard":       func(n *source.Node) { l.p.guard = l.refuse(n) },
+		"no_route":    func(n *source.Node) { l.p.noRoute = l.answer(n) },
+		"finish": func(n *source.Node) {
+			l.Object(n, source.Fields{
+				"headers": func(n *source.Node) { l.p.finish.headers = l.headers(n, finishBindings) },
+				"body":    func(n *source.Node) { l.p.finish.body = l.expr(n, "finish", finishBindings) },
 			})
 		},
-		"answers": func(n *engine.Node) {
-			l.Members(n, func(e engine.Entry) { *l.answers[e.Name] = *l.inlineAnswer(e.Value) })
+		"answers": func(n *source.Node) {
+			l.Members(n, func(e source.Entry) { *l.answers[e.Name] = *l.inlineAnswer(e.Value) })
 		},
-		"checks": func(n *engine.Node) {
-			l.Members(n, func(e engine.Entry) { l.checks[e.Name].list = l.inlineChecks(e.Value) })
+		"checks": func(n *source.Node) {
+			l.Members(n, func(e source.Entry) { l.checks[e.Name].list = l.inlineChecks(e.Value) })
 		},
 	}, "demo", "routes", "no_route")
 	if n := l.root.Get("routes"); n != nil {
@@ -97,50 +98,50 @@ func (l *loader) provider() {
 	l.faults(l.root.Get("faults"))
 }
 
-func entries(n *engine.Node) []engine.Entry {
+func entries(n *source.Node) []source.Entry {
 	if n == nil {
 		return nil
 	}
 	return n.Entries
 }
 
-func (l *loader) expr(n *engine.Node, what string, names []string) *expr {
+func (l *loader) expr(n *source.Node, what string, names []string) *expr {
 	return &expr{Expr: l.Expr(n, names...), pos: n.Pos, what: what}
 }
 
-func (l *loader) data(n *engine.Node) map[string]any {
+func (l *loader) data(n *source.Node) map[string]any {
 	out := map[string]any{}
-	l.Members(n, func(e engine.Entry) { out[e.Name] = l.JSON(e.Value) })
+	l.Members(n, func(e source.Entry) { out[e.Name] = l.JSON(e.Value) })
 	return out
 }
 
 // reference gives the member of known that n names.
-func reference[T any](l *loader, n *engine.Node, known map[string]*T) *T {
+func reference[T any](l *loader, n *source.Node, known map[string]*T) *T {
 	if t := known[l.OneOf(n, slices.Sorted(maps.Keys(known))...)]; t != nil {
 		return t
 	}
 	return new(T)
 }
 
-func (l *loader) demo(n *engine.Node) {
+func (l *loader) demo(n *source.Node) {
 	d := &l.p.demo
-	l.Object(n, engine.Fields{
-		"integrated_account_id": func(n *engine.Node) { d.IntegratedAccountID = l.String(n) },
-		"context":               func(n *engine.Node) { d.Context = l.data(n) },
-		"sample_id":             func(n *engine.Node) { d.SampleID = l.String(n) },
-		"query":                 func(n *engine.Node) { d.Query = l.data(n) },
+	l.Object(n, source.Fields{
+		"integrated_account_id": func(n *source.Node) { d.IntegratedAccountID = l.String(n) },
+		"context":               func(n *source.Node) { d.Context = l.data(n) },
+		"sample_id":             func(n *source.Node) { d.SampleID = l.String(n) },
+		"query":                 func(n *source.Node) { d.Query = l.data(n) },
 	}, "integrated_account_id", "context", "sample_id")
 }
 
-func (l *loader) collection(e engine.Entry) {
+func (l *loader) collection(e source.Entry) {
 	c := collection{name: e.Name, records: []any{}}
-	l.Object(e.Value, engine.Fields{
-		"key":     func(n *engine.Node) { c.key = l.String(n) },
-		"records": func(*engine.Node) {},
+	l.Object(e.Value, source.Fields{
+		"key":     func(n *source.Node) { c.key = l.String(n) },
+		"records": func(*source.Node) {},
 	}, "key", "records")
 	seen := map[string]bool{}
 	if records := e.Value.Get("records"); records != nil {
-		l.Items(records, func(n *engine.Node) {
+		l.Items(records, func(n *source.Node) {
 			record := any(l.data(n))
 			key, err := keyOf(record, c.key)
 			switch {
@@ -156,28 +157,28 @@ func (l *loader) collection(e engine.Entry) {
 	l.p.collections = append(l.p.collections, c)
 }
 
-func (l *loader) find(n *engine.Node) []*finding {
+func (l *loader) find(n *source.Node) []*finding {
 	var out []*finding
-	l.Members(n, func(e engine.Entry) {
+	l.Members(n, func(e source.Entry) {
 		f := &finding{name: e.Name}
 		out = append(out, f)
-		if e.Value.Kind != engine.Object {
+		if e.Value.Kind != source.Object {
 			f.of = l.expr(e.Value, "find "+e.Name, baseBindings)
 			return
 		}
-		l.Object(e.Value, engine.Fields{
-			"of":   func(n *engine.Node) { f.of = l.expr(n, "find "+e.Name, baseBindings) },
-			"view": func(n *engine.Node) { f.view = reference(l, n, l.p.views) },
+		l.Object(e.Value, source.Fields{
+			"of":   func(n *source.Node) { f.of = l.expr(n, "find "+e.Name, baseBindings) },
+			"view": func(n *source.Node) { f.view = reference(l, n, l.p.views) },
 		}, "of", "view")
 	})
 	return out
 }
 
 // refuse reads a list of checks, each a name or written out.
-func (l *loader) refuse(n *engine.Node) []*checks {
+func (l *loader) refuse(n *source.Node) []*checks {
 	var out []*checks
-	l.Items(n, func(n *engine.Node) {
-		if n.Kind == engine.Scalar {
+	l.Items(n, func(n *source.Node) {
+		if n.Kind == source.Scalar {
 			out = append(out, reference(l, n, l.checks))
 			return
 		}
@@ -187,17 +188,17 @@ func (l *loader) refuse(n *engine.Node) []*checks {
 }
 
 // inlineChecks reads one check or a list of them.
-func (l *loader) inlineChecks(n *engine.Node) []check {
+func (l *loader) inlineChecks(n *source.Node) []check {
 	var out []check
-	read := func(n *engine.Node) {
+	read := func(n *source.Node) {
 		c := check{}
-		l.Object(n, engine.Fields{
-			"when":   func(n *engine.Node) { c.when = l.expr(n, "when", baseBindings) },
-			"answer": func(n *engine.Node) { c.answer = l.answer(n) },
+		l.Object(n, source.Fields{
+			"when":   func(n *source.Node) { c.when = l.expr(n, "when", baseBindings) },
+			"answer": func(n *source.Node) { c.answer = l.answer(n) },
 		}, "when", "answer")
 		out = append(out, c)
 	}
-	if n.Kind == engine.List {
+	if n.Kind == source.List {
 		l.Items(n, read)
 	} else {
 		read(n)
@@ -206,20 +207,20 @@ func (l *loader) inlineChecks(n *engine.Node) []check {
 }
 
 // answer reads an answer, a name or written out.
-func (l *loader) answer(n *engine.Node) *answer {
-	if n.Kind == engine.Scalar {
+func (l *loader) answer(n *source.Node) *answer {
+	if n.Kind == source.Scalar {
 		return reference(l, n, l.answers)
 	}
 	return l.inlineAnswer(n)
 }
 
-func (l *loader) inlineAnswer(n *engine.Node) *answer {
+func (l *loader) inlineAnswer(n *source.Node) *answer {
 	a := &answer{}
-	l.Object(n, engine.Fields{
-		"status":  func(n *engine.Node) { a.status = l.expr(n, "status", answerBindings) },
-		"headers": func(n *engine.Node) { a.headers = l.headers(n, answerBindings) },
-		"body":    func(n *engine.Node) { a.body = l.expr(n, "body", answerBindings) },
-		"text":    func(n *engine.Node) { a.text = l.expr(n, "text", answerBindings) },
+	l.Object(n, source.Fields{
+		"status":  func(n *source.Node) { a.status = l.expr(n, "status", answerBindings) },
+		"headers": func(n *source.Node) { a.headers = l.headers(n, answerBindings) },
+		"body":    func(n *source.Node) { a.body = l.expr(n, "body", answerBindings) },
+		"text":    func(n *source.Node) { a.text = l.expr(n, "text", answerBindings) },
 	}, "status")
 	if a.body != nil && a.text != nil {
 		l.Diags.Errorf(n.Pos, "E006-bad-value", "an answer has a body or a text, not both")
@@ -227,21 +228,21 @@ func (l *loader) inlineAnswer(n *engine.Node) *answer {
 	return a
 }
 
-func (l *loader) headers(n *engine.Node, names []string) []header {
+func (l *loader) headers(n *source.Node, names []string) []header {
 	var out []header
-	l.Members(n, func(e engine.Entry) {
+	l.Members(n, func(e source.Entry) {
 		out = append(out, header{name: e.Name, value: l.expr(e.Value, "header "+e.Name, names)})
 	})
 	return out
 }
 
-func (l *loader) changes(n *engine.Node, what string) []change {
+func (l *loader) changes(n *source.Node, what string) []change {
 	known := make([]string, 0, len(l.p.collections))
 	for _, c := range l.p.collections {
 		known = append(known, c.name)
 	}
 	var out []change
-	l.Members(n, func(e engine.Entry) {
+	l.Members(n, func(e source.Entry) {
 		if !slices.Contains(known, e.Name) {
 			l.UnknownKey(e, known)
 		}
@@ -250,10 +251,10 @@ func (l *loader) changes(n *engine.Node, what string) []change {
 	return out
 }
 
-func (l *loader) route(n *engine.Node) {
+func (l *loader) route(n *source.Node) {
 	rt := &route{}
-	l.Object(n, engine.Fields{
-		"route": func(n *engine.Node) {
+	l.Object(n, source.Fields{
+		"route": func(n *source.Node) {
 			rt.text = l.String(n)
 			var err error
 			if rt.method, rt.path, err = parseRoute(rt.text); err != nil {
@@ -263,17 +264,17 @@ func (l *loader) route(n *engine.Node) {
 				l.Diags.Errorf(n.Pos, "E002-duplicate-key", "route %q occurs twice", rt.text)
 			}
 		},
-		"find":   func(n *engine.Node) { rt.find = l.find(n) },
-		"refuse": func(n *engine.Node) { rt.refuse = l.refuse(n) },
-		"put":    func(n *engine.Node) { rt.put = l.changes(n, "put") },
-		"remove": func(n *engine.Node) { rt.remove = l.changes(n, "remove") },
-		"answer": func(n *engine.Node) { rt.answer = l.answer(n) },
+		"find":   func(n *source.Node) { rt.find = l.find(n) },
+		"refuse": func(n *source.Node) { rt.refuse = l.refuse(n) },
+		"put":    func(n *source.Node) { rt.put = l.changes(n, "put") },
+		"remove": func(n *source.Node) { rt.remove = l.changes(n, "remove") },
+		"answer": func(n *source.Node) { rt.answer = l.answer(n) },
 	}, "route", "answer")
 	l.p.routes = append(l.p.routes, rt)
 }
 
 // faults reads the provider's own faults, which may take the place of built-in ones.
-func (l *loader) faults(n *engine.Node) {
+func (l *loader) faults(n *source.Node) {
 	l.p.faults = builtinFaults()
 	if n == nil {
 		return
@@ -282,7 +283,7 @@ func (l *loader) faults(n *engine.Node) {
 	for _, rt := range l.p.routes {
 		texts = append(texts, rt.text)
 	}
-	l.Members(n, func(e engine.Entry) {
+	l.Members(n, func(e source.Entry) {
 		f := &fault{Fault: Fault{Name: e.Name}}
 		required := []string{"description"}
 		at := slices.IndexFunc(l.p.faults, func(o *fault) bool { return o.Name == e.Name })
@@ -290,12 +291,12 @@ func (l *loader) faults(n *engine.Node) {
 			f.Description = l.p.faults[at].Description
 			required = nil
 		}
-		l.Object(e.Value, engine.Fields{
-			"description": func(n *engine.Node) { f.Description = l.String(n) },
-			"on":          func(n *engine.Node) { l.Items(n, func(n *engine.Node) { f.on = append(f.on, l.OneOf(n, texts...)) }) },
-			"like":        func(n *engine.Node) { f.act = builtinAct(l.OneOf(n, builtinNames()...)) },
-			"answer":      func(n *engine.Node) { f.act = answering(l.answer(n)) },
-			"change":      func(n *engine.Node) { f.act = changing(l.expr(n, "change", finishBindings)) },
+		l.Object(e.Value, source.Fields{
+			"description": func(n *source.Node) { f.Description = l.String(n) },
+			"on":          func(n *source.Node) { l.Items(n, func(n *source.Node) { f.on = append(f.on, l.OneOf(n, texts...)) }) },
+			"like":        func(n *source.Node) { f.act = builtinAct(l.OneOf(n, builtinNames()...)) },
+			"answer":      func(n *source.Node) { f.act = answering(l.answer(n)) },
+			"change":      func(n *source.Node) { f.act = changing(l.expr(n, "change", finishBindings)) },
 		}, required...)
 		told := slices.DeleteFunc([]string{"answer", "change", "like"}, func(key string) bool { return e.Value.Get(key) == nil })
 		switch len(told) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"portolan/engine"
+	"portolan/source"
 )
 
 // How an authorization server renews grants.
@@ -112,12 +112,12 @@ func bearer(r *http.Request) string {
 	return token
 }
 
-func (l *loader) oauth(n *engine.Node) {
+func (l *loader) oauth(n *source.Node) {
 	o := &oauth{refresh: refreshNone}
 	l.p.oauth = o
 	var taken []string
-	path := func(to *[]string) func(*engine.Node) {
-		return func(n *engine.Node) {
+	path := func(to *[]string) func(*source.Node) {
+		return func(n *source.Node) {
 			text := l.String(n)
 			if *to = segments(text); !strings.HasPrefix(text, "/") || slices.Contains(*to, "") || strings.ContainsAny(text, "{}?# ") {
 				l.Diags.Errorf(n.Pos, "E006-bad-value", "%q is no path; want a plain one: /oauth/token", text)
@@ -128,30 +128,30 @@ func (l *loader) oauth(n *engine.Node) {
 			taken = append(taken, text)
 		}
 	}
-	text := func(to *string) func(*engine.Node) {
-		return func(n *engine.Node) {
+	text := func(to *string) func(*source.Node) {
+		return func(n *source.Node) {
 			if *to = l.String(n); *to == "" {
 				l.Diags.Errorf(n.Pos, "E006-bad-value", "want a text that is not empty")
 			}
 		}
 	}
-	l.Object(n, engine.Fields{
+	l.Object(n, source.Fields{
 		"client_id":     text(&o.client.ID),
 		"client_secret": text(&o.client.Secret),
 		"authorize":     path(&o.authorize),
 		"token":         path(&o.token),
 		"revoke":        path(&o.revoke),
-		"code_lifetime": func(n *engine.Node) { o.codeLifetime = l.lifetime(n) },
-		"expires_in":    func(n *engine.Node) { o.expiresIn = l.lifetime(n) },
-		"refresh":       func(n *engine.Node) { o.refresh = l.OneOf(n, refreshNone, refreshKeep, refreshRotate) },
-		"pkce":          func(n *engine.Node) { o.pkce = l.OneOf(n, "optional", pkceRequired) },
-		"caller":        func(n *engine.Node) { o.caller = l.expr(n, "caller", baseBindings) },
-		"answer":        func(n *engine.Node) { o.answer = l.expr(n, "answer", append(slices.Clip(baseBindings), "token")) },
+		"code_lifetime": func(n *source.Node) { o.codeLifetime = l.lifetime(n) },
+		"expires_in":    func(n *source.Node) { o.expiresIn = l.lifetime(n) },
+		"refresh":       func(n *source.Node) { o.refresh = l.OneOf(n, refreshNone, refreshKeep, refreshRotate) },
+		"pkce":          func(n *source.Node) { o.pkce = l.OneOf(n, "optional", pkceRequired) },
+		"caller":        func(n *source.Node) { o.caller = l.expr(n, "caller", baseBindings) },
+		"answer":        func(n *source.Node) { o.answer = l.expr(n, "answer", append(slices.Clip(baseBindings), "token")) },
 	}, "client_id", "client_secret", "authorize", "token", "code_lifetime")
 }
 
 // lifetime reads whole seconds, more than none: 90s, 15m, 1h30m.
-func (l *loader) lifetime(n *engine.Node) time.Duration {
+func (l *loader) lifetime(n *source.Node) time.Duration {
 	text := l.String(n)
 	d, err := time.ParseDuration(text)
 	if err != nil || d < time.Second || d%time.Second != 0 {

@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"portolan/engine"
+	"portolan/jsonata"
+	"portolan/source"
 )
 
 // Provider is a provider to play, as its sandbox.yaml describes it. It is immutable and
@@ -92,8 +93,8 @@ type collection struct {
 
 // expr is an expression with its place.
 type expr struct {
-	*engine.Expr
-	pos  engine.Pos
+	*jsonata.Expr
+	pos  source.Pos
 	what string // "find user"
 }
 

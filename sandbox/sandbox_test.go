@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"portolan/engine"
+	"portolan/jsonata"
 )
 
 var update = flag.Bool("update", false, "rewrite the responses in testdata")
@@ -32,8 +32,8 @@ var basePaths = map[string]string{"hive": "/api/v1/", "pivotal_tracker": "/servi
 
 func clock() time.Time { return time.Date(2026, 3, 2, 9, 15, 44, 310e6, time.UTC) }
 
-func testLanguage() *engine.Language {
-	return engine.NewLanguage(clock, zeros{}, engine.Limits{EvalTimeout: 10 * time.Second}) // a loaded machine is no failure
+func testLanguage() *jsonata.Language {
+	return jsonata.NewLanguage(clock, zeros{}, jsonata.Limits{EvalTimeout: 10 * time.Second}) // a loaded machine is no failure
 }
 
 type zeros struct{}

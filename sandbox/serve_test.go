@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"portolan/engine"
+	"portolan/jsonata"
 )
 
 // counter is a small provider: a record that a request counts up, another that is made.
@@ -278,7 +278,7 @@ func TestEncodedQuery(t *testing.T) {
 }
 
 func BenchmarkExchange(b *testing.B) {
-	p, diags := Load("one", "one.yaml", []byte(counter), engine.NewLanguage(clock, zeros{}, engine.Limits{}))
+	p, diags := Load("one", "one.yaml", []byte(counter), jsonata.NewLanguage(clock, zeros{}, jsonata.Limits{}))
 	if diags.Failed() {
 		b.Fatal(diags)
 	}

@@ -18,32 +18,34 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/sandbox"
 	"portolan/schemas"
+	"portolan/source"
 )
 
 // far is a key that resembles none, so that the loader lists those it knows.
 const far = "qqqqqqqqqqqqqqqqqqqqqqq"
 
 // readers read a file of each format for which there is a schema for editors.
-var readers = map[string]func(src []byte) engine.Diagnostics{
-	"integration": func(src []byte) engine.Diagnostics {
+var readers = map[string]func(src []byte) source.Diagnostics{
+	"integration": func(src []byte) source.Diagnostics {
 		_, found := engine.Load(loaderLanguage(), engine.Layer{FS: fstest.MapFS{"x/integration.yaml": {Data: src}}})
 		return found
 	},
-	"mapping": func(src []byte) engine.Diagnostics {
+	"mapping": func(src []byte) source.Diagnostics {
 		_, found := engine.Load(loaderLanguage(), engine.Layer{FS: fstest.MapFS{"x/x.yaml": {Data: src}}})
 		return found
 	},
-	"sandbox": func(src []byte) engine.Diagnostics {
+	"sandbox": func(src []byte) source.Diagnostics {
 		_, found := sandbox.Load("x", "x/sandbox.yaml", src, loaderLanguage())
 		return found
 	},
 }
 
-func loaderLanguage() *engine.Language {
-	return engine.NewLanguage(time.Now, rand.Reader, engine.Limits{})
+func loaderLanguage() *jsonata.Language {
+	return jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{})
 }
 
 // place is where a document of a schema has an object with a closed set of keys.
@@ -157,7 +159,7 @@ func (x *explorer) object(s map[string]any, with string) map[string]any {
 	return out
 }
 
-func loadDocument(t *testing.T, format string, document any) engine.Diagnostics {
+func loadDocument(t *testing.T, format string, document any) source.Diagnostics {
 	t.Helper()
 	src, err := json.Marshal(document) // JSON is YAML
 	if err != nil {
@@ -166,8 +168,8 @@ func loadDocument(t *testing.T, format string, document any) engine.Diagnostics 
 	return readers[format](src)
 }
 
-func withCode(found engine.Diagnostics, code string) engine.Diagnostics {
-	return slices.DeleteFunc(slices.Clone(found), func(d engine.Diagnostic) bool { return d.Code != code })
+func withCode(found source.Diagnostics, code string) source.Diagnostics {
+	return slices.DeleteFunc(slices.Clone(found), func(d source.Diagnostic) bool { return d.Code != code })
 }
 
 // The editors' schemas and the loaders know the same keys.
@@ -351,12 +353,12 @@ func formatOf(file string) string {
 
 func fromYAML(t *testing.T, file string, src []byte) any {
 	t.Helper()
-	var found engine.Diagnostics
-	root := engine.ParseYAML(file, src, &found)
+	var found source.Diagnostics
+	root := source.ParseYAML(file, src, &found)
 	if root == nil {
 		t.Fatal(found)
 	}
-	value := (&engine.Reader{Diags: &found}).JSON(root)
+	value := (&jsonata.Reader{Reader: source.Reader{Diags: &found}}).JSON(root)
 	for _, d := range found {
 		t.Error(d)
 	}

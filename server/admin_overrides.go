@@ -7,6 +7,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/source"
 )
 
 // The names of the layers, before places in them.
@@ -82,7 +83,7 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 		for _, d := range found {
 			f := overrideFailure(at, name, d)
 			switch {
-			case d.Severity == engine.SeverityError:
+			case d.Severity == source.SeverityError:
 				a.failures = append(a.failures, f)
 			case f.Line > 0: // what lies below was warned of when it was saved
 				warnings = append(warnings, f)
@@ -102,7 +103,7 @@ func overrideIn(fields map[string]any) accounts.Override {
 }
 
 // overrideFailure tells a finding about the override at, a pointer, whose layer has that name.
-func overrideFailure(at, name string, d engine.Diagnostic) Failure {
+func overrideFailure(at, name string, d source.Diagnostic) Failure {
 	message := d.Code + ": " + d.Message
 	if d.Hint != "" {
 		message += " (" + d.Hint + ")"

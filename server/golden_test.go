@@ -18,8 +18,10 @@ import (
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/golden"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/server"
+	"portolan/source"
 	"portolan/upstream"
 )
 
@@ -218,8 +220,8 @@ func mutants(t *testing.T, provider, file string) []mutant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var diags engine.Diagnostics
-	root := engine.ParseYAML(file, src, &diags)
+	var diags source.Diagnostics
+	root := source.ParseYAML(file, src, &diags)
 	if len(diags) > 0 {
 		t.Fatal(diags)
 	}
@@ -259,15 +261,15 @@ func mutants(t *testing.T, provider, file string) []mutant {
 }
 
 // expressions lists the members of n that hold JSONata, n standing under key.
-func expressions(n *engine.Node, key string) []engine.Entry {
+func expressions(n *source.Node, key string) []source.Entry {
 	known := map[string]bool{
 		"when": true, "status": true, "message": true, "fields": true, "limit": true, "remaining": true, "reset": true, "run_if": true,
 		"query_mapping": true, "request_body_mapping": true, "response_mapping": true,
 	}
-	var out []engine.Entry
+	var out []source.Entry
 	for _, e := range n.Entries {
 		switch {
-		case e.Value.Kind != engine.Scalar:
+		case e.Value.Kind != source.Scalar:
 			if !strings.HasSuffix(e.Name, "_schema") {
 				out = append(out, expressions(e.Value, e.Name)...)
 			}
@@ -302,7 +304,7 @@ func TestEveryExpressionIsProved(t *testing.T) {
 		}
 		for _, m := range all {
 			t.Run(provider+"/"+m.what, func(t *testing.T) {
-				lang := engine.NewLanguage(golden.Clock, rand.Reader, engine.Limits{})
+				lang := jsonata.NewLanguage(golden.Clock, rand.Reader, jsonata.Limits{})
 				docs, found := engine.Load(lang, engine.Layer{FS: mappings.FS, Path: "mappings", Only: provider},
 					engine.Layer{FS: fstest.MapFS{provider + "/" + m.file: {Data: []byte(m.text)}}, Path: "mutant"})
 				for _, d := range found {

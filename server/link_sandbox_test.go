@@ -15,6 +15,7 @@ import (
 	"portolan/accounts"
 	"portolan/accounts/oauth"
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/sandbox"
 	"portolan/server"
@@ -41,7 +42,7 @@ func TestConnectInSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pretend, found := sandbox.Load(provider, "sandbox.yaml", source, engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{}))
+	pretend, found := sandbox.Load(provider, "sandbox.yaml", source, jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{}))
 	if found.Failed() {
 		t.Fatal(found)
 	}

@@ -23,8 +23,10 @@ import (
 	"portolan/accounts/database"
 	"portolan/accounts/oauth"
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/schemas"
 	"portolan/server"
+	"portolan/source"
 )
 
 const (
@@ -89,17 +91,17 @@ resources:
 )
 
 // compileExample compiles the integrations above, once for all tests.
-var compileExample = sync.OnceValues(func() (*engine.Catalog, engine.Diagnostics) {
+var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics) {
 	unified, err := schemas.Unified()
 	if err != nil {
-		return nil, engine.Diagnostics{{Message: err.Error()}}
+		return nil, source.Diagnostics{{Message: err.Error()}}
 	}
 	known := engine.Models{}
 	for key, m := range unified {
 		op, _ := engine.ParseOperation(key)
 		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 	}
-	patient := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{EvalTimeout: time.Minute}) // for few cores and the race detector
+	patient := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}) // for few cores and the race detector
 	docs, found := engine.Load(patient, engine.Layer{Path: "test", FS: fstest.MapFS{
 		"example/integration.yaml": {Data: []byte(exampleYAML)}, "example/ticketing.yaml": {Data: []byte(exampleTicketing)},
 		"bare/integration.yaml":   {Data: []byte(bareYAML)},

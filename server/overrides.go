@@ -6,6 +6,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/source"
 )
 
 // maxOverrides is how many plans with overrides are kept compiled.
@@ -22,7 +23,7 @@ func (x *exchange) override() *problem {
 		overrideLayer(environmentLayer, x.account.Inherited[x.plan.Integration()+"/"+op]),
 		overrideLayer(accountLayer, x.account.Overrides[op]))
 	for _, d := range found {
-		if d.Severity == engine.SeverityError {
+		if d.Severity == source.SeverityError {
 			return &problem{
 				status: http.StatusInternalServerError, message: fmt.Sprintf("an override no longer fits the mapping: %s: %s", d.Code, d.Message),
 				mapping: &mappingPlace{File: d.Pos.File, Line: d.Pos.Line, Col: d.Pos.Col, At: op},

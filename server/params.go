@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portolan/engine"
+	"portolan/source"
 )
 
 // responseFormat is the shape of a successful answer.
@@ -243,7 +244,7 @@ func (r *paramReader) unknown(name string) {
 
 // suggestion gives ` (did you mean "…"?)`, or "" where no known name is near.
 func suggestion(name string, known ...string) string {
-	near := engine.Nearest(name, known)
+	near := source.Nearest(name, known)
 	if near == "" {
 		return ""
 	}

@@ -15,9 +15,11 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/schemas"
 	"portolan/server"
+	"portolan/source"
 )
 
 const (
@@ -59,9 +61,9 @@ func models(tb testing.TB) (schemas.Models, engine.Models) {
 
 // builtin compiles the built-in mappings once for all tests: plans are immutable. Their
 // expressions may wait for a busy machine.
-var builtin = sync.OnceValues(func() (*engine.Catalog, []engine.Diagnostic) { return compiled(time.Minute) })
+var builtin = sync.OnceValues(func() (*engine.Catalog, []source.Diagnostic) { return compiled(time.Minute) })
 
-func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalog, []engine.Diagnostic) {
+func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalog, []source.Diagnostic) {
 	unified, err := schemas.Unified()
 	if err != nil {
 		panic(err)
@@ -71,7 +73,7 @@ func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalo
 		op, _ := engine.ParseOperation(key)
 		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 	}
-	lang := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{EvalTimeout: evalTimeout})
+	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
 	c, more := engine.Compile(docs, known)
 	return c, append(found, more...)

@@ -14,6 +14,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/mappings"
 )
 
@@ -110,7 +111,7 @@ func echo(t *testing.T) doer {
 func TestTenantsNeverMix(t *testing.T) {
 	list, connected := tenants()
 	_, known := models(t)
-	patient := engine.NewLanguage(fixedClock, rand.Reader, engine.Limits{EvalTimeout: time.Minute}) // the race detector and 16 workers on few cores take long
+	patient := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}) // the race detector and 16 workers on few cores take long
 	docs, found := engine.Load(patient, engine.Layer{FS: mappings.FS, Path: "mappings"})
 	c, more := engine.Compile(docs, known)
 	if found = append(found, more...); len(found) > 0 {

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"portolan/engine"
+	"portolan/jsonata"
 )
 
 const (
@@ -31,6 +31,6 @@ func (c *evaluateCommand) Run(ctx context.Context, p *process) error {
 	if err := limitMemory(evaluationMemory); err != nil {
 		return err
 	}
-	language := engine.NewLanguage(p.now, p.random, engine.Limits{EvalTimeout: c.EvalTimeout}) //nolint:contextcheck // it outlives every question
-	return engine.ServeApart(context.WithoutCancel(ctx), language, p.stdin, p.stdout)
+	language := jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: c.EvalTimeout}) //nolint:contextcheck // it outlives every question
+	return jsonata.ServeApart(context.WithoutCancel(ctx), language, p.stdin, p.stdout)
 }

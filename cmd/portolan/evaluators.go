@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"portolan/engine"
+	"portolan/jsonata"
 )
 
 const (
@@ -60,12 +60,12 @@ func (e *evaluators) close() {
 	}
 }
 
-// evaluate is an engine.Apart.
+// evaluate is an jsonata.Apart.
 func (e *evaluators) evaluate(ctx context.Context, source string, bindings map[string]any) (any, bool, error) {
 	var v *evaluator
 	select {
 	case <-e.open.Done():
-		return nil, false, engine.ErrApart
+		return nil, false, jsonata.ErrApart
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	case v = <-e.idle:
@@ -78,7 +78,7 @@ func (e *evaluators) evaluate(ctx context.Context, source string, bindings map[s
 				continue
 			}
 		}
-		var answer *engine.ApartAnswer
+		var answer *jsonata.ApartAnswer
 		var taken bool
 		answer, taken, err = e.try(ctx, v, source, bindings)
 		if v.spent = v.spent || err != nil; v.spent {
@@ -92,12 +92,12 @@ func (e *evaluators) evaluate(ctx context.Context, source string, bindings map[s
 			return nil, false, err
 		}
 	}
-	return nil, false, fmt.Errorf("%w: %w", engine.ErrApart, err)
+	return nil, false, fmt.Errorf("%w: %w", jsonata.ErrApart, err)
 }
 
 // try asks v once. After an error nothing more can be asked of it; taken says that it had
 // begun.
-func (e *evaluators) try(ctx context.Context, v *evaluator, source string, bindings map[string]any) (_ *engine.ApartAnswer, taken bool, err error) {
+func (e *evaluators) try(ctx context.Context, v *evaluator, source string, bindings map[string]any) (_ *jsonata.ApartAnswer, taken bool, err error) {
 	kill := func() { _ = v.command.Process.Kill() } // what is dead already is what is wanted
 	var late atomic.Bool
 	timer := time.AfterFunc(evaluatorStart, func() { late.Store(true); kill() })
@@ -107,7 +107,7 @@ func (e *evaluators) try(ctx context.Context, v *evaluator, source string, bindi
 			v.spent = !keep() || v.spent // a kill that comes late must not meet the next question
 		}
 	}()
-	answer, err := engine.AskApart(v.answer, v.ask, source, bindings, func() {
+	answer, err := jsonata.AskApart(v.answer, v.ask, source, bindings, func() {
 		taken = true
 		timer.Reset(e.timeout + evaluatorGrace)
 	})
@@ -117,11 +117,11 @@ func (e *evaluators) try(ctx context.Context, v *evaluator, source string, bindi
 	case ctx.Err() != nil:
 		return nil, taken, context.Cause(ctx)
 	case e.open.Err() != nil:
-		return nil, taken, engine.ErrApart
+		return nil, taken, jsonata.ErrApart
 	case taken && late.Load():
-		return nil, taken, engine.ErrOverrun
+		return nil, taken, jsonata.ErrOverrun
 	case taken: // it died of what it was asked
-		return nil, taken, engine.ErrMemory
+		return nil, taken, jsonata.ErrMemory
 	default:
 		return nil, taken, err
 	}

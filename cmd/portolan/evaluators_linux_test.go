@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"portolan/engine"
+	"portolan/jsonata"
 )
 
 // The system ends what one step makes of little, before it is made.
 func TestEvaluatorMemoryIsLimited(t *testing.T) {
 	e := newTestEvaluators(t, time.Minute)
 	source := `( $s := $reduce([1..14], function($t, $i) { $t & $t }, "0123456789"); { "n": $length($replace($s, "0", $s)) } )` // 2.5 GiB
-	if v, _, err := e.evaluate(t.Context(), source, nil); !errors.Is(err, engine.ErrMemory) {
+	if v, _, err := e.evaluate(t.Context(), source, nil); !errors.Is(err, jsonata.ErrMemory) {
 		t.Errorf("gave %v, %v", v, err)
 	}
 	for range cap(e.idle) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"portolan/engine"
+	"portolan/jsonata"
 )
 
 // killers make so much of so little in one step that nothing in the process can stop them.
@@ -54,7 +54,7 @@ func TestEvaluatorsOutliveKillers(t *testing.T) {
 	before := fromSystem()
 	e := newTestEvaluators(t, 300*time.Millisecond)
 	for name, expression := range killers {
-		if v, _, err := e.evaluate(t.Context(), killer(expression), nil); !errors.Is(err, engine.ErrMemory) && !errors.Is(err, engine.ErrOverrun) {
+		if v, _, err := e.evaluate(t.Context(), killer(expression), nil); !errors.Is(err, jsonata.ErrMemory) && !errors.Is(err, jsonata.ErrOverrun) {
 			t.Errorf("%s: %.50v, %v", name, v, err)
 		}
 		if v, _, err := e.evaluate(t.Context(), `{ "n": x }`, map[string]any{"x": json.Number("12345678901234567890")}); fmt.Sprint(v) != "map[n:12345678901234567890]" || err != nil {
@@ -201,7 +201,7 @@ func TestEvaluatorsComeAndGo(t *testing.T) {
 	}
 	done = busy(t.Context())
 	e.shut()
-	if err := <-done; !errors.Is(err, engine.ErrApart) {
+	if err := <-done; !errors.Is(err, jsonata.ErrApart) {
 		t.Errorf("at the end: %v", err)
 	}
 	ended := newEvaluators(time.Minute)
@@ -213,7 +213,7 @@ func TestEvaluatorsComeAndGo(t *testing.T) {
 	if err := own.command.Process.Signal(os.Interrupt); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("a process is left: %v", err)
 	}
-	if _, _, err := ended.evaluate(t.Context(), `1`, nil); !errors.Is(err, engine.ErrApart) {
+	if _, _, err := ended.evaluate(t.Context(), `1`, nil); !errors.Is(err, jsonata.ErrApart) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -243,7 +243,7 @@ func BenchmarkEvaluate(b *testing.B) {
 		"body": map[string]any{"first_name": "Ada", "last_name": "Quill"}, "context": map[string]any{"site": "acme"}, "id": "7", "query": map[string]any{},
 	}
 	b.Run("here", func(b *testing.B) {
-		x, err := engine.NewLanguage(time.Now, rand.Reader, engine.Limits{}).Compile(source)
+		x, err := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).Compile(source)
 		if err != nil {
 			b.Fatal(err)
 		}

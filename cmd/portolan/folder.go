@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portolan/engine"
+	"portolan/source"
 )
 
 // folder is a place with mappings that was named on the command line: a tree of provider
@@ -102,13 +103,13 @@ func hasYAML(dir string) bool {
 func (f folder) layers() []engine.Layer { return append(slices.Clip(f.lower), f.layer) }
 
 // foreign gives the findings that are not about the folder's files.
-func (f folder) foreign(findings engine.Diagnostics) engine.Diagnostics {
-	return slices.DeleteFunc(slices.Clone(findings), func(d engine.Diagnostic) bool { return len(f.own(engine.Diagnostics{d})) > 0 })
+func (f folder) foreign(findings source.Diagnostics) source.Diagnostics {
+	return slices.DeleteFunc(slices.Clone(findings), func(d source.Diagnostic) bool { return len(f.own(source.Diagnostics{d})) > 0 })
 }
 
 // own gives those findings that are about the folder's files, with places as given.
-func (f folder) own(findings engine.Diagnostics) engine.Diagnostics {
-	var out engine.Diagnostics
+func (f folder) own(findings source.Diagnostics) source.Diagnostics {
+	var out source.Diagnostics
 	for _, d := range findings {
 		rest, ok := strings.CutPrefix(d.Pos.File, f.base)
 		if !ok || rest != "" && !strings.HasPrefix(rest, "/") && f.base != "/" {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"portolan/engine"
+	"portolan/source"
 )
 
 type lintCommand struct {
@@ -29,7 +29,7 @@ func (c *lintCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	var findings engine.Diagnostics
+	var findings source.Diagnostics
 	for _, f := range folders {
 		w, err := p.load(c.EvalTimeout, nil, f.layers()...)
 		if err != nil {
@@ -47,7 +47,7 @@ func (c *lintCommand) Run(p *process) error {
 	return nil
 }
 
-func (c *lintCommand) print(p *process, findings engine.Diagnostics) error {
+func (c *lintCommand) print(p *process, findings source.Diagnostics) error {
 	if !c.JSON {
 		for _, d := range findings {
 			fmt.Fprintln(p.stdout, d)

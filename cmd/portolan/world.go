@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/sandbox"
 	"portolan/schemas"
+	"portolan/source"
 )
 
 // mappingFlags say which mappings are served and how.
@@ -41,18 +43,18 @@ func builtin(only string) engine.Layer {
 
 // world is everything that was loaded from mapping folders.
 type world struct {
-	language  *engine.Language
+	language  *jsonata.Language
 	catalog   *engine.Catalog
 	models    schemas.Models
 	providers []*sandbox.Provider // those that can be played, by name
-	findings  engine.Diagnostics  // unsorted
+	findings  source.Diagnostics  // unsorted
 }
 
 // load reads the layers. Overrides are evaluated by apart; where it is nil, in this process.
 // The error is that of a broken program, not of a mapping.
 //
 //nolint:contextcheck,nolintlint // a language outlives every call (contextcheck finds this mark itself)
-func (p *process) load(evalTimeout time.Duration, apart engine.Apart, layers ...engine.Layer) (*world, error) {
+func (p *process) load(evalTimeout time.Duration, apart jsonata.Apart, layers ...engine.Layer) (*world, error) {
 	models, err := schemas.Unified()
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
@@ -63,7 +65,7 @@ func (p *process) load(evalTimeout time.Duration, apart engine.Apart, layers ...
 			known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 		}
 	}
-	w := &world{models: models, language: engine.NewLanguage(p.now, p.random, engine.Limits{EvalTimeout: evalTimeout}).WithApart(apart)}
+	w := &world{models: models, language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout}).WithApart(apart)}
 	docs, read := engine.Load(w.language, layers...)
 	catalog, compiled := engine.Compile(docs, known)
 	w.catalog = catalog
@@ -75,7 +77,7 @@ func (p *process) load(evalTimeout time.Duration, apart engine.Apart, layers ...
 
 // loadServable is load for those who run the mappings: findings are printed, and an error
 // among them refuses.
-func (p *process) loadServable(flags mappingFlags, apart engine.Apart) (*world, error) {
+func (p *process) loadServable(flags mappingFlags, apart jsonata.Apart) (*world, error) {
 	layers, err := flags.layers()
 	if err != nil {
 		return nil, err
@@ -95,7 +97,7 @@ func (p *process) loadServable(flags mappingFlags, apart engine.Apart) (*world, 
 
 // checkSchemas compiles the mappings' own schemas.
 func (w *world) checkSchemas() {
-	check := func(key string, schema any, pos engine.Pos) {
+	check := func(key string, schema any, pos source.Pos) {
 		if schema == nil {
 			return
 		}
@@ -130,7 +132,7 @@ func (w *world) loadProviders(layers []engine.Layer) {
 		shown := path.Join(layer.Path, file)
 		src, err := fs.ReadFile(layer.FS, file)
 		if err != nil {
-			w.findings.Errorf(engine.Pos{File: shown, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+			w.findings.Errorf(source.Pos{File: shown, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
 			continue
 		}
 		provider, findings := sandbox.Load(name, shown, src, w.language)

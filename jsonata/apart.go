@@ -1,4 +1,4 @@
-package engine
+package jsonata
 
 import (
 	"bytes"
@@ -28,6 +28,9 @@ func (l *Language) WithApart(apart Apart) *Language {
 	return &out
 }
 
+// EvaluatesApart reports whether expressions of overrides are evaluated in another process.
+func (l *Language) EvaluatesApart() bool { return l.apart != nil }
+
 // evalApart is Eval elsewhere. What comes back is as little trusted as what an expression
 // gives here.
 func (x *Expr) evalApart(ctx context.Context, bindings map[string]any) (any, bool, error) {
@@ -41,15 +44,6 @@ func (x *Expr) evalApart(ctx context.Context, bindings map[string]any) (any, boo
 		return nil, false, fmt.Errorf("result: %w", err)
 	}
 	return value, true, nil
-}
-
-// withDeadline gives ctx the deadline of a phase. Where overrides are evaluated apart, each
-// evaluation has its own instead: to wait for another process is nobody's fault.
-func (p *Plan) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if len(p.over) > 0 && p.language.apart != nil {
-		return ctx, func() {}
-	}
-	return p.language.WithDeadline(ctx)
 }
 
 // maxFrame is the longest message between AskApart and ServeApart, in bytes: some of a

@@ -1,8 +1,10 @@
-package engine
+package jsonata
 
 import (
 	"slices"
 	"strings"
+
+	"portolan/source"
 )
 
 // finding is one name that an expression cannot use.
@@ -157,7 +159,7 @@ func (c *nameCheck) name(n *treeNode, root bool) {
 		return
 	}
 	f := finding{offset: n.start, code: "E022-unknown-binding", message: "unknown binding " + quoted(name)}
-	if near := Nearest(name, c.bindings); near != "" {
+	if near := source.Nearest(name, c.bindings); near != "" {
 		f.hint = "did you mean " + quoted(near) + "?"
 	} else {
 		f.hint = "bindings here: " + strings.Join(c.bindings, ", ")
@@ -180,7 +182,7 @@ func (c *nameCheck) callee(n *treeNode, root bool, s *nameScope) {
 		c.variable(n, root, s, "E021-unknown-function")
 	case treeName:
 		f := finding{offset: n.start, code: "E021-unknown-function", message: "unknown function " + quoted(n.token.text(c.src))}
-		if near := Nearest(n.token.text(c.src), c.functions); near != "" {
+		if near := source.Nearest(n.token.text(c.src), c.functions); near != "" {
 			f.hint = "did you mean " + quoted("$"+near) + "?"
 		}
 		c.findings = append(c.findings, f)
@@ -209,7 +211,7 @@ func (c *nameCheck) variable(n *treeNode, root bool, s *nameScope, code string) 
 		what = "function "
 	}
 	f := finding{offset: n.start, code: code, message: "unknown " + what + quoted("$"+name)}
-	if near := Nearest(name, known); near != "" {
+	if near := source.Nearest(name, known); near != "" {
 		f.hint = "did you mean " + quoted("$"+near) + "?"
 	}
 	c.findings = append(c.findings, f)

@@ -1,4 +1,4 @@
-package engine
+package jsonata
 
 import (
 	"testing"
@@ -44,7 +44,7 @@ func TestResultFields(t *testing.T) {
 				}
 				return "no token"
 			}
-			got = append(got, field{f.name, at(f.key), at(f.value), f.array})
+			got = append(got, field{f.Name, at(f.Key), at(f.Value), f.Array})
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", tt.src, diff)

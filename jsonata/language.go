@@ -1,4 +1,8 @@
-package engine
+// Package jsonata is the expression language of mappings: JSONata with Portolan's own
+// functions, an injected clock and random source, and limits on time and size. It is the
+// one home of the expression library, and the place that knows where in a file an
+// expression is wrong.
+package jsonata
 
 import (
 	"context"
@@ -13,6 +17,8 @@ import (
 	"time"
 
 	"github.com/recolabs/gnata"
+
+	"portolan/source"
 )
 
 // Limits bound what one evaluation may cost. The zero value of a field takes its default.
@@ -106,6 +112,9 @@ func (l *Language) customFunc(name string, f function) gnata.CustomFunc {
 	}
 }
 
+// EvalTimeout bounds one evaluation.
+func (l *Language) EvalTimeout() time.Duration { return l.limits.EvalTimeout }
+
 // SyntaxError says why an expression does not compile.
 type SyntaxError struct {
 	Offset  int // of the byte in the source
@@ -119,9 +128,9 @@ func (e *SyntaxError) Error() string { return e.Message }
 // Expr is a compiled expression. It is immutable and safe for concurrent use.
 type Expr struct {
 	Source string
-	node   *Node // for places; nil where the expression came from nowhere
-	broken bool  // stands for one that does not compile, and gives nothing
-	meter  bool  // an override's: its memory is bounded, and it is evaluated apart where that can be
+	node   *source.Node // for places; nil: it stands in no file
+	broken bool         // stands for one that does not compile, and gives nothing
+	meter  bool         // an override's: its memory is bounded, and it is evaluated apart where that can be
 	lang   *Language
 	prog   *gnata.Expression
 }
@@ -148,6 +157,14 @@ func gnataCompile(src string) (_ *gnata.Expression, err error) {
 		}
 	}()
 	return gnata.Compile(forCompiler(src))
+}
+
+// Untrusted is the expression as one of an override: its memory is bounded, and it is
+// evaluated in another process if the language has one.
+func (x *Expr) Untrusted() *Expr {
+	out := *x
+	out.meter = true
+	return &out
 }
 
 type deadlineKey struct{}
@@ -207,37 +224,6 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 	return v, true, nil
 }
 
-// Expr compiles n's text as an expression that may use the given bindings; without any,
-// bindings are not checked. What does not compile is reported at its place in the file
-// and gives an expression that yields nothing.
-func (r *Reader) Expr(n *Node, bindings ...string) *Expr {
-	told := len(*r.Diags)
-	src := r.String(n)
-	x, err := r.Language.Compile("()")
-	if err != nil {
-		panic(err) // cannot fail
-	}
-	x.Source, x.node, x.broken = src, n, true
-	if len(*r.Diags) > told { // no text at all
-		return x
-	}
-	if !n.knowsPlaces() {
-		r.Diags.Errorf(n.Pos, "E003-unsupported-yaml", "places inside this expression are unknowable")
-		r.Diags.Hintf("write an expression of several lines as a block that starts with | alone")
-	}
-	compiled, err := r.Language.Compile(src)
-	if bad, ok := errors.AsType[*SyntaxError](err); ok {
-		r.Diags.Errorf(n.At(bad.Offset), bad.code, "%s", bad.Message)
-		return x
-	}
-	for _, f := range r.Language.checkNames(src, bindings) {
-		r.Diags.Errorf(n.At(f.offset), f.code, "%s", f.message)
-		r.Diags.Hintf("%s", f.hint)
-	}
-	compiled.node = n
-	return compiled
-}
-
 var (
 	errInternal   = errors.New("expression failed inside")
 	errRecursion  = errors.New("U1001: recursion is too deep")
@@ -260,6 +246,13 @@ var (
 		"T2011": "the update of a transform is no object", "T2012": "the deletion of a transform is no list of texts",
 	}
 )
+
+// Costly reports whether err says that an expression takes too much time, memory or depth,
+// or that there is nowhere to find out.
+func Costly(err error) bool {
+	return slices.ContainsFunc([]error{context.DeadlineExceeded, ErrMemory, ErrApart, errTooLarge, errTooDeep, errRecursion},
+		func(bad error) bool { return errors.Is(err, bad) })
+}
 
 // withoutValues rewrites an evaluation's error: gnata's own texts may quote data.
 // A text that the expression itself spells out, for $error or $assert, is kept.

@@ -1,7 +1,8 @@
-package engine
+package source
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -9,8 +10,7 @@ import (
 // Reader turns Nodes into values and collects every problem it meets. Its methods
 // return the zero value for what they refuse, so that reading goes on.
 type Reader struct {
-	Diags    *Diagnostics
-	Language *Language
+	Diags *Diagnostics
 }
 
 // Fields says what to do with each member that an object may have.
@@ -19,7 +19,7 @@ type Fields map[string]func(*Node)
 // Object hands every member of n to its function. Members without one are unknown
 // keys; members of required that are absent are reported at n.
 func (r *Reader) Object(n *Node, fields Fields, required ...string) {
-	if !r.kind(n, Object) {
+	if !r.Is(n, Object) {
 		return
 	}
 	known := make([]string, 0, len(fields))
@@ -53,7 +53,7 @@ func (r *Reader) UnknownKey(e Entry, known []string) {
 
 // Members hands every member of n, whatever its name, to read.
 func (r *Reader) Members(n *Node, read func(Entry)) {
-	if r.kind(n, Object) {
+	if r.Is(n, Object) {
 		for _, e := range n.Entries {
 			read(e)
 		}
@@ -62,7 +62,7 @@ func (r *Reader) Members(n *Node, read func(Entry)) {
 
 // Items hands every member of the list n to read.
 func (r *Reader) Items(n *Node, read func(*Node)) {
-	if r.kind(n, List) {
+	if r.Is(n, List) {
 		for _, item := range n.Items {
 			read(item)
 		}
@@ -71,7 +71,7 @@ func (r *Reader) Items(n *Node, read func(*Node)) {
 
 // String returns n's text; n must be written as text or as a number.
 func (r *Reader) String(n *Node) string {
-	if !r.kind(n, Scalar) {
+	if !r.Is(n, Scalar) {
 		return ""
 	}
 	if n.Type == "null" || n.Type == "boolean" {
@@ -96,7 +96,7 @@ func (r *Reader) OneOf(n *Node, allowed ...string) string {
 
 // Bool returns n as true or false.
 func (r *Reader) Bool(n *Node) bool {
-	if r.kind(n, Scalar) && n.Type != "boolean" {
+	if r.Is(n, Scalar) && n.Type != "boolean" {
 		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want true or false, got %s", n.Type)
 	}
 	return n.Type == "boolean" && strings.EqualFold(n.Text, "true")
@@ -104,7 +104,7 @@ func (r *Reader) Bool(n *Node) bool {
 
 // Int returns n as a whole number.
 func (r *Reader) Int(n *Node) int {
-	if !r.kind(n, Scalar) {
+	if !r.Is(n, Scalar) {
 		return 0
 	}
 	var i int
@@ -151,7 +151,8 @@ func (r *Reader) scalar(n *Node) any {
 	}
 }
 
-func (r *Reader) kind(n *Node, want NodeKind) bool {
+// Is reports whether n is of the kind want, and reports a problem if it is not.
+func (r *Reader) Is(n *Node, want NodeKind) bool {
 	if n.Kind == want {
 		return true
 	}
@@ -163,10 +164,38 @@ func (r *Reader) kind(n *Node, want NodeKind) bool {
 	return false
 }
 
-// Pos is the place of the expression in its file; zero where it stands in none.
-func (x *Expr) Pos() Pos {
-	if x == nil || x.node == nil {
-		return Pos{}
+// CheckFormat reports whether root is an object whose `format` is want; anything else is
+// reported, and nothing more should be: a file of another format has other keys.
+func (r *Reader) CheckFormat(root *Node, want string) bool {
+	start := Pos{File: root.Pos.File, Line: 1, Col: 1}
+	format := root.Get("format")
+	switch {
+	case root.Kind != Object:
+		r.Diags.Errorf(start, "E004-wrong-type", "want an object, got %s", root.Kind)
+	case format == nil:
+		r.Diags.Errorf(start, "E010-missing-format", "key %q is missing", "format")
+		r.Diags.Hintf("start the file with format: %s", want)
+		return true // its keys can still be checked
+	case format.Text != want:
+		r.Diags.Errorf(format.Pos, "E011-wrong-format", "format is %q, want %q", format.Text, want)
+	default:
+		return true
 	}
-	return x.node.At(0)
+	return false
+}
+
+var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// Name returns n's text, which must be a name: lower-case letters, digits, underscores.
+func (r *Reader) Name(n *Node) string {
+	return r.CheckName(r.String(n), n.Pos)
+}
+
+// CheckName returns name, which stands at pos and must be a name as Name wants it.
+func (r *Reader) CheckName(name string, pos Pos) string {
+	if name != "" && !nameRule.MatchString(name) {
+		r.Diags.Errorf(pos, "E006-bad-value", "%q is no name", name)
+		r.Diags.Hintf("lower-case letters, digits and underscores")
+	}
+	return name
 }

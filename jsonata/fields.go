@@ -1,16 +1,19 @@
-package engine
+package jsonata
 
-// resultField is a member of the object that an expression builds as its result.
-type resultField struct {
-	name  string // "id"; of an object inside, "person/first-name"
-	key   int    // offset of the key
-	value int    // offset of the value
-	array bool   // the value is surely an array, or nothing
+// Field is a member of the object that an expression builds as its result.
+type Field struct {
+	Name  string // "id"; of an object inside, "person/first-name"
+	Key   int    // offset of the key in the source
+	Value int    // offset of the value in the source
+	Array bool   // the value is surely an array, or nothing
 }
+
+// Fields are the members with literal keys of the object that the expression builds.
+func (x *Expr) Fields() []Field { return resultFields(x.Source) }
 
 // resultFields finds the object constructors that end src, through ( ), [ ], paths,
 // conditions and $removeEmpty, and gives their members whose keys are literal.
-func resultFields(src string) []resultField {
+func resultFields(src string) []Field {
 	tree, err := parseTree(src)
 	if err != nil {
 		return nil
@@ -22,7 +25,7 @@ func resultFields(src string) []resultField {
 
 type fieldFinder struct {
 	src    string
-	fields []resultField
+	fields []Field
 }
 
 func (f *fieldFinder) result(n *treeNode, prefix string) {
@@ -69,7 +72,7 @@ func (f *fieldFinder) members(n *treeNode, prefix string) {
 			continue
 		}
 		name := prefix + key.token.text(f.src)
-		f.fields = append(f.fields, resultField{name: name, key: key.start, value: value.start, array: surelyArray(value)})
+		f.fields = append(f.fields, Field{Name: name, Key: key.start, Value: value.start, Array: surelyArray(value)})
 		if object := objectOf(value); object != nil {
 			f.members(object, name+"/")
 		}

@@ -1,4 +1,4 @@
-package engine
+package jsonata
 
 import (
 	"cmp"
@@ -66,7 +66,7 @@ func holdsNull(v any, depth int) (found bool, err error) {
 			}
 		}
 		return false, nil
-	case nil, Context:
+	case nil:
 		return true, nil
 	default:
 		return false, errNotPlain
@@ -164,14 +164,9 @@ func (w *walk) object(whole any, v map[string]any, depth int) (any, bool, error)
 	return whole, false, nil
 }
 
-// other is what is no plain JSON: an account's context on the way in, gnata's own types on
-// the way out.
+// other is what is not plain JSON: an error on the way in, gnata's own types on the way out.
 func (w *walk) other(v any, depth int) (any, error) {
 	if w.inward {
-		if c, ok := v.(Context); ok {
-			out, _, err := w.object(map[string]any(c), c, depth)
-			return out, err
-		}
 		return nil, errNotPlain
 	}
 	if v == gnataNull {

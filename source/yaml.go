@@ -1,4 +1,7 @@
-package engine
+// Package source reads YAML with its places: every value knows the line and column where it
+// stands, and every problem is a Diagnostic with a place in the file. It is the one home of
+// the YAML library.
+package source
 
 import (
 	"bytes"
@@ -58,17 +61,9 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
-// textNode is text that stands in no YAML file but is one of its own, from 1:1 on.
-func textNode(file, text string) *Node {
+// TextNode is text that stands in no YAML file but is one of its own, from 1:1 on.
+func TextNode(file, text string) *Node {
 	return &Node{Pos: Pos{File: file}, Text: text, Type: "string", style: yaml.LiteralStyle}
-}
-
-// items are a List's members; nil where n is nil or anything else.
-func (n *Node) items() []*Node {
-	if n == nil {
-		return nil
-	}
-	return n.Items
 }
 
 // At returns the place of the byte at offset of Text, in the file's own coordinates.
@@ -119,9 +114,9 @@ func (n *Node) standsVerbatim() bool {
 	return start <= len(runes) && strings.HasPrefix(string(runes[start:]), n.Text)
 }
 
-// knowsPlaces reports whether At can find the places inside Text: not where YAML joins
+// KnowsPlaces reports whether At can find the places inside Text: not where YAML joins
 // lines, nor behind an explicit indentation (|2).
-func (n *Node) knowsPlaces() bool {
+func (n *Node) KnowsPlaces() bool {
 	if n.Pos.Line < 1 || n.Pos.Line > len(n.lines) {
 		return true
 	}

@@ -1,10 +1,12 @@
-package engine
+package jsonata
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"portolan/source"
 )
 
 func TestCheckNames(t *testing.T) {
@@ -103,10 +105,10 @@ string: body & "é
 regex: $match(body, /(?=a)/)
 good: body
 `
-	var d Diagnostics
-	r := &Reader{Diags: &d, Language: testLanguage(Limits{})}
-	root := ParseYAML("m.yaml", []byte(src), &d)
-	r.Members(root, func(e Entry) { r.Expr(e.Value, "body", "query") })
+	var d source.Diagnostics
+	r := &Reader{Reader: source.Reader{Diags: &d}, Language: testLanguage(Limits{})}
+	root := source.ParseYAML("m.yaml", []byte(src), &d)
+	r.Members(root, func(e source.Entry) { r.Expr(e.Value, "body", "query") })
 	var got []string
 	for _, x := range d.Sorted() {
 		got = append(got, x.String())

@@ -1,0 +1,58 @@
+package jsonata
+
+import (
+	"errors"
+
+	"portolan/source"
+)
+
+// Reader is a source.Reader that also reads expressions.
+type Reader struct {
+	source.Reader
+	Language *Language
+}
+
+// Expr compiles n's text as an expression that may use the given bindings; without any,
+// bindings are not checked. What does not compile is reported at its place in the file
+// and gives an expression that yields nothing.
+func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
+	told := len(*r.Diags)
+	src := r.String(n)
+	x, err := r.Language.Compile("()")
+	if err != nil {
+		panic(err) // cannot fail
+	}
+	x.Source, x.node, x.broken = src, n, true
+	if len(*r.Diags) > told { // no text at all
+		return x
+	}
+	if !n.KnowsPlaces() {
+		r.Diags.Errorf(n.Pos, "E003-unsupported-yaml", "places inside this expression are unknowable")
+		r.Diags.Hintf("write an expression of several lines as a block that starts with | alone")
+	}
+	compiled, err := r.Language.Compile(src)
+	if bad, ok := errors.AsType[*SyntaxError](err); ok {
+		r.Diags.Errorf(n.At(bad.Offset), bad.code, "%s", bad.Message)
+		return x
+	}
+	for _, f := range r.Language.checkNames(src, bindings) {
+		r.Diags.Errorf(n.At(f.offset), f.code, "%s", f.message)
+		r.Diags.Hintf("%s", f.hint)
+	}
+	compiled.node = n
+	return compiled
+}
+
+// Pos is the place of the expression in its file; zero if it stands in none.
+func (x *Expr) Pos() source.Pos { return x.At(0) }
+
+// At is the place of the byte at offset of the expression; zero if it stands in no file.
+func (x *Expr) At(offset int) source.Pos {
+	if x == nil || x.node == nil {
+		return source.Pos{}
+	}
+	return x.node.At(offset)
+}
+
+// Broken reports whether the expression did not compile. It then yields nothing.
+func (x *Expr) Broken() bool { return x.broken }
