@@ -9,14 +9,13 @@ import (
 	"unicode"
 )
 
-// accountContext completes the account's context with the credentials' defaults and
-// checks it against what the integration declares.
-func (p *Plan) accountContext(req *Request) (map[string]any, error) {
-	problems := CheckContext(p.integration.credentials, req.Context)
-	if len(problems) > 0 {
-		return nil, &Error{Kind: KindAccount, Op: p.title, Err: errors.New(strings.Join(problems, "; "))}
+// account completes an account's context with the credentials' defaults and checks it against
+// what the integration declares. title names what is being done, for the error.
+func (in *Integration) account(title string, context Context) (map[string]any, error) {
+	if problems := CheckContext(in.Credentials, context); len(problems) > 0 {
+		return nil, &Error{Kind: KindAccount, Op: title, Err: errors.New(strings.Join(problems, "; "))}
 	}
-	return withDefaults(p.integration.credentials, req.Context), nil
+	return withDefaults(in.Credentials, context), nil
 }
 
 func withDefaults(credentials []Credential, context Context) map[string]any {

@@ -46,7 +46,7 @@ func grantedCatalog(t *testing.T) *engine.Catalog {
 }
 
 func TestCheckContext(t *testing.T) {
-	credentials := grantedCatalog(t).Credentials("acme")
+	credentials := grantedCatalog(t).Integration("acme").Credentials
 	for _, c := range []struct {
 		name    string
 		context engine.Context
@@ -72,7 +72,7 @@ func TestCheckContext(t *testing.T) {
 func TestCatalogOfIntegrations(t *testing.T) {
 	c := grantedCatalog(t)
 	var names []string
-	for _, cr := range c.Credentials("acme") {
+	for _, cr := range c.Integration("acme").Credentials {
 		names = append(names, cr.Name)
 		if granted := cr.Name == engine.AccessToken; cr.Granted != granted || cr.Replaced != (cr.Name == "api_key") || granted && !cr.Secret {
 			t.Errorf("credential %+v", cr)
@@ -81,24 +81,20 @@ func TestCatalogOfIntegrations(t *testing.T) {
 	if diff := cmp.Diff([]string{"site", "realm", "zone", "api_key", "access_token"}, names); diff != "" {
 		t.Errorf("credentials differ (-want +got):\n%s", diff)
 	}
-	if !c.Has("acme") || !c.Has("bare") || c.Has("none") || c.Label("acme") != "acme" || c.Label("none") != "" {
-		t.Error("what there is, is not told")
+	acme, bare := c.Integration("acme"), c.Integration("bare")
+	if acme.Label != "acme" || acme.BaseURL != "https://{site}.example.com" || c.Integration("none") != nil || len(c.Integrations()) != 2 {
+		t.Errorf("the catalog has %+v", c.Integrations())
 	}
-	for _, name := range []string{"bare", "none"} {
-		if c.Verify(name) != nil || c.OAuth(name) != nil || len(c.Credentials(name)) > 0 {
-			t.Errorf("%s has what it does not declare", name)
-		}
+	if bare.Verify != nil || bare.OAuth != nil || len(bare.Credentials) > 0 {
+		t.Error("bare has what it does not declare")
 	}
-	if p := c.Verify("acme"); !strings.HasPrefix(p.Version(), "acme/verify@") || p.Base() != p {
-		t.Errorf("verify is %s", p.Version())
-	}
-	if p, found := c.Override(c.Verify("acme"), layer("a", "{}", "", "", false)); p != c.Verify("acme") || len(found) > 0 {
-		t.Error("verify takes an override")
+	if acme.Verify.Name != "people.me" || !strings.HasPrefix(acme.Verify.Version(), "acme/people.me@") {
+		t.Errorf("verify is %s, version %s", acme.Verify.Name, acme.Verify.Version())
 	}
 }
 
 func TestOAuthEndpoints(t *testing.T) {
-	o := grantedCatalog(t).OAuth("acme")
+	o := grantedCatalog(t).Integration("acme").OAuth
 	if diff := cmp.Diff([]string{"read", "write"}, o.Scopes); diff != "" {
 		t.Error(diff)
 	}
@@ -129,7 +125,7 @@ func TestOAuthEndpoints(t *testing.T) {
 }
 
 func TestOAuthSettings(t *testing.T) {
-	o := grantedCatalog(t).OAuth("acme")
+	o := grantedCatalog(t).Integration("acme").OAuth
 	for _, c := range []struct {
 		answer, want map[string]any
 		fails        bool

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,55 +15,133 @@ import (
 	"portolan/jsonata"
 )
 
-// Build computes the provider call that req asks for. before holds the answers of the
-// before steps by name; nil where there are none. It does no I/O and writes into neither
+// Build computes the main provider call that req asks for. before holds the answers of the
+// before steps by name; nil if there are none. It does no I/O and writes into neither
 // argument. Its error is an *Error of KindInvalid (the caller's value cannot be sent),
 // KindAccount (the integrated account's settings) or KindMapping.
 func (p *Plan) Build(ctx context.Context, req *Request, before map[string]any) (*Call, error) {
-	ctx, cancel := p.withDeadline(ctx)
-	defer cancel()
-	account, err := p.accountContext(req)
+	sc, err := p.scope(req)
+	if err == nil && len(before) > 0 {
+		sc, err = sc.with(map[string]any{"before": before})
+	}
 	if err != nil {
 		return nil, err
 	}
-	call, err := p.buildStep(ctx, p.main, req, account, req.bindings(account, before))
-	if err != nil {
-		return nil, err
-	}
-	return call, nil
+	return p.buildMain(ctx, req, sc)
 }
 
 // ErrNothingToSend is the cause of a KindInvalid error: the method writes, and nothing of
 // the request would reach the provider.
 var ErrNothingToSend = errors.New("nothing in the request would reach the provider")
 
-func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, account map[string]any, bindings map[string]any) (*Call, error) {
-	b := builder{ctx: ctx, plan: p, step: s}
-	base, shownBase := b.base(req, account)
-	path, shownPath := b.path(req.ID, bindings)
-	target := joinURL(base, path)
-	authBindings := map[string]any{"context": account, "url": target}
-
-	call := &Call{
-		Name: s.name, Method: s.verb, Repeatable: s.repeatable,
-		URL: target, ShownURL: joinURL(shownBase, shownPath),
+// buildMain is Build in a scope that is ready: the mapping's own body and query, the
+// overrides, and what the caller sends on as it is.
+func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, error) {
+	ctx, cancel := p.withDeadline(ctx)
+	defer cancel()
+	body, err := p.mapped(ctx, p.main, bodyKey, sc.bindings)
+	if err != nil {
+		return nil, err
 	}
-	isMain := s == p.main
-	b.body(call, req, bindings, isMain)
-	call.Query = b.query(req, bindings, authBindings, isMain)
-	call.Header = b.header(call, req, authBindings)
+	if extra, ok := req.Body[RemoteData].(map[string]any); ok {
+		body = mergeDeep(body, extra)
+	}
+	if p.mapsBody() && isNothing(body) {
+		return nil, &Error{Kind: KindInvalid, Op: p.title, Err: ErrNothingToSend}
+	}
+	query, err := p.mapped(ctx, p.main, queryKey, sc.bindings)
+	if err != nil {
+		return nil, err
+	}
+	b := builder{ctx: ctx, title: p.title, step: p.main, scope: sc}
+	return b.call(req, body, query, req.RemoteQuery)
+}
+
+// buildStep computes the call of a before or after step; nil if its run_if says no.
+func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, sc scope) (*Call, error) {
+	ctx, cancel := p.withDeadline(ctx)
+	defer cancel()
+	if s.runIf != nil {
+		v, _, err := evaluate(ctx, s.runIf, sc.bindings, place{p.title, s.name, "run_if"})
+		if err != nil || !truthy(v) {
+			return nil, err
+		}
+	}
+	body, err := p.mapped(ctx, s, bodyKey, sc.bindings)
+	if err != nil {
+		return nil, err
+	}
+	query, err := p.mapped(ctx, s, queryKey, sc.bindings)
+	if err != nil {
+		return nil, err
+	}
+	b := builder{ctx: ctx, title: p.title, step: s, scope: sc}
+	return b.call(req, body, query, nil)
+}
+
+// build computes the endpoint's call for req, without any mapping: its path takes the id.
+func (e *Endpoint) build(ctx context.Context, req *Request, account map[string]any) (*Call, error) {
+	ctx, cancel := e.Integration.language.WithDeadline(ctx)
+	defer cancel()
+	b := builder{ctx: ctx, title: e.title(), step: &step{Endpoint: e, name: mainCall}, scope: scope{account: account}}
+	return b.call(req, nil, nil, req.RemoteQuery)
+}
+
+func (e *Endpoint) title() string { return e.Integration.Name + ": " + e.Name }
+
+// place is where an expression stands, for errors.
+type place struct{ title, step, key string }
+
+// String returns "title: key", with the step between them if it is not the main call.
+func (p place) String() string {
+	if p.step == mainCall {
+		return p.title + ": " + p.key
+	}
+	return p.title + ": " + p.step + ": " + p.key
+}
+
+// evaluate evaluates x, which stands at. Its error is an *Error of KindMapping or KindCanceled.
+func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, at place) (any, bool, error) {
+	v, present, err := x.EvalReady(ctx, bindings)
+	switch {
+	case err == nil:
+		return v, present, nil
+	case errors.Is(err, context.Canceled):
+		return nil, false, &Error{Kind: KindCanceled, Op: at.String(), Err: err}
+	default:
+		return nil, false, &Error{Kind: KindMapping, Op: at.String(), Pos: x.Pos(), Err: err}
+	}
+}
+
+// builder computes the parts of one call and keeps the first error.
+type builder struct {
+	scope
+
+	ctx   context.Context
+	title string
+	step  *step
+	err   error
+}
+
+// call puts the parts together. remote goes to the provider's query as it is.
+func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, error) {
+	base, shownBase := b.base(req)
+	path, shownPath := b.path(req.ID)
+	target := joinURL(base, path)
+	auth, err := jsonata.Ready(map[string]any{"context": b.account, "url": target})
+	if err != nil {
+		b.fail(&Error{Kind: KindAccount, Op: b.title, Err: err})
+	}
+	call := &Call{
+		Name: b.step.name, Method: b.step.verb, Repeatable: b.step.repeatable,
+		URL: target, ShownURL: joinURL(shownBase, shownPath), Body: b.body(body),
+	}
+	call.Query = b.query(query, remote, auth)
+	call.Header = b.header(call.Body != nil, req.Header, auth)
 	if b.err != nil {
 		return nil, b.err
 	}
 	return call, nil
-}
-
-// builder evaluates the parts of one call and keeps the first error.
-type builder struct {
-	ctx  context.Context
-	plan *Plan
-	step *step
-	err  error
 }
 
 func (b *builder) fail(err error) {
@@ -73,54 +150,27 @@ func (b *builder) fail(err error) {
 	}
 }
 
-// eval evaluates x, which stands under the mapping key what.
-func (b *builder) eval(x *jsonata.Expr, what string, bindings map[string]any) (any, bool) {
+// eval evaluates x, which stands under key; nothing after a failure.
+func (b *builder) eval(x *jsonata.Expr, key string, bindings jsonata.Bindings) (any, bool) {
 	if b.err != nil {
 		return nil, false
 	}
-	v, present, err := b.plan.eval(b.ctx, x, b.step.name, what, bindings)
+	v, present, err := evaluate(b.ctx, x, bindings, place{b.title, b.step.name, key})
 	if err != nil {
 		b.fail(err)
 	}
 	return v, present
 }
 
-// mapped is what the step's mapping under key gives, overrides included; nil for nothing.
-func (b *builder) mapped(key mappingKey, bindings map[string]any) any {
-	if b.err != nil {
-		return nil
-	}
-	value, err := b.plan.mapped(b.ctx, b.step, key, bindings)
-	if err != nil {
-		b.fail(err)
-	}
-	return value
-}
-
-func (p *Plan) eval(ctx context.Context, x *jsonata.Expr, stepName, what string, bindings map[string]any) (any, bool, error) {
-	v, present, err := x.Eval(ctx, bindings)
-	if err == nil {
-		return v, present, nil
-	}
-	op := p.title + ": " + what
-	if stepName != mainCall {
-		op = p.title + ": " + stepName + ": " + what
-	}
-	if errors.Is(err, context.Canceled) {
-		return nil, false, &Error{Kind: KindCanceled, Op: op, Err: err}
-	}
-	return nil, false, &Error{Kind: KindMapping, Op: op, Pos: x.Pos(), Err: err}
-}
-
-func (b *builder) base(req *Request, account map[string]any) (base, shown string) {
+func (b *builder) base(req *Request) (base, shown string) {
 	if req.BaseURL != "" {
 		return req.BaseURL, req.BaseURL
 	}
-	in := b.plan.integration
-	base, err := in.baseURL.expand(func(name string) (string, error) {
-		text, ok := account[name].(string)
+	in := b.step.Integration
+	base, err := in.base.expand(func(name string) (string, error) {
+		text, ok := b.account[name].(string)
 		if !ok || text == "" {
-			return "", &Error{Kind: KindAccount, Op: b.plan.title, Err: fmt.Errorf("credential %q is missing", name)}
+			return "", &Error{Kind: KindAccount, Op: b.title, Err: fmt.Errorf("credential %q is missing", name)}
 		}
 		return text, nil
 	})
@@ -128,32 +178,29 @@ func (b *builder) base(req *Request, account map[string]any) (base, shown string
 		b.fail(err)
 	}
 	if in.baseSecret {
-		shown, _ = in.baseURL.expand(func(string) (string, error) { return masked, nil })
+		shown, _ = in.base.expand(func(string) (string, error) { return masked, nil })
 		return base, shown
 	}
 	return base, base
 }
 
-func (b *builder) path(id string, bindings map[string]any) (path, shown string) {
-	values := make(map[string]string, len(b.step.path.variables))
+func (b *builder) path(id string) (path, shown string) {
+	values := map[string]string{} // encoded
 	path, err := b.step.path.expand(func(name string) (string, error) {
-		text, pointer := id, ""
+		text := id
 		v, declared := b.step.variables[name]
 		if declared {
-			value, present := b.eval(v.expr, "path_variables."+name, bindings)
+			value, present := b.eval(v.expr, "path_variables."+name, b.bindings)
 			if b.err != nil {
 				return "", b.err
 			}
-			if present && value != nil {
+			if text = ""; present && value != nil {
 				text = scalarText(value)
-			} else {
-				text = ""
 			}
-			pointer = callerField(v.expr)
 		}
 		encoded, err := encodeSegment(text)
 		if err != nil {
-			return "", b.badVariable(name, v, pointer, err)
+			return "", b.badVariable(name, v, err)
 		}
 		values[name] = encoded
 		return encoded, nil
@@ -161,6 +208,9 @@ func (b *builder) path(id string, bindings map[string]any) (path, shown string) 
 	if err != nil {
 		b.fail(err)
 		return "", ""
+	}
+	if !b.step.hidesPath {
+		return path, path
 	}
 	shown, _ = b.step.path.expand(func(name string) (string, error) {
 		if b.step.variables[name].secret {
@@ -171,45 +221,35 @@ func (b *builder) path(id string, bindings map[string]any) (path, shown string) 
 	return path, shown
 }
 
-// badVariable says whose fault an unusable path variable is: the caller's where it comes
-// from the request, the mapping's otherwise.
-func (b *builder) badVariable(name string, v param, pointer string, cause error) error {
-	op := b.plan.title
+// badVariable blames an unusable path variable on the caller if its value comes from the
+// request, and on the mapping otherwise.
+func (b *builder) badVariable(name string, v param, cause error) error {
 	if v.expr == nil {
-		return &Error{Kind: KindInvalid, Op: op, Err: fmt.Errorf("the record's id %w", cause)}
+		return &Error{Kind: KindInvalid, Op: b.title, Err: fmt.Errorf("the record's id %w", cause)}
 	}
-	if pointer != "" {
-		return &Error{Kind: KindInvalid, Op: op, Pointer: pointer, Err: fmt.Errorf("%s %w", strings.TrimLeft(pointer, "/?"), cause)}
+	if pointer := callerField(v.expr); pointer != "" {
+		return &Error{Kind: KindInvalid, Op: b.title, Pointer: pointer, Err: fmt.Errorf("%s %w", strings.TrimLeft(pointer, "/?"), cause)}
 	}
-	return &Error{Kind: KindMapping, Op: op + ": path_variables." + name, Pos: v.expr.Pos(), Err: fmt.Errorf("path variable %q %w", name, cause)}
+	return &Error{Kind: KindMapping, Op: b.title + ": path_variables." + name, Pos: v.expr.Pos(), Err: fmt.Errorf("path variable %q %w", name, cause)}
 }
 
-func (b *builder) body(call *Call, req *Request, bindings map[string]any, isMain bool) {
-	value := b.mapped(bodyKey, bindings)
-	if isMain {
-		if extra, ok := req.Body[RemoteData].(map[string]any); ok {
-			value = mergeDeep(value, extra)
-		}
-		if b.plan.mapsBody() && isNothing(value) {
-			b.fail(&Error{Kind: KindInvalid, Op: b.plan.title, Err: ErrNothingToSend})
-		}
-	}
-	if b.err != nil || value == nil || b.step.verb == http.MethodGet {
-		return
+// body encodes what the request body mapping gives; nil for none.
+func (b *builder) body(value any) []byte {
+	if b.err != nil || value == nil || b.step.verb == verbGet {
+		return nil
 	}
 	if !b.step.form {
-		call.Body = b.encodeJSON(value)
-		return
+		return b.encodeJSON(value)
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
 		b.fail(&Error{
-			Kind: KindMapping, Op: b.plan.title + ": request_body_mapping", Pos: b.step.bodyMap.Pos(),
+			Kind: KindMapping, Op: b.title + ": request_body_mapping", Pos: b.step.bodyMap.Pos(),
 			Err: errors.New("a form body must be an object"),
 		})
-		return
+		return nil
 	}
-	call.Body = []byte(encodeForm(object))
+	return []byte(encodeForm(object))
 }
 
 func (b *builder) encodeJSON(value any) []byte {
@@ -217,31 +257,29 @@ func (b *builder) encodeJSON(value any) []byte {
 	encoder := json.NewEncoder(&buf)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		b.fail(&Error{Kind: KindMapping, Op: b.plan.title + ": request_body_mapping", Err: err})
+		b.fail(&Error{Kind: KindMapping, Op: b.title + ": request_body_mapping", Err: err})
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
-// query collects the parameters in order: the method's own, the mapping's, the caller's
+// query collects the parameters in order: the endpoint's own, the mapping's, the caller's
 // remote_query (which wins over a mapped one of the same name), then what authenticates.
-func (b *builder) query(req *Request, bindings, authBindings map[string]any, isMain bool) []Param {
-	out := b.params(b.step.query, authBindings)
-	if value := b.mapped(queryKey, bindings); value != nil {
+func (b *builder) query(value any, remote []Param, auth jsonata.Bindings) []Param {
+	out := b.params(b.step.query, auth)
+	if value != nil {
 		object, ok := value.(map[string]any)
 		if !ok {
 			b.fail(&Error{
-				Kind: KindMapping, Op: b.plan.title + ": query_mapping", Pos: b.step.queryMap.Pos(),
+				Kind: KindMapping, Op: b.title + ": query_mapping", Pos: b.step.queryMap.Pos(),
 				Err: errGivesNoObject,
 			})
 		}
 		mapped := flattenParams(object)
 		out = append(replaced(out, mapped), mapped...)
 	}
-	if isMain {
-		out = append(replaced(out, req.RemoteQuery), req.RemoteQuery...)
-	}
-	auth := b.params(b.plan.integration.authQuery, authBindings)
-	return append(replaced(out, auth), auth...)
+	out = append(replaced(out, remote), remote...)
+	authorizing := b.params(b.step.Integration.authQuery, auth)
+	return append(replaced(out, authorizing), authorizing...)
 }
 
 // replaced is params without those whose name, up to the first bracket, is one of by's.
@@ -256,18 +294,16 @@ func baseName(name string) string {
 	return name
 }
 
-func (b *builder) header(call *Call, req *Request, authBindings map[string]any) []Param {
+func (b *builder) header(hasBody bool, forwarded []Param, auth jsonata.Bindings) []Param {
 	var out []Param
-	if call.Body != nil {
+	if hasBody {
 		contentType := "application/json"
 		if b.step.form {
 			contentType = "application/x-www-form-urlencoded"
 		}
 		out = append(out, Param{Name: "Content-Type", Value: contentType})
 	}
-	for _, more := range [][]Param{
-		b.params(b.step.header, authBindings), b.params(b.plan.integration.authHeader, authBindings), req.Header,
-	} {
+	for _, more := range [][]Param{b.params(b.step.header, auth), b.params(b.step.Integration.authHeader, auth), forwarded} {
 		out = slices.DeleteFunc(out, func(p Param) bool {
 			return slices.ContainsFunc(more, func(o Param) bool { return strings.EqualFold(o.Name, p.Name) })
 		})
@@ -276,7 +312,10 @@ func (b *builder) header(call *Call, req *Request, authBindings map[string]any) 
 	return out
 }
 
-func (b *builder) params(params []param, bindings map[string]any) []Param {
+func (b *builder) params(params []param, bindings jsonata.Bindings) []Param {
+	if len(params) == 0 {
+		return nil
+	}
 	out := make([]Param, 0, len(params)+4)
 	for _, p := range params {
 		value, present := b.eval(p.expr, p.name, bindings)

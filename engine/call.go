@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -91,10 +90,18 @@ func (c *Call) target(base string, value func(Param) string) string {
 // Reply is a provider's answer to a Call, whatever its status.
 type Reply struct {
 	Status   int
-	Header   http.Header
-	Body     []byte // at most the Doer's limit
-	Attempts int    // how often the call was sent; at least 1
+	Header   map[string][]string // names in canonical form, as net/http has them
+	Body     []byte              // at most the Doer's limit
+	Attempts int                 // how often the call was sent; at least 1
 	Duration time.Duration
+}
+
+// HeaderValue is the first value of the header called name, in canonical form; "" if there is none.
+func (r *Reply) HeaderValue(name string) string {
+	if values := r.Header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // Doer sends a Call: the only I/O of a request. Its errors are *Error of KindUpstream

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -36,12 +37,12 @@ func Compile(docs *Documents, models Models) (*Catalog, source.Diagnostics) {
 		if p.integration == nil {
 			continue
 		}
-		integration := c.integration(p.name, p.integration)
-		catalog.integrations = append(catalog.integrations, integration)
+		in := c.integration(p.name, p.integration)
+		catalog.integrations = append(catalog.integrations, in)
 		plans := map[Operation]*Plan{}
 		for _, m := range p.mappings {
 			for _, op := range m.methods {
-				if plan := c.plan(integration, p.integration, m, op); plan != nil {
+				if plan := c.plan(in, p.integration, m, op); plan != nil {
 					plans[plan.operation] = plan
 				}
 			}
@@ -59,9 +60,10 @@ type compiler struct {
 	language *jsonata.Language
 }
 
-func (c *compiler) integration(name string, doc *integrationDoc) *integration {
-	in := &integration{
-		name: name, label: doc.label, credentials: doc.credentials, baseURL: doc.baseURL,
+func (c *compiler) integration(name string, doc *integrationDoc) *Integration {
+	in := &Integration{
+		Name: name, Label: cmp.Or(doc.label, name), Credentials: doc.credentials, BaseURL: doc.baseURL.String(),
+		language: c.language, base: doc.baseURL,
 		baseSecret: slices.ContainsFunc(doc.credentials, func(cr Credential) bool {
 			return cr.Secret && slices.Contains(doc.baseURL.variables, cr.Name)
 		}),
@@ -69,35 +71,44 @@ func (c *compiler) integration(name string, doc *integrationDoc) *integration {
 		authQuery:  params(doc.authorization.query, doc.credentials),
 		errors:     doc.errors,
 		rateLimit:  doc.rateLimit,
+		endpoints:  map[string]*Endpoint{},
 	}
-	in.verify = c.verify(in, doc)
+	hash := contentHash(doc.node)
+	for key, m := range doc.methods {
+		if m.path == nil { // reported when it was read
+			continue
+		}
+		in.endpoints[key] = &Endpoint{
+			Integration: in, Name: key, version: name + "/" + key + "@" + hash,
+			verb: m.verb, path: m.path, form: m.form, repeatable: m.repeatable,
+			header: params(m.params.header, doc.credentials), query: params(m.params.query, doc.credentials),
+		}
+	}
+	in.Verify = c.verify(in, doc)
 	if doc.oauth != nil {
-		in.oauth = &OAuth{
-			Scopes: doc.oauth.scopes, integration: in, language: c.language,
+		in.OAuth = &OAuth{
+			Scopes: doc.oauth.scopes, integration: in,
 			authorize: doc.oauth.authorizeURL, token: doc.oauth.tokenURL, settings: doc.oauth.settings,
 		}
 	}
 	return in
 }
 
-// verify is the plan of the call that shows whether an account's credentials are good; nil
-// where none is declared or it cannot be made.
-func (c *compiler) verify(in *integration, doc *integrationDoc) *Plan {
+// verify is the call that shows whether an account's credentials are good; nil if none is
+// declared or it cannot be made.
+func (c *compiler) verify(in *Integration, doc *integrationDoc) *Endpoint {
 	if doc.verify == nil || doc.verify.Kind != source.Scalar {
 		return nil
 	}
-	method := c.method(doc, doc.verify)
-	if method == nil {
+	endpoint := c.endpoint(in, doc, doc.verify)
+	if endpoint == nil {
 		return nil
 	}
-	for _, name := range method.path.variables {
+	for _, name := range endpoint.path.variables {
 		c.diags.Errorf(doc.verify.Pos, "E031-missing-path-variable", "%s needs the path variable %q", doc.verify.Text, name)
 		c.diags.Hintf("verify is about no record: name a call whose path has no variables")
 	}
-	return &Plan{
-		integration: in, language: c.language, title: in.name + ": verify", version: in.name + "/verify@" + contentHash(doc.node),
-		main: newStep(mainCall, method, doc.credentials), record: []string{"response"},
-	}
+	return endpoint
 }
 
 func params(docs []paramDoc, credentials []Credential) []param {
@@ -117,14 +128,14 @@ func usesSecret(x *jsonata.Expr, credentials []Credential) bool {
 	})
 }
 
-func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op *operationDoc) *Plan {
+func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op *operationDoc) *Plan {
 	p := &Plan{
-		integration: in, language: c.language,
-		operation: Operation{m.model, op.resource, op.method},
-		title:     Operation{m.model, op.resource, op.method}.String(),
-		response:  op.response,
-		record:    []string{"response"},
-		doc:       op,
+		integration: in,
+		operation:   Operation{m.model, op.resource, op.method},
+		title:       Operation{m.model, op.resource, op.method}.String(),
+		response:    op.response,
+		record:      []string{"response"},
+		doc:         op,
 	}
 	model, known := c.models[p.operation]
 	if !known {
@@ -132,12 +143,12 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 		return nil
 	}
 	p.model = model
-	p.main = c.step(doc, &op.step)
+	p.main = c.step(in, doc, &op.step)
 	for _, s := range op.before {
-		p.before = append(p.before, c.step(doc, s))
+		p.before = append(p.before, c.step(in, doc, s))
 	}
 	for _, s := range op.after {
-		p.after = append(p.after, c.step(doc, s))
+		p.after = append(p.after, c.step(in, doc, s))
 	}
 	if slices.Contains(append(p.before, p.after...), nil) || p.main == nil {
 		return nil
@@ -160,7 +171,7 @@ func (c *compiler) plan(in *integration, doc *integrationDoc, m *mappingDoc, op 
 		c.checkResponse(op.response, model, true)
 	}
 	p.support = c.probe(p, op.requestExprs())
-	p.version = in.name + "/" + p.title + "@" + contentHash(doc.node, op.node)
+	p.version = in.Name + "/" + p.title + "@" + contentHash(doc.node, op.node)
 	return p
 }
 
@@ -209,10 +220,9 @@ func resourcePos(root *source.Node, resource string) source.Pos {
 	return root.Pos
 }
 
-// method finds what a call names; nil where that is no method of the integration.
-func (c *compiler) method(doc *integrationDoc, call *source.Node) *methodDoc {
-	method, ok := doc.methods[call.Text]
-	if !ok {
+// endpoint finds what a call names; nil if the integration has no such method.
+func (c *compiler) endpoint(in *Integration, doc *integrationDoc, call *source.Node) *Endpoint {
+	if _, declared := doc.methods[call.Text]; !declared {
 		known := slices.Sorted(maps.Keys(doc.methods))
 		c.diags.Errorf(call.Pos, "E033-unknown-call", "the integration has no %q", call.Text)
 		if near := source.Nearest(call.Text, known); near != "" {
@@ -220,44 +230,32 @@ func (c *compiler) method(doc *integrationDoc, call *source.Node) *methodDoc {
 		} else {
 			c.diags.Hintf("it has %s", strings.Join(known, ", "))
 		}
-		return nil
 	}
-	if method.path == nil { // reported when it was read
-		return nil
-	}
-	return method
+	return in.endpoints[call.Text]
 }
 
-func newStep(name string, method *methodDoc, credentials []Credential) *step {
-	return &step{
-		name: name, verb: method.verb, path: method.path, form: method.form, repeatable: method.repeatable,
-		header: params(method.params.header, credentials), query: params(method.params.query, credentials),
-		variables: map[string]param{},
-	}
-}
-
-// step resolves one call; nil where it names no method of the integration.
-func (c *compiler) step(doc *integrationDoc, s *stepDoc) *step {
+// step resolves one call; nil if it names no method of the integration.
+func (c *compiler) step(in *Integration, doc *integrationDoc, s *stepDoc) *step {
 	if s.call == nil || s.call.Kind != source.Scalar { // reported when it was read
 		return nil
 	}
-	method := c.method(doc, s.call)
-	if method == nil {
+	endpoint := c.endpoint(in, doc, s.call)
+	if endpoint == nil {
 		return nil
 	}
-	out := newStep(s.name, method, doc.credentials)
-	out.queryMap, out.bodyMap, out.runIf = s.query, s.body, s.runIf
+	out := &step{Endpoint: endpoint, name: s.name, queryMap: s.query, bodyMap: s.body, runIf: s.runIf, variables: map[string]param{}}
 	for _, v := range params(s.pathVariables, doc.credentials) {
 		out.variables[v.name] = v
+		out.hidesPath = out.hidesPath || v.secret
 	}
-	for _, name := range method.path.variables {
+	for _, name := range endpoint.path.variables {
 		if _, ok := out.variables[name]; !ok && name != "id" {
 			c.diags.Errorf(s.call.Pos, "E031-missing-path-variable", "%s needs the path variable %q", s.call.Text, name)
 			c.diags.Hintf("give it in path_variables")
 		}
 	}
 	for _, v := range s.pathVariables {
-		if !slices.Contains(method.path.variables, v.name) {
+		if !slices.Contains(endpoint.path.variables, v.name) {
 			c.diags.Errorf(v.pos, "E032-unused-path-variable", "%s has no path variable %q", s.call.Text, v.name)
 		}
 	}

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"regexp"
-
 	"portolan/jsonata"
 	"portolan/source"
 )
@@ -36,22 +34,6 @@ type oauthDoc struct {
 	replaces                       []*source.Node // names of credentials
 	settings                       []paramDoc
 }
-
-// Credential is one value that an integrated account of the integration holds.
-type Credential struct {
-	Name, Label string
-	Secret      bool
-	Required    bool
-	Pattern     *regexp.Regexp // nil: none; anchored
-	Enum        []string
-	Default     string
-	Granted     bool // comes from the customer's consent: nobody types it in
-	Replaced    bool // not required where AccessToken is there
-}
-
-// AccessToken is the credential that an account has which is connected by its customer's
-// consent. An integration that declares oauth2 has it without saying so.
-const AccessToken = "access_token"
 
 // paramDocs are computed headers and query parameters.
 type paramDocs struct {

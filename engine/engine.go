@@ -2,24 +2,20 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"strconv"
+	"slices"
 	"time"
 
 	"portolan/jsonata"
 )
 
-// Engine carries out plans: Build ▸ Do ▸ Transform with the steps around them. It is
-// immutable and safe for concurrent use.
+// Engine carries out plans and endpoints: build, call, read, map, with the steps around them. It is immutable and safe for concurrent use.
 type Engine struct {
 	doer Doer
 	now  func() time.Time
 }
 
-// New builds an engine that calls providers through doer. now tells how long a call that
-// got no answer took, and how far off an
-// epoch-valued rate limit reset is.
+// New builds an engine that calls providers through doer. now is the clock for how long a
+// call without an answer took, and for how far off an epoch-valued rate limit reset is.
 func New(doer Doer, now func() time.Time) *Engine { return &Engine{doer: doer, now: now} }
 
 // Mode says how much of a method is carried out.
@@ -29,188 +25,213 @@ type Mode int
 const (
 	Full     Mode = iota // every step, and the record
 	MainOnly             // no after step and no record: the main call's answer is the result
-	PlanOnly             // no call at all: Result.Steps says what would be called
 )
 
 // Result is what a method did, as far as it came.
 type Result struct {
-	Call    *Call         // the main call; nil where it could not be built
-	Reply   *Reply        // its answer; nil where there was none
-	Record  *Record       // the unified record; nil in the modes without one, and on error
-	Steps   []StepResult  // every provider call, in order
-	Partial []string      // names of after steps that failed: the write is done, the record less complete
-	Rate    RateLimit     // as the last answer that tells it
-	Waited  time.Duration // for the provider, over all calls
+	Main    *StepResult  // the main call; nil if it was not reached
+	Output  *Output      // nil in the mode without one, and on error
+	Steps   []StepResult // every provider call, in order
+	Partial []string     // names of after steps that failed: the write is done, the record less complete
+	Rate    RateLimit    // as the last answer that has it
+}
+
+// Waited is the time spent waiting for the provider, over all calls.
+func (r *Result) Waited() time.Duration {
+	var sum time.Duration
+	for i := range r.Steps {
+		sum += r.Steps[i].Waited
+	}
+	return sum
+}
+
+// Calls counts the provider calls that were made.
+func (r *Result) Calls() int {
+	n := 0
+	for i := range r.Steps {
+		if r.Steps[i].Reply != nil || r.Steps[i].Err != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // StepResult is one provider call.
 type StepResult struct {
-	Name  string
-	Call  *Call  // nil where it was only planned and depends on an answer
-	Reply *Reply // nil where there was no answer
-	Err   error
+	Name    string
+	Call    *Call    // nil if it could not be built, or was planned and depends on an answer
+	Depends []string // names of before steps whose answers a planned call needs
+	// Attempts counts how often the call was sent: again after its connection broke.
+	Attempts int
+	Reply    *Reply        // nil if there was no answer
+	Waited   time.Duration // over all attempts
+	Err      error
 }
 
-// RateLimit is what a provider tells of its limits; "" for what it does not tell. Reset
-// is in seconds from now.
-type RateLimit struct{ Limit, Remaining, Reset string }
-
-// Do carries out plan for req. The Result is never nil. The error is an *Error; after the
-// main call succeeded, only a mapping that cannot read its answer makes one.
-func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*Result, error) {
-	run := &run{
-		engine: e, plan: plan, req: req, mode: mode, result: &Result{},
-		answers: Answers{Before: map[string]*Answer{}, After: map[string]*Answer{}},
-	}
-	return run.result, run.do(ctx)
-}
-
-type run struct {
-	engine  *Engine
-	plan    *Plan
-	req     *Request
-	mode    Mode
-	result  *Result
-	answers Answers
-}
-
-func (r *run) do(ctx context.Context) error {
-	for _, s := range r.plan.before {
-		if err := r.step(ctx, s, r.answers.Before); err != nil {
-			return err
-		}
-	}
-	call, err := r.plan.Build(ctx, r.req, answerBodies(r.answers.Before))
-	if err != nil {
-		return err
-	}
-	r.result.Call = call
-	if r.mode == PlanOnly {
-		r.result.Steps = append(r.result.Steps, StepResult{Name: mainCall, Call: call})
-		for _, s := range r.plan.after {
-			r.result.Steps = append(r.result.Steps, StepResult{Name: s.name})
-		}
-		return nil
-	}
-	r.answers.Main, err = r.send(ctx, r.plan.main, call, r.mode == Full && r.plan.needsAnswer)
-	if err != nil || r.mode == MainOnly {
-		return err
-	}
-	for _, s := range r.plan.after {
-		if err := r.step(ctx, s, r.answers.After); err != nil {
-			r.result.Partial = append(r.result.Partial, s.name)
-		}
-	}
-	r.result.Record, err = r.plan.Transform(ctx, r.req, r.answers)
-	return err
-}
-
-// step carries out one before or after step and keeps its answer.
-func (r *run) step(ctx context.Context, s *step, answers map[string]*Answer) error {
-	if r.mode == PlanOnly {
-		r.result.Steps = append(r.result.Steps, StepResult{Name: s.name})
-		return nil
-	}
-	call, err := r.buildStep(ctx, s)
-	if err != nil || call == nil {
-		if err != nil {
-			r.result.Steps = append(r.result.Steps, StepResult{Name: s.name, Err: err})
-		}
-		return err
-	}
-	answer, err := r.send(ctx, s, call, true)
-	if err != nil {
-		return err
-	}
-	answers[s.name] = answer
-	return nil
-}
-
-// buildStep builds a step's call; nil where its run_if says no.
-func (r *run) buildStep(ctx context.Context, s *step) (*Call, error) {
-	ctx, cancel := r.plan.withDeadline(ctx)
-	defer cancel()
-	account, err := r.plan.accountContext(r.req)
-	if err != nil {
-		return nil, err
-	}
-	bindings := r.req.bindings(account, answerBodies(r.answers.Before))
-	bindAnswer(bindings, r.answers)
-	if s.runIf != nil {
-		v, _, err := r.plan.eval(ctx, s.runIf, s.name, "run_if", bindings)
-		if err != nil || !truthy(v) {
-			return nil, err
-		}
-	}
-	return r.plan.buildStep(ctx, s, r.req, account, bindings)
-}
-
-// send makes one call and tells its success from its failure; usable asks for an answer
-// in JSON.
-func (r *run) send(ctx context.Context, s *step, call *Call, usable bool) (*Answer, error) {
-	began := r.engine.now()
-	reply, err := r.engine.doer.Do(ctx, call)
-	if failed, ok := errors.AsType[*Error](err); ok && failed.Reply != nil {
-		reply = failed.Reply
-		if reply.Status >= 400 { // cut off or too large, but its status says enough
-			err = nil
-		}
-	}
-	if s == r.plan.main {
-		r.result.Reply = reply
-	}
-	if reply == nil {
-		r.result.Waited += r.engine.now().Sub(began)
-	} else {
-		r.result.Waited += reply.Duration
-		r.result.Rate = r.engine.rateLimit(ctx, r.plan, reply, r.result.Rate)
-	}
-	var answer *Answer
-	if err == nil {
-		answer, err = r.plan.read(ctx, s, reply, usable)
-	}
-	r.result.Steps = append(r.result.Steps, StepResult{Name: s.name, Call: call, Reply: reply, Err: err})
-	return answer, err
-}
-
-// epochFrom is the number from which a reset is an epoch in seconds, not a wait.
-const epochFrom = 1_000_000_000
-
-// rateLimit reads an answer's limits; what it does not tell stays as it was before. A
-// mapping mistake here is not worth a failed call: it gives nothing.
-func (e *Engine) rateLimit(ctx context.Context, p *Plan, reply *Reply, was RateLimit) RateLimit {
-	rules := p.integration.rateLimit
-	if rules == (rateLimitDoc{}) {
-		return was
-	}
-	ctx, cancel := p.language.WithDeadline(ctx)
-	defer cancel()
-	bindings := map[string]any{"headers": headerBinding(reply), "status": json.Number(strconv.Itoa(reply.Status))}
-	read := func(x *jsonata.Expr, was string) string {
-		if x == nil {
-			return was
-		}
-		v, present, err := x.Eval(ctx, bindings)
-		if err != nil || !present || v == nil {
-			return was
-		}
-		return scalarText(v)
-	}
-	rate := RateLimit{Limit: read(rules.limit, was.Limit), Remaining: read(rules.remaining, was.Remaining), Reset: read(rules.reset, "")}
-	if rate.Reset == "" {
-		rate.Reset = was.Reset
-		return rate
-	}
-	if epoch, err := strconv.ParseInt(rate.Reset, 10, 64); err == nil && epoch >= epochFrom {
-		rate.Reset = strconv.FormatInt(max(epoch-e.now().Unix(), 0), 10)
-	}
-	return rate
-}
-
-// Status is the answer's status, 0 where there is none.
-func (s StepResult) Status() int {
+// Status is the answer's status, 0 if there is none.
+func (s *StepResult) Status() int {
 	if s.Reply == nil {
 		return 0
 	}
 	return s.Reply.Status
+}
+
+// Do carries out plan for req. The Result is never nil. The error is an *Error, or that of
+// the request's Renewer; after the main call succeeded, only a mapping that cannot read its
+// answer makes one.
+func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*Result, error) {
+	result := &Result{}
+	sc, err := plan.scope(req)
+	if err != nil {
+		return result, err
+	}
+	answers := Answers{Before: map[string]*Answer{}, After: map[string]*Answer{}}
+	for _, s := range plan.before {
+		done := e.attempt(ctx, plan.errand(ctx, s, req), sc)
+		e.note(ctx, result, plan.integration, done)
+		if done.err != nil {
+			return result, done.err
+		}
+		if sc = done.scope; done.answer == nil {
+			continue
+		}
+		answers.Before[s.name] = done.answer
+		if sc, err = sc.with(map[string]any{"before": answerBodies(answers.Before)}); err != nil {
+			return result, err
+		}
+	}
+	done := e.attempt(ctx, plan.mainErrand(ctx, req, mode), sc)
+	e.note(ctx, result, plan.integration, done)
+	result.Main = done.last()
+	if done.err != nil || mode == MainOnly {
+		return result, done.err
+	}
+	answers.Main = done.answer
+	if sc, err = done.scope.with(answeredBindings(answers)); err != nil {
+		return result, err
+	}
+	for _, s := range plan.after {
+		done := e.attempt(ctx, plan.errand(ctx, s, req), sc)
+		e.note(ctx, result, plan.integration, done)
+		if done.err != nil {
+			result.Partial = append(result.Partial, s.name)
+			continue
+		}
+		if sc = done.scope; done.answer == nil {
+			continue
+		}
+		answers.After[s.name] = done.answer
+		if sc, err = sc.with(map[string]any{"after": answerBodies(answers.After)}); err != nil {
+			return result, err
+		}
+	}
+	result.Output, err = plan.output(ctx, req, answers, sc.bindings)
+	return result, err
+}
+
+// Call makes the endpoint's call for req, without any mapping. Result.Main has its answer.
+// Errors are those of Do.
+func (e *Engine) Call(ctx context.Context, endpoint *Endpoint, req *Request) (*Result, error) {
+	result := &Result{}
+	account, err := endpoint.Integration.account(endpoint.title(), req.Context)
+	if err != nil {
+		return result, err
+	}
+	done := e.attempt(ctx, errand{
+		title: endpoint.title(), step: &step{Endpoint: endpoint, name: mainCall}, renewer: req.Renewer,
+		build: func(sc scope) (*Call, error) { return endpoint.build(ctx, req, sc.account) },
+	}, scope{account: account})
+	e.note(ctx, result, endpoint.Integration, done)
+	result.Main = done.last()
+	return result, done.err
+}
+
+// note adds what came of an errand to result.
+func (e *Engine) note(ctx context.Context, result *Result, in *Integration, done outcome) {
+	result.Steps = append(result.Steps, done.steps...)
+	for _, s := range done.steps {
+		if s.Reply != nil {
+			result.Rate = e.rateLimit(ctx, in, s.Reply, result.Rate)
+		}
+	}
+}
+
+// Plan computes what Do would send, without any call. samples are made-up answers of before
+// steps by name, plain JSON; a call that needs the answer of a step without one is listed
+// with its Depends, as far as it can be built. The error is an *Error.
+func (e *Engine) Plan(ctx context.Context, plan *Plan, req *Request, samples map[string]any) (*Result, error) {
+	result := &Result{}
+	sc, err := plan.scope(req)
+	if err == nil {
+		sc, err = sc.with(map[string]any{"before": samplesOf(plan, samples)})
+	}
+	if err != nil {
+		return result, err
+	}
+	for _, s := range plan.before {
+		planned, err := plan.planned(plan.errand(ctx, s, req), sc, samples)
+		if err != nil {
+			return result, err
+		}
+		result.Steps = append(result.Steps, planned)
+	}
+	main, err := plan.planned(plan.mainErrand(ctx, req, Full), sc, samples)
+	if err != nil {
+		return result, err
+	}
+	result.Main, result.Steps = &main, append(result.Steps, main)
+	for _, s := range plan.after {
+		result.Steps = append(result.Steps, StepResult{Name: s.name, Depends: []string{mainCall}})
+	}
+	return result, nil
+}
+
+// samplesOf are those of the samples that answer a before step.
+func samplesOf(plan *Plan, samples map[string]any) map[string]any {
+	out := map[string]any{}
+	for _, s := range plan.before {
+		if v, ok := samples[s.name]; ok {
+			out[s.name] = v
+		}
+	}
+	return out
+}
+
+// planned builds an errand's call. It may fail for want of an answer that is not there yet:
+// that is no error.
+func (p *Plan) planned(x errand, sc scope, samples map[string]any) (StepResult, error) {
+	out := StepResult{Name: x.step.name}
+	for _, s := range p.before {
+		if _, known := samples[s.name]; !known && p.reads(x.step, s.name) {
+			out.Depends = append(out.Depends, s.name)
+		}
+	}
+	call, err := x.build(sc)
+	if err != nil && len(out.Depends) == 0 {
+		return out, err
+	}
+	if err == nil {
+		out.Call = call
+	}
+	return out, nil
+}
+
+// reads reports whether an expression of s may read the answer of the before step called name.
+func (p *Plan) reads(s *step, name string) bool {
+	exprs := []*jsonata.Expr{s.runIf, s.bodyMap, s.queryMap}
+	for _, v := range s.variables {
+		exprs = append(exprs, v.expr)
+	}
+	if s == p.main {
+		for _, over := range p.over {
+			exprs = append(exprs, over[bodyKey], over[queryKey])
+		}
+	}
+	return slices.ContainsFunc(exprs, func(x *jsonata.Expr) bool {
+		if x == nil {
+			return false
+		}
+		members, whole := x.Uses("before")
+		return whole || slices.ContainsFunc(members, func(u jsonata.Use) bool { return u.Name == name })
+	})
 }

@@ -157,8 +157,8 @@ func TestSteps(t *testing.T) {
 				t.Errorf("calls differ (-want +got):\n%s", diff)
 			}
 			var fields map[string]any
-			if result.Record != nil {
-				fields = result.Record.Fields
+			if result.Output != nil {
+				fields = result.Output.Records[0].Fields
 			}
 			if diff := cmp.Diff(c.fields, fields); diff != "" {
 				t.Errorf("record differs (-want +got):\n%s", diff)
@@ -167,22 +167,46 @@ func TestSteps(t *testing.T) {
 				t.Errorf("partial differs (-want +got):\n%s", diff)
 			}
 			if len(result.Steps) != len(doer.calls) {
-				t.Errorf("%d steps told, %d calls made", len(result.Steps), len(doer.calls))
+				t.Errorf("%d steps reported, %d calls made", len(result.Steps), len(doer.calls))
 			}
 		})
 	}
 }
 
-func TestPlanOnlyCallsNobody(t *testing.T) {
+// A plan calls nobody, marks what depends on an answer, and takes sample answers.
+func TestPlan(t *testing.T) {
 	doer := &scripted{}
 	req := &engine.Request{ID: "u1", Body: map[string]any{"first_name": "Ada"}, Context: engine.Context{"site": "site", "key": "k1"}}
-	_, err := engine.New(doer, time.Now).Do(t.Context(), stepsPlan(t), req, engine.PlanOnly)
+	planned := func(samples map[string]any) (lines []string) {
+		t.Helper()
+		result, err := engine.New(doer, time.Now).Plan(t.Context(), stepsPlan(t), req, samples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range result.Steps {
+			target := "-"
+			if s.Call != nil {
+				target = s.Call.Method + " " + s.Call.URL
+			}
+			lines = append(lines, fmt.Sprint(s.Name, " ", target, " ", s.Depends))
+		}
+		return lines
+	}
+	want := []string{"find GET https://site.example.com/v1/find []", "main - [find]", "note - [main]", "read - [main]"}
+	if diff := cmp.Diff(want, planned(nil)); diff != "" {
+		t.Errorf("differs (-want +got):\n%s", diff)
+	}
+	want[1] = "main PUT https://site.example.com/v1/people/42 []"
+	if diff := cmp.Diff(want, planned(map[string]any{"find": map[string]any{"number": "42"}})); diff != "" {
+		t.Errorf("with a sample answer differs (-want +got):\n%s", diff)
+	}
 	if len(doer.calls) != 0 {
 		t.Errorf("called %v", doer.calls)
 	}
-	// Its path depends on an answer that nobody asked for.
-	if failed, ok := errors.AsType[*engine.Error](err); !ok || failed.Kind != engine.KindMapping {
-		t.Errorf("got %v, want a mapping error", err)
+	req.Body = map[string]any{"last_name": "Quill"}
+	_, err := engine.New(doer, time.Now).Plan(t.Context(), stepsPlan(t), req, map[string]any{"find": map[string]any{"number": "42"}})
+	if failed, ok := errors.AsType[*engine.Error](err); !ok || failed.Kind != engine.KindInvalid {
+		t.Errorf("nothing to send: got %v", err)
 	}
 }
 

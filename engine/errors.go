@@ -33,8 +33,18 @@ type Error struct {
 	Pointer  string     // the caller's field at fault ("/roles/0/id", "?collections"); KindInvalid only
 	Provider *Provider  // what the provider said; KindProvider only
 	Reply    *Reply     // the answer as far as it came; nil where there was none
+	Lost     bool       // the connection broke, or never came to be, before any byte of an answer; KindUpstream only
 	Err      error      // cause
 }
+
+// Statuses of HTTP that mean something to the engine.
+const (
+	statusBadRequest   = 400
+	statusUnauthorized = 401
+	statusBadGateway   = 502
+)
+
+const verbGet = "GET"
 
 // Provider is a provider's failure, as the integration's `errors` reads it.
 type Provider struct {

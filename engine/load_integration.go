@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -128,7 +127,7 @@ func readMethod(r *reader, n *source.Node) *methodDoc {
 	m := &methodDoc{}
 	r.Object(n, source.Fields{
 		"method": func(n *source.Node) {
-			m.verb = r.OneOf(n, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
+			m.verb = r.OneOf(n, verbGet, "POST", "PUT", "PATCH", "DELETE")
 		},
 		"path":       func(n *source.Node) { m.path = r.template(n) },
 		"headers":    func(n *source.Node) { m.params.header = readParamList(r, n, authorizationBindings) },

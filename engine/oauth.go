@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-
-	"portolan/jsonata"
 )
 
 // OAuth is how an account of an integration connects by its customer's consent (OAuth 2.0,
@@ -14,8 +12,7 @@ import (
 type OAuth struct {
 	Scopes []string // to ask for; must only be read
 
-	integration      *integration
-	language         *jsonata.Language
+	integration      *Integration
 	authorize, token *template
 	settings         []paramDoc
 }
@@ -23,7 +20,7 @@ type OAuth struct {
 // Endpoints fills the URLs of the authorization server from the account's fields. What is
 // missing or malformed of those fields is an *Error of KindAccount.
 func (o *OAuth) Endpoints(account Context) (authorize, token string, err error) {
-	credentials := slices.Clone(o.integration.credentials)
+	credentials := slices.Clone(o.integration.Credentials)
 	credentials = slices.DeleteFunc(credentials, func(c Credential) bool {
 		return !slices.Contains(o.authorize.variables, c.Name) && !slices.Contains(o.token.variables, c.Name)
 	})
@@ -45,7 +42,7 @@ func (o *OAuth) Endpoints(account Context) (authorize, token string, err error) 
 // them against the credentials with CheckContext first. The error is an *Error of
 // KindMapping.
 func (o *OAuth) Settings(ctx context.Context, answer map[string]any) (map[string]any, error) {
-	ctx, cancel := o.language.WithDeadline(ctx)
+	ctx, cancel := o.integration.language.WithDeadline(ctx)
 	defer cancel()
 	out := map[string]any{}
 	for _, s := range o.settings {
@@ -69,4 +66,4 @@ func (o *OAuth) Tells(name string) bool {
 	return slices.ContainsFunc(o.settings, func(s paramDoc) bool { return s.name == name })
 }
 
-func (o *OAuth) op() string { return o.integration.name + ": oauth2" }
+func (o *OAuth) op() string { return o.integration.Name + ": oauth2" }

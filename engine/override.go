@@ -68,7 +68,7 @@ func (p *Plan) mapsBody() bool {
 
 // mapped is what a step's request_body_mapping or query_mapping gives, overrides included;
 // nil for nothing.
-func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings map[string]any) (any, error) {
+func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings jsonata.Bindings) (any, error) {
 	x := s.bodyMap
 	if key == queryKey {
 		x = s.queryMap
@@ -76,7 +76,7 @@ func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings map
 	var value any
 	if x != nil {
 		var err error
-		if value, _, err = p.eval(ctx, x, s.name, key.String(), bindings); err != nil {
+		if value, _, err = evaluate(ctx, x, bindings, place{p.title, s.name, key.String()}); err != nil {
 			return nil, err
 		}
 	}
@@ -87,16 +87,18 @@ func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings map
 }
 
 // lay puts what the overrides under key give over value, which it does not write into.
-func (p *Plan) lay(ctx context.Context, value any, key mappingKey, bindings map[string]any) (any, error) {
-	public := maps.Clone(bindings)
-	account, _ := bindings["context"].(map[string]any)
-	public["context"] = p.integration.publicContext(account)
+func (p *Plan) lay(ctx context.Context, value any, key mappingKey, bindings jsonata.Bindings) (any, error) {
+	account, _ := bindings.Plain("context").(map[string]any)
+	public, err := bindings.With(map[string]any{"context": p.integration.publicContext(account)})
+	if err != nil {
+		return nil, &Error{Kind: KindMapping, Op: p.title, Err: err}
+	}
 	for _, o := range p.over {
 		x := o[key]
 		if x == nil {
 			continue
 		}
-		given, _, err := p.eval(ctx, x, mainCall, key.String(), public)
+		given, _, err := evaluate(ctx, x, public, place{p.title, mainCall, key.String()})
 		if err != nil {
 			return nil, err
 		}
@@ -118,9 +120,9 @@ func (p *Plan) lay(ctx context.Context, value any, key mappingKey, bindings map[
 
 // publicContext is an account's context as an override may see it: what the integration
 // declares and does not call secret.
-func (in *integration) publicContext(account map[string]any) map[string]any {
+func (in *Integration) publicContext(account map[string]any) map[string]any {
 	out := map[string]any{}
-	for _, c := range in.credentials {
+	for _, c := range in.Credentials {
 		if v, ok := account[c.Name]; ok && !c.Secret {
 			out[c.Name] = v
 		}

@@ -33,7 +33,7 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.D
 	plan, main := *base, *base.main
 	plan.base, plan.main = base, &main
 	o := &overrider{plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
-	o.reader = newReader(&o.diags, base.language)
+	o.reader = newReader(&o.diags, base.integration.language)
 	content := []any{base.version}
 	for _, l := range layers {
 		content = append(content, o.layer(l))
@@ -120,7 +120,7 @@ func (o *overrider) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 // checkContext reports credentials that x names and never sees.
 func (o *overrider) checkContext(x *jsonata.Expr) {
 	var visible []string
-	for _, c := range o.plan.integration.credentials {
+	for _, c := range o.plan.integration.Credentials {
 		if !c.Secret {
 			visible = append(visible, c.Name)
 		}
@@ -129,7 +129,7 @@ func (o *overrider) checkContext(x *jsonata.Expr) {
 	for _, m := range members {
 		switch {
 		case slices.Contains(visible, m.Name):
-		case slices.ContainsFunc(o.plan.integration.credentials, func(c Credential) bool { return c.Name == m.Name }):
+		case slices.ContainsFunc(o.plan.integration.Credentials, func(c Credential) bool { return c.Name == m.Name }):
 			o.diags.Errorf(x.At(m.Offset), "E037-secret-credential", "credential %q is secret, and not for an override to read", m.Name)
 		default:
 			o.reader.unknownCredential(x.At(m.Offset), m.Name, visible)
@@ -147,15 +147,20 @@ func (o *overrider) runs() bool {
 		values, _ := candidates(pr.body.at(path))
 		maps.Copy(body, pr.make(target{path: path, length: 1, value: values[0]}))
 	}
-	bindings := pr.bindings(body)
-	bindAnswer(bindings, Answers{Main: &Answer{body: map[string]any{}, isJSON: true, header: map[string]any{}, reply: &Reply{Status: 200}}})
+	bindings, err := pr.bindings(body)
+	if err == nil {
+		bindings, err = bindings.With(answeredBindings(Answers{Main: &Answer{body: map[string]any{}, isJSON: true, header: map[string]any{}, reply: &Reply{Status: 200}}}))
+	}
+	if err != nil {
+		panic(err) // made-up values, plain JSON
+	}
 	for _, over := range p.over {
 		for _, x := range over {
 			if x == nil {
 				continue
 			}
 			given, err := answered(context.Background(), func() (any, error) {
-				v, _, err := x.Eval(context.Background(), bindings)
+				v, _, err := x.EvalReady(context.Background(), bindings)
 				return v, err
 			})
 			_, object := given.(map[string]any)
@@ -173,10 +178,10 @@ func (o *overrider) runs() bool {
 // probe finds what the plan supports now.
 func (o *overrider) probe() {
 	p := o.plan
-	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.language.EvalTimeout())
+	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.integration.language.EvalTimeout())
 	defer cancel()
 	var found source.Diagnostics
-	c := &compiler{ctx: ctx, diags: &found, language: p.language}
+	c := &compiler{ctx: ctx, diags: &found, language: p.integration.language}
 	var first source.Pos // of what the findings about the request are about
 	for _, over := range p.over {
 		for key, x := range over {

@@ -73,11 +73,11 @@ func carriedOut(tb testing.TB, plan *engine.Plan, req *engine.Request, answer st
 	tb.Helper()
 	doer := &verbatim{reply: &engine.Reply{Status: 200, Body: []byte(answer), Header: http.Header{"Etag": {"v1"}}}}
 	result, err := engine.New(doer, time.Now).Do(tb.Context(), plan, req, engine.Full)
-	if result.Call != nil {
-		target, body = result.Call.Target(), string(result.Call.Body)
+	if result.Main != nil && result.Main.Call != nil {
+		target, body = result.Main.Call.Target(), string(result.Main.Call.Body)
 	}
-	if result.Record != nil {
-		record = result.Record.Fields
+	if result.Output != nil {
+		record = result.Output.Records[0].Fields
 	}
 	return target, body, record, err
 }
@@ -187,7 +187,7 @@ func TestOverrideLeavesStepsAlone(t *testing.T) {
 	if diff := cmp.Diff(want, doer.calls); diff != "" {
 		t.Errorf("calls differ (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]any{"id": "u1", "kind": []any{"note", "read"}}, result.Record.Fields); diff != "" {
+	if diff := cmp.Diff(map[string]any{"id": "u1", "kind": []any{"note", "read"}}, result.Output.Records[0].Fields); diff != "" {
 		t.Errorf("record differs (-want +got):\n%s", diff)
 	}
 }

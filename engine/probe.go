@@ -187,7 +187,6 @@ func (p *prober) wire(body map[string]any) map[string]string {
 func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *Error) {
 	ctx, cancel := p.plan.withDeadline(p.ctx)
 	defer cancel()
-	bindings := p.bindings(body)
 	out = map[string]string{}
 	put := func(place string, v any, err error) {
 		if failed == nil {
@@ -197,13 +196,15 @@ func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *E
 			flattenJSON(out, place, v)
 		}
 	}
+	bindings, err := p.bindings(body)
+	put("", nil, err)
 	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
 		zone := ""
 		if s != p.plan.main {
 			zone = s.name + ":"
 		}
 		if s.runIf != nil {
-			v, _, err := p.plan.eval(ctx, s.runIf, s.name, "run_if", bindings)
+			v, _, err := evaluate(ctx, s.runIf, bindings, place{p.plan.title, s.name, "run_if"})
 			if errors.Is(err, context.DeadlineExceeded) { // another failure may be for want of answers
 				put(zone, nil, err)
 			}
@@ -216,16 +217,16 @@ func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *E
 		v, err = p.plan.mapped(ctx, s, queryKey, bindings)
 		put(zone+"?", v, err)
 		for name, variable := range s.variables {
-			v, _, err := p.plan.eval(ctx, variable.expr, s.name, "path_variables."+name, bindings)
+			v, _, err := evaluate(ctx, variable.expr, bindings, place{p.plan.title, s.name, "path_variables." + name})
 			put(zone+"{"+name+"}", v, err)
 		}
 	}
 	return out, failed
 }
 
-func (p *prober) bindings(body map[string]any) map[string]any {
+func (p *prober) bindings(body map[string]any) (jsonata.Bindings, error) {
 	req := &Request{ID: "probe-id", Body: body, Query: p.query, RawQuery: p.query}
-	return req.bindings(map[string]any{}, nil)
+	return p.plan.requestBindings(req, map[string]any{}, nil)
 }
 
 // flattenJSON writes each scalar and empty array of v to out. Empty objects are nothing.

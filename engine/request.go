@@ -1,6 +1,11 @@
 package engine
 
-import "net/url"
+import (
+	"context"
+	"net/url"
+
+	"portolan/jsonata"
+)
 
 // Request is one unified call as the engine takes it: decoded, validated, plain JSON
 // values. The engine only reads it.
@@ -13,23 +18,35 @@ type Request struct {
 	Context     Context        // of the integrated account
 	BaseURL     string         // replaces the integration's; "" for its own
 	Header      []Param        // further headers of every provider call
+	Renewer     Renewer        // of the account's credentials; nil: they cannot be renewed
+}
+
+// Renewer gets other credentials for an account whose provider refused those it has.
+type Renewer interface {
+	// Renew returns the account's context with new credentials; nil if there are none that
+	// were not refused yet. Its error ends the call as it is.
+	Renew(ctx context.Context) (Context, error)
 }
 
 // RemoteData is the body's member that goes to the provider as it is.
 const RemoteData = "remote_data"
 
-// bindings are what request-side expressions see.
-func (r *Request) bindings(context map[string]any, before map[string]any) map[string]any {
-	b := map[string]any{
-		"body": r.Body, "query": r.Query, "rawQuery": r.RawQuery,
-		"context": context, "id": r.ID, "before": before,
-	}
-	for _, name := range []string{"body", "query", "rawQuery", "before"} {
-		if m, _ := b[name].(map[string]any); m == nil {
-			b[name] = map[string]any{}
+// requestBindings are what request-side expressions see.
+func (p *Plan) requestBindings(req *Request, account, before map[string]any) (jsonata.Bindings, error) {
+	object := func(m map[string]any) map[string]any {
+		if m == nil {
+			return map[string]any{}
 		}
+		return m
 	}
-	return b
+	bindings, err := jsonata.Ready(map[string]any{
+		"body": object(req.Body), "query": object(req.Query), "rawQuery": object(req.RawQuery),
+		"context": account, "id": req.ID, "before": object(before),
+	})
+	if err != nil {
+		return bindings, &Error{Kind: KindMapping, Op: p.title, Err: err}
+	}
+	return bindings, nil
 }
 
 // encodeForm flattens value to a=1&b[c]=2&d[0]=3.

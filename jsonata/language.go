@@ -178,15 +178,25 @@ func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.C
 	return context.WithTimeoutCause(context.WithValue(ctx, deadlineKey{}, true), l.limits.EvalTimeout, ErrOverrun)
 }
 
-// Eval evaluates the expression over bindings, plain JSON values that are only read.
+// Eval evaluates the expression over bindings, plain JSON values that are only read. It is
+// EvalReady for callers with one evaluation.
+func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, present bool, err error) {
+	ready, err := Ready(bindings)
+	if err != nil {
+		return nil, false, err
+	}
+	return x.EvalReady(ctx, ready)
+}
+
+// EvalReady evaluates the expression over bindings.
 // The value is plain JSON: nil, bool, string, finite float64, json.Number, []any,
-// map[string]any; it may share parts with bindings. present is false where the expression
+// map[string]any; it may share parts with bindings. present is false if the expression
 // gives nothing (JSONata's undefined); null is present and nil. An evaluation that
 // fails, overruns or gives anything else is an error, which quotes nothing of the data;
-// it is context.DeadlineExceeded where the evaluation overran.
-func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, present bool, err error) {
+// it is context.DeadlineExceeded if the evaluation overran.
+func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, present bool, err error) {
 	if x.meter && !x.broken && x.lang.apart != nil {
-		return x.evalApart(ctx, bindings)
+		return x.evalApart(ctx, bindings.plain)
 	}
 	if ctx.Value(deadlineKey{}) == nil {
 		var cancel context.CancelFunc
@@ -198,14 +208,10 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 			value, present, err = nil, false, errInternal
 		}
 	}()
-	input, err := withNulls(bindings)
-	if err != nil {
-		return nil, false, fmt.Errorf("bindings: %w", err)
-	}
 	if x.meter {
 		ctx = withMemoryMeter(ctx)
 	}
-	v, err := x.lang.eval(ctx, x.prog, input)
+	v, err := x.lang.eval(ctx, x.prog, bindings.root())
 	switch {
 	case err != nil && errors.Is(ctx.Err(), ErrMemory):
 		return nil, false, ErrMemory

@@ -5,8 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"strconv"
 	"strings"
+
+	"portolan/jsonata"
 )
 
 // Answer is a provider's answer that is no failure, read once for all expressions.
@@ -25,38 +26,55 @@ type Answers struct {
 	After  map[string]*Answer
 }
 
+// Output is what a method's answers were mapped to.
+type Output struct {
+	Records []Record // one, unless the method is about many
+}
+
 // Record is a unified record.
 type Record struct {
 	Fields map[string]any  // plain JSON; without members that are null
-	Remote json.RawMessage // the provider's record as it came; nil where there is none
+	Remote json.RawMessage // the provider's record as it came; nil if there is none
 }
 
-// Transform turns the provider's answers into the unified record. It does no I/O and
-// writes into neither argument. Its error is an *Error of KindMapping.
-func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*Record, error) {
-	return answered(ctx, func() (*Record, error) { return p.transform(ctx, req, answers) })
+// Transform turns the provider's answers into unified records. It does no I/O and writes
+// into neither argument. Its error is an *Error of KindMapping.
+func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*Output, error) {
+	sc, err := p.scope(req)
+	if err != nil {
+		return nil, err
+	}
+	values := answeredBindings(answers)
+	values["before"] = answerBodies(answers.Before)
+	if sc, err = sc.with(values); err != nil {
+		return nil, err
+	}
+	return p.output(ctx, req, answers, sc.bindings)
 }
 
-func (p *Plan) transform(ctx context.Context, req *Request, answers Answers) (*Record, error) {
+func (p *Plan) output(ctx context.Context, req *Request, answers Answers, bindings jsonata.Bindings) (*Output, error) {
+	record, err := answered(ctx, func() (Record, error) { return p.mapRecord(ctx, bindings, p.remote(answers), req.ID) })
+	if err != nil {
+		return nil, withReply(err, answers.Main.reply)
+	}
+	return &Output{Records: []Record{record}}, nil
+}
+
+// mapRecord maps one record of the provider's, which raw is as it came. id is that of the
+// record if the mapping gives none.
+func (p *Plan) mapRecord(ctx context.Context, bindings jsonata.Bindings, raw json.RawMessage, id string) (Record, error) {
 	ctx, cancel := p.withDeadline(ctx)
 	defer cancel()
-	account := withDefaults(p.integration.credentials, req.Context)
-	bindings := req.bindings(account, answerBodies(answers.Before))
-	bindAnswer(bindings, answers)
-
-	record := &Record{Fields: map[string]any{}, Remote: p.remote(answers)}
+	record := Record{Fields: map[string]any{}, Remote: raw}
 	if p.response != nil {
-		value, present, err := p.eval(ctx, p.response, mainCall, "response_mapping", bindings)
+		value, _, err := evaluate(ctx, p.response, bindings, place{p.title, mainCall, responseKey.String()})
 		if err != nil {
-			return nil, err
+			return Record{}, err
 		}
-		if present && value != nil {
+		if value != nil {
 			fields, ok := value.(map[string]any)
 			if !ok {
-				return nil, &Error{
-					Kind: KindMapping, Op: p.title + ": response_mapping", Pos: p.response.Pos(),
-					Reply: answers.Main.reply, Err: errGivesNoObject,
-				}
+				return Record{}, &Error{Kind: KindMapping, Op: p.title + ": response_mapping", Pos: p.response.Pos(), Err: errGivesNoObject}
 			}
 			record.Fields, _ = withoutNulls(fields).(map[string]any)
 		}
@@ -64,28 +82,26 @@ func (p *Plan) transform(ctx context.Context, req *Request, answers Answers) (*R
 	if len(p.over) > 0 {
 		laid, err := p.lay(ctx, record.Fields, responseKey, bindings)
 		if err != nil {
-			return nil, err
+			return Record{}, err
 		}
 		record.Fields, _ = laid.(map[string]any)
 	}
-	if id, ok := record.Fields["id"]; !ok || id == "" {
+	if given, ok := record.Fields["id"]; !ok || given == "" {
 		record.Fields = maps.Clone(record.Fields)
-		record.Fields["id"] = req.ID
+		record.Fields["id"] = id
 	}
 	return record, nil
 }
 
-// bindAnswer adds what response-side expressions see beside the request's bindings.
-func bindAnswer(bindings map[string]any, answers Answers) {
-	bindings["after"] = answerBodies(answers.After)
-	if answers.Main == nil {
-		return
+// answeredBindings are what response-side expressions see beside the request's bindings.
+func answeredBindings(answers Answers) map[string]any {
+	out := map[string]any{
+		"after": answerBodies(answers.After), "headers": answers.Main.header, "status": statusBinding(answers.Main.reply),
 	}
 	if answers.Main.isJSON {
-		bindings["response"] = answers.Main.body
+		out["response"] = answers.Main.body
 	}
-	bindings["headers"] = answers.Main.header
-	bindings["status"] = json.Number(strconv.Itoa(answers.Main.reply.Status))
+	return out
 }
 
 func answerBodies(answers map[string]*Answer) map[string]any {

@@ -1,0 +1,105 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/engine"
+)
+
+// flaky answers the calls of a method in order: a nil reply is a lost connection.
+type flaky struct {
+	replies []*engine.Reply
+	calls   []string // method and X-Key
+}
+
+func (f *flaky) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) {
+	i := slices.IndexFunc(c.Header, func(p engine.Param) bool { return p.Name == "X-Key" })
+	f.calls = append(f.calls, c.Method+" "+c.Header[i].Value)
+	r := f.replies[0]
+	f.replies = f.replies[1:]
+	if r == nil {
+		return nil, &engine.Error{Kind: engine.KindUpstream, Op: c.Name, Lost: true, Err: errors.New("reset")}
+	}
+	return r, nil
+}
+
+// renewals gives one key after the other.
+type renewals []string
+
+func (r *renewals) Renew(context.Context) (engine.Context, error) {
+	if len(*r) == 0 {
+		return nil, nil
+	}
+	key := (*r)[0]
+	*r = (*r)[1:]
+	if key == "" {
+		return nil, errRenewal
+	}
+	return engine.Context{"site": "site", "key": key}, nil
+}
+
+var errRenewal = errors.New("the grant is gone")
+
+// A call is made again in two cases only, and then that call alone, not the method.
+func TestAttempt(t *testing.T) {
+	found, updated, refused := reply(200, `{"number":42}`), reply(200, `{}`), reply(401, `{"message":"bad key"}`)
+	record := reply(200, `{"id":1}`)
+	for _, c := range []struct {
+		name    string
+		replies []*engine.Reply
+		renewed renewals
+		calls   []string
+		fails   bool
+	}{
+		{"no fault", []*engine.Reply{found, updated, record}, nil, []string{"GET k1", "PUT k1", "GET k1"}, false},
+		{"a lost connection of a repeatable call", []*engine.Reply{found, nil, updated, record}, nil, []string{"GET k1", "PUT k1", "PUT k1", "GET k1"}, false},
+		{"lost twice", []*engine.Reply{found, nil, nil}, nil, []string{"GET k1", "PUT k1", "PUT k1"}, true},
+		{"a lost connection of a call that is not repeatable", []*engine.Reply{nil}, nil, []string{"GET k1"}, true},
+		{"refused credentials that cannot be renewed", []*engine.Reply{found, refused}, nil, []string{"GET k1", "PUT k1"}, true},
+		{
+			"refused credentials are renewed, for that call and those after it",
+			[]*engine.Reply{found, refused, updated, record},
+			renewals{"k2"},
+			[]string{"GET k1", "PUT k1", "PUT k2", "GET k2"},
+			false,
+		},
+		{"refused in the first step", []*engine.Reply{refused, found, updated, record}, renewals{"k2"}, []string{"GET k1", "GET k2", "PUT k2", "GET k2"}, false},
+		{"refused again", []*engine.Reply{found, refused, refused}, renewals{"k2", "k3"}, []string{"GET k1", "PUT k1", "PUT k2"}, true},
+		{"a renewal that fails", []*engine.Reply{found, refused}, renewals{""}, []string{"GET k1", "PUT k1"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			doer := &flaky{replies: c.replies}
+			req := &engine.Request{
+				ID: "u1", Body: map[string]any{"first_name": "Ada"}, Context: engine.Context{"site": "site", "key": "k1"}, Renewer: &c.renewed,
+			}
+			result, err := engine.New(doer, time.Now).Do(t.Context(), stepsPlan(t), req, engine.Full)
+			if (err != nil) != c.fails {
+				t.Errorf("got %v", err)
+			}
+			if diff := cmp.Diff(c.calls, doer.calls); diff != "" {
+				t.Errorf("calls differ (-want +got):\n%s", diff)
+			}
+			sent := 0
+			for _, s := range result.Steps {
+				sent += s.Attempts
+			}
+			if err == nil && sent != len(doer.calls) {
+				t.Errorf("%d attempts reported, %d calls made", sent, len(doer.calls))
+			}
+		})
+	}
+}
+
+func TestRenewalsErrorIsTheCalls(t *testing.T) {
+	doer := &flaky{replies: []*engine.Reply{reply(401, `{}`)}}
+	req := &engine.Request{ID: "u1", Body: map[string]any{"first_name": "Ada"}, Context: engine.Context{"site": "site", "key": "k1"}, Renewer: &renewals{""}}
+	if _, err := engine.New(doer, time.Now).Do(t.Context(), stepsPlan(t), req, engine.Full); !errors.Is(err, errRenewal) {
+		t.Errorf("got %v, want the renewal's error", err)
+	}
+}
