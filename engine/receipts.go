@@ -53,7 +53,14 @@ func (p *Plan) Receipts(req *Request) []Receipt {
 	return out
 }
 
+// maxReceiptPointer is the length in bytes from which nothing in a body is looked into any
+// further: no unified field has a pointer as long, and each leaf's receipt repeats it.
+const maxReceiptPointer = 256
+
 func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
+	if len(pointer) > maxReceiptPointer {
+		return append(out, Receipt{pointer, Unsupported})
+	}
 	if pattern, _ := generalise(pointer); p.support.leaf(pattern) != nil {
 		return append(out, Receipt{pointer, p.outcome(p.support.Reaches(pointer))})
 	}

@@ -96,7 +96,7 @@ func allUnder(pointers []string, parent string) bool {
 
 // isSameField compares a path on the wire with a provider's name for it.
 func isSameField(path, name string) bool {
-	if name == "" {
+	if name == "" || len(name) > len(path) {
 		return false
 	}
 	path = strings.Trim(path, "/")

@@ -34,8 +34,11 @@ type Violation struct {
 	Allowed []any  // the values that are allowed; CodeEnum only, nil where there is no list
 }
 
-// Validate gives every violation of v, sorted by pointer; none where v is valid. v is
-// plain JSON and only read. Any Go type is let through where the schema says nothing of
+// MaxViolations is how many violations Validate returns at most.
+const MaxViolations = 1000
+
+// Validate returns the violations of v, sorted by pointer; none if v is valid. Of more than
+// MaxViolations it returns those at the lowest pointers. v is plain JSON and only read. Any Go type is let through where the schema says nothing of
 // the value (json.RawMessage in a field that may hold anything); elsewhere what is not
 // plain JSON, NaN and the infinities included, is a CodeType violation.
 func (s *Schema) Validate(v any) []Violation {
@@ -127,32 +130,60 @@ type reporter struct {
 	value any
 }
 
-// collect gives the findings of err's leaves. names: the value at fault is a property's name.
+// collect returns the findings of err's leaves, at most MaxViolations: those at the lowest
+// places, so that the map order of the library does not choose. names: the value at fault
+// is a property's name.
 func (r *reporter) collect(err *jsonschema.ValidationError, names bool) []finding {
+	var lowest lowestCauses
+	r.gather(err, names, &lowest)
+	var out []finding
+	for _, c := range lowest.sorted() {
+		room := MaxViolations - len(out)
+		if room <= 0 {
+			break
+		}
+		found := r.findings(c, room)
+		out = append(out, found[:min(len(found), room)]...)
+	}
+	return out
+}
+
+// gather adds the leaves of err to the causes; a failed anyOf or oneOf counts as a leaf.
+func (r *reporter) gather(err *jsonschema.ValidationError, names bool, to *lowestCauses) {
+	if len(err.Causes) == 0 {
+		to.add(cause{err: err, names: names})
+		return
+	}
 	owner, path := r.index.find(err.AbsoluteKeywordLocation)
 	names = names || owner.names
+	if len(path) == 1 && (path[0] == "minContains" || path[0] == "anyOf" || path[0] == "oneOf") {
+		to.add(cause{err: err, names: names})
+		return
+	}
+	for _, inner := range err.Causes {
+		r.gather(inner, names, to)
+	}
+}
+
+// findings tells one cause. room is how many findings are still of use.
+func (r *reporter) findings(c cause, room int) []finding {
+	owner, path := r.index.find(c.err.AbsoluteKeywordLocation)
 	keyword := ""
 	if len(path) > 0 {
 		keyword = path[0]
 	}
-	switch {
-	case keyword == "minContains" || len(err.Causes) == 0:
-		at := pointerOf(err.InstanceLocation)
-		if names {
-			return one(at, CodeFormat, "has a name that is not allowed")
-		}
-		if owner.schema == nil {
-			return one(at, CodeFormat, "does not match the schema")
-		}
-		return r.leaf(owner.schema, keyword, path, at)
-	case len(path) == 1 && (keyword == "anyOf" || keyword == "oneOf"):
-		return r.alternatives(err, names)
+	names := c.names || owner.names
+	if len(c.err.Causes) > 0 && keyword != "minContains" {
+		return r.alternatives(c.err, names)
 	}
-	var out []finding
-	for _, cause := range err.Causes {
-		out = append(out, r.collect(cause, names)...)
+	at := pointerOf(c.err.InstanceLocation)
+	if names {
+		return one(at, CodeFormat, "has a name that is not allowed")
 	}
-	return out
+	if owner.schema == nil {
+		return one(at, CodeFormat, "does not match the schema")
+	}
+	return r.leaf(owner.schema, keyword, path, at, room)
 }
 
 // pointerOf turns the library's instance location, whose tokens are also escaped as URLs,
@@ -169,8 +200,8 @@ func one(at, code, predicate string) []finding {
 	return []finding{{Violation: Violation{Pointer: at, Code: code, Message: subject(at) + " " + predicate}}}
 }
 
-// leaf tells how the value at breaks keyword of s.
-func (r *reporter) leaf(s *jsonschema.Schema, keyword string, path []string, at string) []finding {
+// leaf tells how the value at breaks keyword of s, in about room findings at most.
+func (r *reporter) leaf(s *jsonschema.Schema, keyword string, path []string, at string, room int) []finding {
 	switch keyword {
 	case "":
 		return one(at, CodeAdditional, "is not allowed")
@@ -185,7 +216,7 @@ func (r *reporter) leaf(s *jsonschema.Schema, keyword string, path []string, at 
 	case "dependentRequired", "dependencies":
 		return r.missing(at, dependents(s, path))
 	case "additionalProperties":
-		return r.unknown(at, s)
+		return r.unknown(at, s, room)
 	case "format":
 		return one(at, CodeFormat, "must be a valid "+s.Format)
 	case "pattern":
@@ -240,8 +271,8 @@ func (r *reporter) missing(at string, names []string) []finding {
 	return out
 }
 
-// unknown gives a finding for each member of the object at that s does not know.
-func (r *reporter) unknown(at string, s *jsonschema.Schema) []finding {
+// unknown gives a finding for each member of the object at that s does not know, room at most.
+func (r *reporter) unknown(at string, s *jsonschema.Schema, room int) []finding {
 	object := r.object(at)
 	patterns := slices.Collect(maps.Keys(s.PatternProperties))
 	var free []string // known and not yet used
@@ -252,6 +283,9 @@ func (r *reporter) unknown(at string, s *jsonschema.Schema) []finding {
 	}
 	var out []finding
 	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if len(out) == room {
+			break
+		}
 		isPattern := func(p *regexp.Regexp) bool { return p.MatchString(name) }
 		if _, ok := s.Properties[name]; ok || slices.ContainsFunc(patterns, isPattern) {
 			continue

@@ -45,6 +45,9 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 		merged = accounts.Context{}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if len(a.failures) >= maxBuilt {
+			break
+		}
 		size += len(name) + len(fmt.Sprint(given[name]))
 		switch {
 		case !slices.Contains(names, name):

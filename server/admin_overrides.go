@@ -63,6 +63,9 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 	out := accounts.Overrides{}
 	var warnings []Failure
 	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if len(a.failures) >= maxBuilt {
+			break
+		}
 		at := "/overrides/" + escapePointer.Replace(key)
 		plan, below, known := find(key)
 		if plan == nil {

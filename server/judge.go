@@ -15,20 +15,30 @@ import (
 // the provider: everything that is wrong with it, each thing once.
 func (x *exchange) judge() []Failure {
 	own := x.server.plans[x.plan.Base()]
-	nulls := nullFailures("", x.call.Body, x.method.requestDoc, own.bodyDoc)
+	nulls := nullFailures(x.call.Body, x.method.requestDoc, own.bodyDoc)
 	body := slices.Concat(nulls, bodyFailures(x.method.request, x.call.Body), bodyFailures(own.body, x.call.Body))
 	query := slices.Concat(queryFailures(x.method.query, x.call.Query), queryFailures(own.query, x.call.Query))
 	out := append(distinct(query), distinct(body)...)
 	out = append(out, x.authorizing()...)
 	if x.strict {
-		for _, r := range x.receipts {
-			if r.Outcome == engine.Unsupported {
-				out = append(out, failuref(r.Pointer, CodeUnsupported, "%s is not supported by this integration", strings.TrimLeft(r.Pointer, "/?")))
-			}
-		}
+		out = append(out, x.strictFailures()...)
 	}
 	if len(body) == 0 && !x.writesAnything() {
 		out = append(out, failuref("", CodeEmpty, "%s%s", engine.ErrNothingToSend, x.unsupported()))
+	}
+	return out
+}
+
+// strictFailures refuses what is not supported, maxBuilt of it at most.
+func (x *exchange) strictFailures() []Failure {
+	var out []Failure
+	for _, r := range x.receipts {
+		if len(out) == maxBuilt {
+			break
+		}
+		if r.Outcome == engine.Unsupported {
+			out = append(out, failuref(r.Pointer, CodeUnsupported, "%s is not supported by this integration", shortened(strings.TrimLeft(r.Pointer, "/?"))))
+		}
 	}
 	return out
 }
@@ -83,17 +93,23 @@ func (x *exchange) authorizing() []Failure {
 	return out
 }
 
-// checkExclusions refuses names in truto_exclude_fields that the record does not have.
+// checkExclusions refuses names in truto_exclude_fields that the record does not have,
+// maxBuilt of them at most.
 func (x *exchange) checkExclusions() []Failure {
 	var out []Failure
+	var allowed []any
+	for _, known := range x.method.order {
+		allowed = append(allowed, known)
+	}
 	for _, name := range x.params.exclude {
 		if slices.Contains(x.method.order, name) {
 			continue
 		}
-		f := failuref("?"+paramExcludeFields, CodeEnum, "%s: there is no field %q to exclude%s", paramExcludeFields, name, suggestion(name, x.method.order...))
-		for _, known := range x.method.order {
-			f.Allowed = append(f.Allowed, known)
+		if len(out) == maxBuilt {
+			break
 		}
+		f := failuref("?"+paramExcludeFields, CodeEnum, "%s: there is no field %q to exclude%s", paramExcludeFields, name, suggestion(name, x.method.order...))
+		f.Allowed = allowed
 		out = append(out, f)
 	}
 	return out
@@ -137,53 +153,39 @@ func queryPointer(pointer string) string {
 	return "?" + names[0] + "[" + strings.Join(names[1:], "][") + "]"
 }
 
-// distinct keeps of several failures at one place the first of each kind; beside null or a
-// wrong type, nothing else at that place or inside it is worth saying.
-func distinct(failures []Failure) []Failure {
-	var out []Failure
-	for _, f := range failures {
-		covered := slices.ContainsFunc(out, func(o Failure) bool {
-			if o.Pointer == f.Pointer && o.Code == f.Code {
-				return true
-			}
-			return (o.Code == CodeNull || o.Code == CodeType) &&
-				(f.Pointer == o.Pointer || strings.HasPrefix(f.Pointer, o.Pointer+"/"))
-		})
-		if !covered {
-			out = append(out, f)
-		}
-	}
-	return out
+// nullFailures finds null where the mapping's schema does not allow it, maxBuilt times at
+// most. A field that holds any JSON may hold null inside.
+func nullFailures(body, unified, own map[string]any) []Failure {
+	var f nullFinder
+	f.find("", body, unified, own)
+	return f.failures
 }
 
-// nullFailures finds null where the mapping's schema does not allow it. A field that
-// holds any JSON may hold null inside.
-func nullFailures(pointer string, v any, unified, own map[string]any) []Failure {
+type nullFinder struct{ failures []Failure }
+
+func (f *nullFinder) find(pointer string, v any, unified, own map[string]any) {
+	if len(f.failures) == maxBuilt {
+		return
+	}
 	switch v := v.(type) {
 	case nil:
-		if pointer == "" || allowsNull(own) {
-			return nil
+		if pointer != "" && !allowsNull(own) {
+			f.failures = append(f.failures, failuref(pointer, CodeNull, "%s must not be null: this integration cannot clear it", pointer[1:]))
 		}
-		return []Failure{failuref(pointer, CodeNull, "%s must not be null: this integration cannot clear it", pointer[1:])}
 	case map[string]any:
 		properties := object(unified, "properties")
-		var out []Failure
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			if inner, ok := properties[name].(map[string]any); ok {
-				out = append(out, nullFailures(pointer+"/"+name, v[name], inner, object(object(own, "properties"), name))...)
+				f.find(pointer+"/"+name, v[name], inner, object(object(own, "properties"), name))
 			}
 		}
-		return out
 	case []any:
-		var out []Failure
 		for i, item := range v {
 			if item != nil { // an entry that is null is of the wrong type
-				out = append(out, nullFailures(pointer+"/"+strconv.Itoa(i), item, object(unified, "items"), object(own, "items"))...)
+				f.find(pointer+"/"+strconv.Itoa(i), item, object(unified, "items"), object(own, "items"))
 			}
 		}
-		return out
 	}
-	return nil
 }
 
 func allowsNull(schema map[string]any) bool {

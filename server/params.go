@@ -172,13 +172,15 @@ func (r *paramReader) names(param string) []string {
 		return nil
 	}
 	var out []string
+	seen := map[string]bool{}
 	for _, v := range given {
 		for name := range strings.SplitSeq(v.(string), ",") {
 			switch name = strings.TrimSpace(name); {
 			case name == "":
 				r.failf(param, CodeEmpty, "holds an empty name")
 				return nil
-			case !slices.Contains(out, name):
+			case !seen[name]:
+				seen[name] = true
 				out = append(out, name)
 			}
 		}

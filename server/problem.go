@@ -11,10 +11,15 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"portolan/engine"
+	"portolan/schemas"
 )
 
-// maxFailures is how many failures one answer lists; the rest is counted.
-const maxFailures = 100
+// Limits of the failures of one request.
+const (
+	maxFailures = 100                   // listed in the answer; the rest is counted
+	maxBuilt    = schemas.MaxViolations // built of each kind and counted in all; what is more is not looked for
+	maxNamed    = 100                   // bytes of a name that a message starts with
+)
 
 // problem is why a request got no success. It is what an error envelope is made of.
 type problem struct {
@@ -64,13 +69,17 @@ type insight struct {
 	Value       any    `json:"value,omitempty"`
 }
 
-// invalid is status 400 for failures, of which there is at least one.
+// invalid is status 400 for failures, of which there is at least one and the first
+// maxBuilt are used.
 func invalid(failures []Failure) *problem {
+	failures = failures[:min(len(failures), maxBuilt)]
 	shown := make([]string, 0, 3)
 	for _, f := range failures[:min(len(failures), 3)] {
 		message := f.Message
-		if name := strings.TrimLeft(f.Pointer, "/?"); name != "" && f.Pointer != pathID && !strings.HasPrefix(message, name) {
-			message = name + " " + message
+		name := strings.TrimLeft(f.Pointer, "/?")
+		start := name[:min(len(name), maxNamed)]
+		if name != "" && f.Pointer != pathID && !strings.HasPrefix(message, start) {
+			message = shortened(name) + " " + message
 		}
 		shown = append(shown, message)
 	}
@@ -79,6 +88,14 @@ func invalid(failures []Failure) *problem {
 		message += fmt.Sprintf("; and %d more", more)
 	}
 	return &problem{status: http.StatusBadRequest, message: message, failures: failures}
+}
+
+// shortened is name as a message holds it: maxNamed bytes at most.
+func shortened(name string) string {
+	if len(name) <= maxNamed {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxNamed], "") + "…"
 }
 
 // fail answers with p, unless the answer has begun.
@@ -118,7 +135,8 @@ func (p *problem) envelope() envelope {
 	return e
 }
 
-// insight sums up what a client may act on without reading the message.
+// insight sums up what a client may act on without reading the message. A list in it has
+// maxFailures names at most.
 func (p *problem) insight() map[string]insight {
 	out := map[string]insight{}
 	var query, body []string
@@ -133,10 +151,10 @@ func (p *problem) insight() map[string]insight {
 		}
 	}
 	if len(query) > 0 {
-		out["missing_required_query_parameters"] = insight{"The request lacks query parameters that this call needs.", slices.Compact(query)}
+		out["missing_required_query_parameters"] = insight{"The request lacks query parameters that this call needs.", firstNames(query)}
 	}
 	if len(body) > 0 {
-		out["missing_required_body_fields"] = insight{"The body lacks fields that this call needs.", slices.Compact(body)}
+		out["missing_required_body_fields"] = insight{"The body lacks fields that this call needs.", firstNames(body)}
 	}
 	if p.remote == nil {
 		return out
@@ -149,6 +167,12 @@ func (p *problem) insight() map[string]insight {
 		out["forbidden_error"] = insight{Description: "The connected account may not do this at the provider."}
 	}
 	return out
+}
+
+// firstNames are the first maxFailures of names, repetitions beside each other left out.
+func firstNames(names []string) []string {
+	names = slices.Compact(names)
+	return names[:min(len(names), maxFailures)]
 }
 
 // summary is for the log: no text that a caller or provider chose.
@@ -215,7 +239,7 @@ func (x *exchange) remoteProblem(e *engine.Error) *problem {
 	}
 	if e.Provider != nil {
 		p.status, p.message = e.Provider.Status, x.redact(e.Provider.Message)
-		for _, f := range e.Provider.Fields {
+		for _, f := range e.Provider.Fields[:min(len(e.Provider.Fields), maxBuilt)] {
 			p.failures = append(p.failures, Failure{
 				Pointer: x.plan.Support().Pointer(f.Field, x.call.Body), Code: CodeProvider,
 				Message: x.redact(f.Message), ProviderField: f.Field,
