@@ -129,7 +129,11 @@ func (e *Engine) send(ctx context.Context, call *Call) StepResult {
 		if failed != nil && failed.Reply != nil {
 			reply = failed.Reply
 		}
-		return StepResult{Name: call.Name, Call: call, Attempts: sent, Reply: reply, Waited: e.now().Sub(began), Err: err}
+		waited := e.now().Sub(began)
+		if reply != nil && sent == 1 {
+			waited = reply.Duration
+		}
+		return StepResult{Name: call.Name, Call: call, Attempts: sent, Reply: reply, Waited: waited, Err: err}
 	}
 }
 

@@ -27,10 +27,10 @@ type Coverage struct {
 func Cover(catalog *engine.Catalog, results []*Result) []Coverage {
 	var out []Coverage
 	for _, plan := range catalog.Plans() {
-		c := Coverage{Plan: plan.Integration() + "/" + plan.Operation().String()}
+		c := Coverage{Plan: plan.Integration().Name + "/" + plan.Operation().String()}
 		var bodies []any
 		for _, r := range results {
-			if r.Case.Provider != plan.Integration() || r.Case.Operation != plan.Operation() {
+			if r.Case.Provider != plan.Integration().Name || r.Case.Operation != plan.Operation() {
 				continue
 			}
 			c.Cases++

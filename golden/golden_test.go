@@ -300,12 +300,12 @@ func TestRequestDefaults(t *testing.T) {
 
 func TestCover(t *testing.T) {
 	plans := catalog(t)
-	decoder := decode(plans)
+	gateways := gatewayFor(t, plans)
 	cases := hiveCases(t)
 	run := func(name string) *golden.Result {
-		r, err := golden.RunEngine(t.Context(), decoder, cases[name])
-		if err != nil || r.State != golden.Passed {
-			t.Fatal(r, err)
+		r := golden.RunGateway(t.Context(), read, gateways, cases[name])
+		if r.State != golden.Passed {
+			t.Fatal(r.Diff)
 		}
 		return r
 	}

@@ -3,15 +3,13 @@ package golden
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 // HTTPRequest is the case's request to the server at base ("http://127.0.0.1:8080").
@@ -92,137 +90,48 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// Decode turns a request into what the engine takes, as the server does. Its error says
-// that the server refuses the request before any call.
-type Decode func(r *http.Request, account Account) (*engine.Request, *engine.Plan, error)
+// Read reads a request as it is written, as the server does before the gateway.
+type Read func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem)
 
-// RunEngine runs c against the engine alone. It compares the calls and, of an error, the
-// status; of a success the record, where the caller asked for it plain and whole. A case
-// that the server refuses before any call is NotApplicable. The error says that c could
-// not be run at all.
-func RunEngine(ctx context.Context, decode Decode, c *Case) (*Result, error) {
-	r, err := c.served(ctx)
-	if err != nil {
-		return nil, err
+// GatewayFor builds the gateway of one run. It calls providers through doer, knows account
+// and no other, and tells the time by Clock.
+type GatewayFor func(doer engine.Doer, account Account) *gateway.Gateway
+
+// RunGateway runs c without HTTP. It compares the calls, the status and, of a success, the
+// headers and the body. The body of an error, the debug format and headers of the request
+// are of HTTP: they are left to the other runs. A case that is refused before the gateway, or
+// whose request has headers of its own, is NotApplicable.
+func RunGateway(ctx context.Context, read Read, gatewayFor GatewayFor, c *Case) *Result {
+	target, in, p := read(c.Request.Method, c.Request.Target, c.Request.Body)
+	if p != nil || len(c.Request.Header) > 0 {
+		return &Result{Case: c, State: NotApplicable}
 	}
-	req, plan, err := decode(r, c.Account)
-	if err != nil {
-		if c.Answer.Status >= http.StatusBadRequest && len(c.Upstream) == 0 {
-			return &Result{Case: c, State: NotApplicable}, nil
-		}
-		result := &Result{Case: c}
-		return result.judge([]string{"the request is refused: " + err.Error()}), nil
-	}
-	query, _ := url.ParseQuery(r.URL.RawQuery) // decode took it
-	mode := modeOf(query)
 	upstream := NewUpstream(c)
-	record, err := carryOut(ctx, plan, req, upstream, mode)
-	result := upstream.result(Message{Status: http.StatusOK})
-	want := strconv.Itoa(c.Answer.Status)
-	var failed *engine.Error
-	switch {
-	case errors.As(err, &failed):
-		result.Answer.Status = statusOf(failed)
-		return result.judge(result.compareCalls(), differ(sectionError, want, strconv.Itoa(result.Answer.Status)+note(want, failed))), nil
-	case err != nil:
-		return nil, err
-	case c.Answer.Status >= http.StatusBadRequest:
-		return result.judge(result.compareCalls(), differ(sectionError, want, "no error")), nil
-	case mode != engine.Full || !isPlain(query):
-		return result.judge(result.compareCalls()), nil
+	var outcome *gateway.Outcome
+	ready, p := gatewayFor(upstream, c.Account).Open(ctx, gateway.Caller{}, target)
+	if p == nil {
+		outcome, p = ready.Do(ctx, in)
 	}
-	if result.Answer.Body, err = recordBody(record); err != nil {
-		return nil, err
+	result := upstream.result(Message{})
+	if p != nil {
+		result.Answer.Status = p.Status
+		want := strconv.Itoa(c.Answer.Status)
+		return result.judge(result.compareCalls(), differ(sectionError, want, strconv.Itoa(p.Status)+note(want, p)))
 	}
-	return result.judge(result.compareCalls(),
-		differ(sectionResponse, canonicalBody(c.Answer.Body), canonicalBody(result.Answer.Body))), nil
+	result.Answer = Message{Status: outcome.Status, Body: outcome.Body}
+	for _, h := range outcome.Header {
+		result.Answer.Header = append(result.Answer.Header, Header(h))
+	}
+	if in.Options.PlanOnly || in.Options.Format == gateway.FormatDebug {
+		return result.judge(result.compareCalls())
+	}
+	return result.judge(result.compareCalls(), result.compareAnswer())
 }
 
-// note is the error's text where its status is not the one wanted.
-func note(want string, e *engine.Error) string {
-	if strconv.Itoa(statusOf(e)) == want {
+// note is the problem's message if its status is not the one wanted.
+func note(want string, p *gateway.Problem) string {
+	if strconv.Itoa(p.Status) == want {
 		return ""
 	}
-	return "\n" + e.Error()
-}
-
-// carryOut takes a method of one call through the engine's pure parts, one by one, and
-// any other through Engine.Do.
-func carryOut(ctx context.Context, plan *engine.Plan, req *engine.Request, doer engine.Doer, mode engine.Mode) (*engine.Record, error) {
-	e := engine.New(doer, Clock)
-	planned, err := e.Do(ctx, plan, req, engine.PlanOnly)
-	if err != nil || mode == engine.PlanOnly {
-		return nil, err
-	}
-	if len(planned.Steps) > 1 || mode != engine.Full {
-		result, err := e.Do(ctx, plan, req, mode)
-		return result.Record, err
-	}
-	call, err := plan.Build(ctx, req, nil)
-	if err != nil {
-		return nil, err
-	}
-	reply, err := doer.Do(ctx, call)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := plan.Read(ctx, reply, true)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Transform(ctx, req, engine.Answers{Main: answer})
-}
-
-func modeOf(query url.Values) engine.Mode {
-	switch skip := query.Get("truto_skip_api_call"); {
-	case skip == "true" || skip == "1":
-		return engine.PlanOnly
-	case query.Get("truto_response_format") == "raw":
-		return engine.MainOnly
-	}
-	return engine.Full
-}
-
-// isPlain reports whether the answer is the whole record and nothing else.
-func isPlain(query url.Values) bool {
-	for name := range query {
-		switch {
-		case name == "truto_response_format" && query.Get(name) == "unified",
-			name == "truto_ignore_remote_data" && (query.Get(name) == "false" || query.Get(name) == "0"),
-			name == "truto_skip_api_call", len(name) < len("truto_") || name[:len("truto_")] != "truto_":
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// statusOf is what the server answers for an engine's error.
-func statusOf(e *engine.Error) int {
-	switch e.Kind {
-	case engine.KindInvalid:
-		return http.StatusBadRequest
-	case engine.KindProvider:
-		if e.Provider != nil {
-			return e.Provider.Status
-		}
-		return http.StatusBadGateway
-	case engine.KindUpstream:
-		return http.StatusBadGateway
-	case engine.KindTimeout:
-		return http.StatusGatewayTimeout
-	case engine.KindAccount:
-		return http.StatusUnprocessableEntity
-	default:
-		return http.StatusInternalServerError
-	}
-}
-
-func recordBody(record *engine.Record) ([]byte, error) {
-	fields := make(map[string]any, len(record.Fields)+1)
-	maps.Copy(fields, record.Fields)
-	if record.Remote != nil {
-		fields[engine.RemoteData] = record.Remote
-	}
-	return json.Marshal(fields)
+	return "\n" + p.Message
 }

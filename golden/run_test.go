@@ -3,15 +3,16 @@ package golden_test
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 
+	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/golden"
 	"portolan/jsonata"
 	"portolan/mappings"
@@ -37,23 +38,48 @@ func catalog(tb testing.TB) *engine.Catalog {
 	return catalog
 }
 
-// decode stands for the server's: it trusts the request, which must not be "refused".
-func decode(catalog *engine.Catalog) golden.Decode {
-	return func(r *http.Request, account golden.Account) (*engine.Request, *engine.Plan, error) {
-		parts := strings.Split(r.URL.Path, "/")
-		req := &engine.Request{ID: parts[len(parts)-1], Context: account.Context}
-		if req.ID == "refused" {
-			return nil, nil, errors.New("refused")
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, nil, err
-		}
-		if req.Body, err = engineBody(body); err != nil {
-			return nil, nil, err
-		}
-		return req, catalog.Plan(account.Integration, engine.Operation{Model: "ticketing", Resource: "users", Method: "update"}), nil
+// read stands for the server's: it trusts the request, which must not be "refused".
+func read(_, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return gateway.Target{}, nil, &gateway.Problem{Status: 400, Message: err.Error()}
 	}
+	id := u.Path[strings.LastIndex(u.Path, "/")+1:]
+	if id == "refused" {
+		return gateway.Target{}, nil, &gateway.Problem{Status: 400, Message: "refused"}
+	}
+	object, err := engineBody(body)
+	if err != nil {
+		return gateway.Target{}, nil, &gateway.Problem{Status: 400, Message: err.Error()}
+	}
+	in := &gateway.Input{Body: object, Query: map[string]any{}}
+	if exclude := u.Query().Get("truto_exclude_fields"); exclude != "" {
+		in.Options.Exclude = []string{exclude}
+	}
+	op := engine.Operation{Model: "ticketing", Resource: "users", Method: "update"}
+	return gateway.Target{Operation: op, AccountID: "1", ID: id}, in, nil
+}
+
+// gatewayFor is a gateway whose only account is the case's.
+func gatewayFor(tb testing.TB, catalog *engine.Catalog) golden.GatewayFor {
+	tb.Helper()
+	unified, err := schemas.Unified()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	snapshot, found, err := gateway.NewSnapshot(catalog, unified)
+	if err != nil || len(found) > 0 {
+		tb.Fatal(found, err)
+	}
+	return func(doer engine.Doer, a golden.Account) *gateway.Gateway {
+		return gateway.New(snapshot, engine.New(doer, golden.Clock), oneAccount{a})
+	}
+}
+
+type oneAccount struct{ account golden.Account }
+
+func (a oneAccount) Account(context.Context, string, string) (accounts.Account, error) {
+	return accounts.Account{ID: a.account.ID, Integration: a.account.Integration, Context: a.account.Context}, nil
 }
 
 func hiveCases(tb testing.TB) map[string]*golden.Case {
@@ -69,25 +95,23 @@ func hiveCases(tb testing.TB) map[string]*golden.Case {
 	return out
 }
 
-func TestRunEngine(t *testing.T) {
+func TestRunGateway(t *testing.T) {
 	const folder = "testdata/hive/ticketing.users.update/"
 	tests := map[string]struct {
 		base, old, replacement string
 		state                  golden.State
 		diff                   string
 	}{
-		"success":               {"names", "", "", golden.Passed, ""},
-		"error":                 {"user_not_found", "", "", golden.Passed, ""},
-		"call differs":          {"names", `"firstName":"Ada","lastName":"Byron"}}` + "\n-- upstream.response", "}}\n-- upstream.response", golden.Failed, `+     "firstName": "Ada"`},
-		"record differs":        {"names", `"name":"Ada Byron"`, `"name":"Ada"`, golden.Failed, `+   "name": "Ada Byron"`},
-		"record is not plain":   {"names", "?integrated", "?truto_exclude_fields=id&integrated", golden.Passed, ""},
-		"error status differs":  {"user_not_found", "\n404\n", "\n400\n", golden.Failed, "+ 404"},
-		"success for an error":  {"user_not_found", "\n400\n{\"error\"", "\n200\n{\"error\"", golden.Failed, "+ no error"},
-		"error for a success":   {"names", "\n200\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", "\n500\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", golden.Failed, "+ 500"},
-		"refused, with a call":  {"user_not_found", "users/nobody?integ", "users/refused?integ", golden.Failed, "refused"},
-		"refused for a success": {"names", "users/7hQm2ZtRk9BvXc4Ls?integ", "users/refused?integ", golden.Failed, "refused"},
+		"success":              {"names", "", "", golden.Passed, ""},
+		"error":                {"user_not_found", "", "", golden.Passed, ""},
+		"call differs":         {"names", `"firstName":"Ada","lastName":"Byron"}}` + "\n-- upstream.response", "}}\n-- upstream.response", golden.Failed, `+     "firstName": "Ada"`},
+		"record differs":       {"names", `"name":"Ada Byron"`, `"name":"Ada"`, golden.Failed, `+   "name": "Ada Byron"`},
+		"record is cut":        {"names", "?integrated", "?truto_exclude_fields=id&integrated", golden.Failed, `-   "id"`},
+		"error status differs": {"user_not_found", "\n404\n", "\n400\n", golden.Failed, "+ 404"},
+		"success for an error": {"user_not_found", "\n400\n{\"error\"", "\n200\n{\"error\"", golden.Failed, "+ 200"},
+		"error for a success":  {"names", "\n200\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", "\n500\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", golden.Failed, "+ 500"},
 	}
-	decoder := decode(catalog(t))
+	gateways := gatewayFor(t, catalog(t))
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			data, err := os.ReadFile(folder + tt.base + golden.Extension)
@@ -99,10 +123,7 @@ func TestRunEngine(t *testing.T) {
 			if len(problems) > 0 || tt.old != "" && text == string(data) {
 				t.Fatal("the test's change does not fit", problems)
 			}
-			got, err := golden.RunEngine(t.Context(), decoder, c)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := golden.RunGateway(t.Context(), read, gateways, c)
 			if got.State != tt.state || !strings.Contains(got.Diff, tt.diff) {
 				t.Errorf("%v:\n%s", got.State, got.Diff)
 			}
@@ -110,9 +131,8 @@ func TestRunEngine(t *testing.T) {
 	}
 	t.Run("refused before any call", func(t *testing.T) {
 		text := strings.Replace(request, "users/u?", "users/refused?", 1) + account + "-- error --\n400\n"
-		got, err := golden.RunEngine(t.Context(), decoder, parse(t, text))
-		if err != nil || got.State != golden.NotApplicable {
-			t.Error(got, err)
+		if got := golden.RunGateway(t.Context(), read, gateways, parse(t, text)); got.State != golden.NotApplicable {
+			t.Error(got)
 		}
 	})
 }

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"portolan/accounts"
+	"portolan/gateway"
 )
 
 // WithStore lets administrators manage what store holds. It is what stands behind the
@@ -31,7 +30,7 @@ type adminRoute struct {
 	body       string   // its schema in schemas.Admin; "" takes none
 	optional   bool     // no body at all is {}
 	// do answers with what becomes JSON: status 201 for POST, else 200.
-	do func(ctx context.Context, a *adminCall) (any, *problem)
+	do func(ctx context.Context, a *adminCall) (any, *gateway.Problem)
 }
 
 // adminRoutes is the whole surface for administrators.
@@ -61,105 +60,104 @@ func adminRoutes() []adminRoute {
 
 // adminCall is an administrator's request, read but for what only its route can judge.
 type adminCall struct {
-	*exchange
+	*request
+	server   *Server
+	token    accounts.Token
 	id       string // of the path
 	query    adminQuery
 	body     map[string]any
-	failures []Failure // so far
+	failures []gateway.Failure // so far
+	report   *gateway.Report   // of the provider call that was made, if one was
 }
 
 // admin serves every route for administrators.
-func (s *Server) admin(c echo.Context) error {
-	x := exchangeOf(c.Request())
-	if p := x.manage(c); p != nil {
-		x.fail(p)
+func (s *Server) admin(q *request) *answer {
+	a := &adminCall{request: q, server: s, id: q.param("id")}
+	out, p := a.manage()
+	var answered *answer
+	switch {
+	case p != nil:
+		answered = failed(p)
+	case q.Method == http.MethodPost:
+		answered = jsonAnswer(http.StatusCreated, out)
+	default:
+		answered = jsonAnswer(http.StatusOK, out)
 	}
-	return nil
+	answered.caller = a.token
+	if answered.report == nil {
+		answered.report = a.report
+	}
+	return answered.with(gateway.Header{Name: "Cache-Control", Value: "no-store"})
 }
 
-// manage takes the exchange through all steps; a problem ends it.
-func (x *exchange) manage(c echo.Context) *problem {
-	ctx := x.request.Context()
-	x.writer.Header().Set("Cache-Control", "no-store")
-	if strings.Contains(c.Param("id"), "/") { // Echo's last parameter takes every further segment
-		return &problem{status: http.StatusNotFound, message: "there is no route " + x.request.URL.EscapedPath()}
+// manage takes the request through all steps and returns what becomes JSON.
+func (a *adminCall) manage() (any, *gateway.Problem) {
+	if strings.Contains(a.path.Param("id"), "/") { // Echo's last parameter takes every further segment
+		return nil, noRoute(a.request)
 	}
-	if p := x.checkSize(); p != nil {
-		return p
+	if p := a.server.checkSize(a.request); p != nil {
+		return nil, p
 	}
-	if p := x.authenticate(ctx); p != nil {
-		return p
+	var p *gateway.Problem
+	if a.token, p = a.server.authenticate(a.request); p != nil {
+		return nil, p
 	}
 	var route *adminRoute
 	var verbs []string
-	for _, r := range x.server.adminRoutes {
-		if r.path == c.Path() {
+	for _, r := range a.server.adminRoutes {
+		if r.path == a.path.Path() {
 			verbs = append(verbs, r.verb)
-			if r.verb == x.request.Method {
+			if r.verb == a.Method {
 				route = &r
 			}
 		}
 	}
 	if route == nil {
-		return &problem{status: http.StatusMethodNotAllowed, message: x.request.Method + " is not a method of this route", allow: verbs}
+		return nil, &gateway.Problem{Status: http.StatusMethodNotAllowed, Message: a.Method + " is not a method of this route", Allow: verbs}
 	}
-	if x.token.Role != accounts.RoleAdmin || x.token.AccountID != "" {
-		return forbidden("this needs a token with the role admin")
+	if a.token.Role != accounts.RoleAdmin || a.token.AccountID != "" {
+		return nil, forbidden("this needs a token with the role admin")
 	}
-	a := &adminCall{exchange: x, id: pathParam(c, "id")}
-	a.query, a.failures = readAdminQuery(x.request.URL.RawQuery, route.query)
+	a.query, a.failures = readAdminQuery(a.URL.RawQuery, route.query)
 	if route.body != "" {
 		if p := a.readBody(route); p != nil {
-			return p
+			return nil, p
 		}
 	}
-	if x.decodeOnly {
-		return a.refusal()
-	}
-	answer, p := route.do(ctx, a)
-	if p != nil {
-		return p
-	}
-	status := http.StatusOK
-	if route.verb == http.MethodPost {
-		status = http.StatusCreated
-	}
-	x.writeJSON(status, answer)
-	return nil
+	return route.do(a.Context(), a)
 }
 
-func forbidden(message string) *problem {
-	return &problem{status: http.StatusForbidden, message: message}
+func forbidden(message string) *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusForbidden, Message: message}
 }
 
 // readBody reads the body and holds it against the route's schema.
-func (a *adminCall) readBody(route *adminRoute) *problem {
-	body, err := readBody(a.writer, a.request, a.server.limits.Body)
-	bad, refused := errors.AsType[*bodyError](err)
+func (a *adminCall) readBody(route *adminRoute) *gateway.Problem {
+	body, bad := readBody(a.Request)
 	switch {
-	case refused && bad.status == http.StatusBadRequest:
-		if route.optional && len(bad.failures) == 1 && bad.failures[0].Code == CodeEmpty {
+	case bad != nil && bad.status == http.StatusBadRequest:
+		if route.optional && len(bad.failures) == 1 && bad.failures[0].Code == gateway.CodeEmpty {
 			break
 		}
-		return invalid(append(a.failures, bad.failures...))
-	case err != nil:
-		return bodyProblem(err)
+		return gateway.Invalid(append(a.failures, bad.failures...))
+	case bad != nil:
+		return bodyProblem(bad)
 	}
 	a.body = body
-	a.failures = append(a.failures, distinct(bodyFailures(a.server.adminSchemas[route.body], body))...)
+	a.failures = append(a.failures, gateway.Distinct(gateway.SchemaFailures(a.server.adminSchemas[route.body], body))...)
 	return nil
 }
 
-func (a *adminCall) failf(pointer string, code Code, format string, args ...any) {
-	a.failures = append(a.failures, failuref(pointer, code, format, args...))
+func (a *adminCall) failf(pointer string, code gateway.Code, format string, args ...any) {
+	a.failures = append(a.failures, gateway.Failuref(pointer, code, format, args...))
 }
 
 // refusal is the problem of all failures so far; nil where there are none.
-func (a *adminCall) refusal() *problem {
+func (a *adminCall) refusal() *gateway.Problem {
 	if len(a.failures) == 0 {
 		return nil
 	}
-	return invalid(distinct(a.failures))
+	return gateway.Invalid(gateway.Distinct(a.failures))
 }
 
 // actor is the caller as the audit names it.
@@ -168,24 +166,12 @@ func (a *adminCall) actor() accounts.Actor {
 	if a.token.Prefix != "" {
 		name = fmt.Sprintf("token %s (%s)", a.token.Name, a.token.Prefix)
 	}
-	return accounts.Actor{Name: name, RequestID: a.exchange.id}
+	return accounts.Actor{Name: name, RequestID: a.request.id}
 }
 
-// storeProblem turns an error of the store into a problem: what names the thing that is
-// not there, conflict why it cannot be changed as asked.
-func (x *exchange) storeProblem(ctx context.Context, err error, what, conflict string) *problem {
-	switch {
-	case errors.Is(err, accounts.ErrNotFound):
-		return &problem{status: http.StatusNotFound, message: "there is no " + what}
-	case errors.Is(err, accounts.ErrConflict):
-		return &problem{status: http.StatusConflict, message: conflict}
-	case errors.Is(err, accounts.ErrCursor):
-		return invalid([]Failure{failuref("?cursor", CodeFormat, "cursor is none that this list gave")})
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &problem{status: statusClosed, message: "the request was cancelled"}
-	}
-	x.server.log.LogAttrs(ctx, slog.LevelError, "account store failed", slog.String("request_id", x.id), slog.Any("error", err))
-	return unavailable()
+// storeProblem is that of the server, for this request.
+func (a *adminCall) storeProblem(err error, what, conflict string) *gateway.Problem {
+	return a.server.storeProblem(a.request, err, what, conflict)
 }
 
 // text is a member of the body that is text; "" where it is absent or something else.
@@ -232,7 +218,7 @@ func (s *Server) registerAdmin(e *echo.Echo) {
 	for _, r := range s.adminRoutes {
 		if !slices.Contains(paths, r.path) {
 			paths = append(paths, r.path)
-			e.Any(r.path, s.admin) // the verb is checked after the token
+			e.Any(r.path, s.handle(s.admin)) // the verb is checked after the token
 		}
 	}
 }

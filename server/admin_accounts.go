@@ -5,15 +5,16 @@ import (
 	"strings"
 
 	"portolan/accounts"
+	"portolan/gateway"
 )
 
 func (a *adminCall) accountName() string { return "integrated account of this id" }
 
-func (a *adminCall) accountProblem(ctx context.Context, err error) *problem {
-	return a.storeProblem(ctx, err, a.accountName(), changedMeanwhile)
+func (a *adminCall) accountProblem(err error) *gateway.Problem {
+	return a.storeProblem(err, a.accountName(), changedMeanwhile)
 }
 
-func listAccounts(ctx context.Context, a *adminCall) (any, *problem) {
+func listAccounts(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
@@ -21,39 +22,39 @@ func listAccounts(ctx context.Context, a *adminCall) (any, *problem) {
 		PageQuery: a.query.PageQuery, Integration: a.query.integration, TenantID: a.query.tenantID, Status: a.query.status,
 	})
 	if err != nil {
-		return nil, a.accountProblem(ctx, err)
+		return nil, a.accountProblem(err)
 	}
 	return listOf(page, func(account accounts.Account) any { return account.Public() }), nil
 }
 
-func getAccount(ctx context.Context, a *adminCall) (any, *problem) {
+func getAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	found, err := a.server.store.AccountInfo(ctx, a.token.Environment, a.id)
 	if err != nil {
-		return nil, a.accountProblem(ctx, err)
+		return nil, a.accountProblem(err)
 	}
 	return found.Public(), nil
 }
 
-func deleteAccount(ctx context.Context, a *adminCall) (any, *problem) {
+func deleteAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	if err := a.server.store.DeleteAccount(ctx, a.actor(), a.token.Environment, a.id, a.query.version); err != nil {
-		return nil, a.accountProblem(ctx, err)
+		return nil, a.accountProblem(err)
 	}
 	return map[string]any{"id": strings.ToLower(a.id)}, nil
 }
 
 // createAccount stores a new account, after its credentials were tried where that is asked for.
-func createAccount(ctx context.Context, a *adminCall) (any, *problem) {
+func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	n := accounts.Account{
 		ID: a.text("id"), Integration: a.integration(), Environment: a.token.Environment,
 		Label: a.text("label"), TenantID: a.text("tenant_id"), Context: accounts.Context{},
 	}
-	var warnings []Failure
+	var warnings []gateway.Failure
 	if n.Integration != "" {
 		inherited, p := a.inherited(ctx)
 		if p != nil {
@@ -74,16 +75,16 @@ func createAccount(ctx context.Context, a *adminCall) (any, *problem) {
 	}
 	made, err := a.server.store.CreateAccount(ctx, a.actor(), accounts.NewAccount{Account: n})
 	if err != nil {
-		return nil, a.storeProblem(ctx, err, "environment "+a.token.Environment, "there is an integrated account of this id already")
+		return nil, a.storeProblem(err, "environment "+a.token.Environment, "there is an integrated account of this id already")
 	}
 	return verifiedAnswer(answerOf(made, warnings), verified), nil
 }
 
 // updateAccount changes what the body names.
-func updateAccount(ctx context.Context, a *adminCall) (any, *problem) {
+func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	before, err := a.server.store.Account(ctx, a.token.Environment, a.id)
 	if err != nil {
-		return nil, a.accountProblem(ctx, err)
+		return nil, a.accountProblem(err)
 	}
 	a.mustChange()
 	change := accounts.AccountChange{Version: a.whole("version", 0), Label: a.textChange("label"), TenantID: a.textChange("tenant_id")}
@@ -96,14 +97,14 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *problem) {
 		after.Context = a.context(before.Integration, before.Context)
 		change.Context, _ = a.body["context"].(map[string]any)
 	}
-	var warnings []Failure
+	var warnings []gateway.Failure
 	change.Overrides, warnings = a.accountOverrides(before.Integration, before.Inherited)
 	a.mayVerify(before.Integration)
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	if change.Version != 0 && change.Version != before.Version {
-		return nil, a.accountProblem(ctx, accounts.ErrConflict) // before the provider is asked
+		return nil, a.accountProblem(accounts.ErrConflict) // before the provider is asked
 	}
 	verified, p := a.verify(ctx, after)
 	if p != nil {
@@ -111,19 +112,19 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *problem) {
 	}
 	made, err := a.server.store.UpdateAccount(ctx, a.actor(), a.token.Environment, a.id, change)
 	if err != nil {
-		return nil, a.accountProblem(ctx, err)
+		return nil, a.accountProblem(err)
 	}
 	return verifiedAnswer(answerOf(made, warnings), verified), nil
 }
 
 // inherited are the overrides of the caller's environment, where the body has any of its own.
-func (a *adminCall) inherited(ctx context.Context) (accounts.Overrides, *problem) {
+func (a *adminCall) inherited(ctx context.Context) (accounts.Overrides, *gateway.Problem) {
 	if a.body["overrides"] == nil {
 		return nil, nil
 	}
 	environment, err := a.server.store.Environment(ctx, a.token.Environment)
 	if err != nil {
-		return nil, a.storeProblem(ctx, err, "environment "+a.token.Environment, "")
+		return nil, a.storeProblem(err, "environment "+a.token.Environment, "")
 	}
 	return environment.Overrides, nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
-	"portolan/server"
+	"portolan/gateway"
 )
 
 func TestAccountLife(t *testing.T) {
@@ -329,7 +329,7 @@ func TestVerify(t *testing.T) {
 
 // Where a provider is played, new credentials are tried there.
 func TestVerifyAtAnotherBase(t *testing.T) {
-	o := newOffice(t, server.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))
+	o := newOffice(t, gateway.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))
 	o.must(201, "root", "POST", "/integrated-account?verify=true", `{"integration":"example","context":{"site":"new","api_key":"canary-1"}}`)
 	if diff := cmp.Diff([]string{"GET http://127.0.0.1:4711/example/api/me Key canary-1"}, o.called()); diff != "" {
 		t.Error(diff)

@@ -20,7 +20,7 @@ type cutStore struct {
 
 func adminServer(t *testing.T, o *office, store accounts.Store, unified schemas.Models) *server.Server {
 	t.Helper()
-	s, err := server.New(exampleCatalog(t), engine.New(o.world, o.clock.now), unified, store, server.WithClock(o.clock.now), server.WithStore(store))
+	s, err := build(exampleCatalog(t), engine.New(o.world, o.clock.now), unified, store, server.WithClock(o.clock.now), server.WithStore(store))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 // maxContextBytes is how much the names and texts of a context may hold in all.
@@ -17,11 +18,14 @@ const maxContextBytes = 64 << 10
 // integration is the one that the body names; "" where there is none, which is a failure.
 func (a *adminCall) integration() string {
 	name := a.text("integration")
-	if name == "" || a.server.catalog.Has(name) {
+	if name == "" || a.server.integration(name) != nil {
 		return name
 	}
-	known := a.server.catalog.Integrations()
-	f := failuref("/integration", CodeEnum, "integration is not known%s", suggestion(name, known...))
+	var known []string
+	for _, in := range a.server.gateway.Snapshot().Catalog().Integrations() {
+		known = append(known, in.Name)
+	}
+	f := gateway.Failuref("/integration", gateway.CodeEnum, "integration is not known%s", gateway.Suggestion(name, known...))
 	for _, k := range known {
 		f.Allowed = append(f.Allowed, k)
 	}
@@ -29,11 +33,16 @@ func (a *adminCall) integration() string {
 	return ""
 }
 
+// integration finds an integration by name; nil if there is none.
+func (s *Server) integration(name string) *engine.Integration {
+	return s.gateway.Snapshot().Catalog().Integration(name)
+}
+
 // context is what the body makes of a context that was there before: held against what the
 // integration declares. No message shows a value.
 func (a *adminCall) context(integration string, before accounts.Context) accounts.Context {
 	given, _ := a.body["context"].(map[string]any)
-	credentials := a.server.catalog.Credentials(integration)
+	credentials := a.server.integration(integration).Credentials
 	var names []string
 	for _, c := range credentials {
 		if !c.Granted {
@@ -45,13 +54,13 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 		merged = accounts.Context{}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if len(a.failures) >= maxBuilt {
+		if len(a.failures) >= gateway.MaxFailures {
 			break
 		}
 		size += len(name) + len(fmt.Sprint(given[name]))
 		switch {
 		case !slices.Contains(names, name):
-			a.failf("/context/"+escapePointer.Replace(name), CodeAdditional, "context/%s is no credential of %s%s", name, integration, suggestion(name, names...))
+			a.failf("/context/"+escapePointer.Replace(name), gateway.CodeAdditional, "context/%s is no credential of %s%s", name, integration, gateway.Suggestion(name, names...))
 		case given[name] == nil:
 			delete(merged, name)
 		default:
@@ -59,7 +68,7 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 		}
 	}
 	if size > maxContextBytes {
-		a.failf("/context", CodeLimit, "context holds more than %d bytes", maxContextBytes)
+		a.failf("/context", gateway.CodeLimit, "context holds more than %d bytes", maxContextBytes)
 	}
 	for _, p := range engine.ContextProblems(credentials, engine.Context(merged)) {
 		a.failures = append(a.failures, contextFailure(p))
@@ -68,29 +77,29 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 }
 
 // contextFailure tells of a credential as of the member of the body that it is.
-func contextFailure(p engine.ContextProblem) Failure {
+func contextFailure(p engine.ContextProblem) gateway.Failure {
 	at := "/context/" + escapePointer.Replace(p.Credential.Name)
-	f := Failure{Pointer: at, Message: at[1:] + " " + strings.TrimPrefix(p.Message, fmt.Sprintf("credential %q ", p.Credential.Name))}
+	f := gateway.Failure{Pointer: at, Message: at[1:] + " " + strings.TrimPrefix(p.Message, fmt.Sprintf("credential %q ", p.Credential.Name))}
 	switch p.Fault {
 	case engine.FaultMissing:
-		f.Code = CodeRequired
+		f.Code = gateway.CodeRequired
 	case engine.FaultType:
-		f.Code = CodeType
+		f.Code = gateway.CodeType
 	case engine.FaultEnum:
-		f.Code = CodeEnum
+		f.Code = gateway.CodeEnum
 		for _, v := range p.Credential.Enum {
 			f.Allowed = append(f.Allowed, v)
 		}
 	default:
-		f.Code = CodeFormat
+		f.Code = gateway.CodeFormat
 	}
 	return f
 }
 
-// mayVerify refuses to verify where the integration declares no call for it.
+// mayVerify refuses to verify if the integration declares no call for it.
 func (a *adminCall) mayVerify(integration string) {
-	if a.query.verify && a.server.catalog.Verify(integration) == nil {
-		a.failf("?verify", CodeUnsupported, "verify is not supported: %s declares no call for it", integration)
+	if a.query.verify && a.server.integration(integration).Verify == nil {
+		a.failf("?verify", gateway.CodeUnsupported, "verify is not supported: %s declares no call for it", integration)
 	}
 }
 
@@ -99,29 +108,17 @@ type verification struct {
 	Status int `json:"status"`
 }
 
-// verify tries the credentials of account where the query asks for it; nil where it does not.
-func (a *adminCall) verify(ctx context.Context, account accounts.Account) (*verification, *problem) {
+// verify tries the credentials of account if the query asks for it; nil if it does not.
+func (a *adminCall) verify(ctx context.Context, account accounts.Account) (*verification, *gateway.Problem) {
 	if !a.query.verify {
 		return nil, nil
 	}
-	a.account, a.plan, a.call = account, a.server.catalog.Verify(account.Integration), &engine.Request{BaseURL: a.server.baseURLs[account.Integration]}
-	if account.Status == accounts.StatusActive && a.server.keeper != nil {
-		if p := a.renew(ctx, a.server.keeper.Fresh); p != nil {
-			return nil, p
-		}
-		if a.account.Grant != account.Grant { // beside what the body changes
-			account.Context = maps.Clone(account.Context)
-			account.Context[accounts.AccessTokenField] = a.account.Context[accounts.AccessTokenField]
-			a.account.Context = account.Context
-		}
+	outcome, p := a.server.gateway.Verify(ctx, a.request.id, account)
+	if p != nil {
+		return nil, p
 	}
-	a.call.Context = engine.Context(account.Context)
-	result, err := a.server.engine.Do(ctx, a.plan, a.call, engine.MainOnly)
-	a.result = result
-	if err != nil {
-		return nil, a.problemOf(err)
-	}
-	return &verification{Status: result.Reply.Status}, nil
+	a.report = outcome.Report
+	return &verification{Status: outcome.Status}, nil
 }
 
 func verifiedAnswer(answer map[string]any, v *verification) map[string]any {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"portolan/accounts"
+	"portolan/gateway"
 )
 
 // overAll reports whether the caller looks after all environments.
@@ -14,11 +15,11 @@ func (a *adminCall) overAll() bool { return a.token.Environment == accounts.Defa
 // sees reports whether the caller may know of the environment.
 func (a *adminCall) sees(name string) bool { return a.overAll() || a.token.Environment == name }
 
-func noEnvironment(name string) *problem {
-	return &problem{status: http.StatusNotFound, message: "there is no environment " + strconv.Quote(name)}
+func noEnvironment(name string) *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no environment " + strconv.Quote(name)}
 }
 
-func listEnvironments(ctx context.Context, a *adminCall) (any, *problem) {
+func listEnvironments(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
@@ -27,20 +28,20 @@ func listEnvironments(ctx context.Context, a *adminCall) (any, *problem) {
 		own, err := a.server.store.Environment(ctx, a.token.Environment)
 		switch {
 		case err != nil:
-			return nil, a.environmentProblem(ctx, err)
+			return nil, a.environmentProblem(err)
 		case a.query.Cursor != "":
-			return nil, a.environmentProblem(ctx, accounts.ErrCursor)
+			return nil, a.environmentProblem(accounts.ErrCursor)
 		}
 		return listOf(accounts.Page[accounts.Environment]{Items: []accounts.Environment{own}}, show), nil
 	}
 	page, err := a.server.store.Environments(ctx, a.query.PageQuery)
 	if err != nil {
-		return nil, a.environmentProblem(ctx, err)
+		return nil, a.environmentProblem(err)
 	}
 	return listOf(page, show), nil
 }
 
-func getEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+func getEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if !a.sees(a.id) {
 		return nil, noEnvironment(a.id)
 	}
@@ -49,12 +50,12 @@ func getEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
 	}
 	found, err := a.server.store.Environment(ctx, a.id)
 	if err != nil {
-		return nil, a.environmentProblem(ctx, err)
+		return nil, a.environmentProblem(err)
 	}
 	return found.Public(), nil
 }
 
-func createEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+func createEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if !a.overAll() {
 		return nil, forbidden("this needs an administrator of the environment " + accounts.DefaultEnvironment)
 	}
@@ -66,12 +67,12 @@ func createEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
 		Name: a.text("name"), Label: a.text("label"), Overrides: orNone(overrides),
 	})
 	if err != nil {
-		return nil, a.storeProblem(ctx, err, "such environment", "there is an environment "+strconv.Quote(a.text("name"))+" already")
+		return nil, a.storeProblem(err, "such environment", "there is an environment "+strconv.Quote(a.text("name"))+" already")
 	}
 	return answerOf(made, warnings), nil
 }
 
-func updateEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+func updateEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if !a.sees(a.id) {
 		return nil, noEnvironment(a.id)
 	}
@@ -84,12 +85,12 @@ func updateEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
 		Version: a.whole("version", 0), Label: a.textChange("label"), Overrides: overrides,
 	})
 	if err != nil {
-		return nil, a.environmentProblem(ctx, err)
+		return nil, a.environmentProblem(err)
 	}
 	return answerOf(made, warnings), nil
 }
 
-func deleteEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
+func deleteEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	switch {
 	case !a.sees(a.id):
 		return nil, noEnvironment(a.id)
@@ -100,7 +101,7 @@ func deleteEnvironment(ctx context.Context, a *adminCall) (any, *problem) {
 		return nil, p
 	}
 	if err := a.server.store.DeleteEnvironment(ctx, a.actor(), a.id, a.query.version); err != nil {
-		return nil, a.storeProblem(ctx, err, "environment "+strconv.Quote(a.id), a.whyKept(ctx))
+		return nil, a.storeProblem(err, "environment "+strconv.Quote(a.id), a.whyKept(ctx))
 	}
 	return map[string]any{"name": a.id}, nil
 }
@@ -116,8 +117,8 @@ func (a *adminCall) whyKept(ctx context.Context) string {
 	return "the environment holds accounts or tokens: delete them first"
 }
 
-func (a *adminCall) environmentProblem(ctx context.Context, err error) *problem {
-	return a.storeProblem(ctx, err, "environment "+strconv.Quote(a.id), changedMeanwhile)
+func (a *adminCall) environmentProblem(err error) *gateway.Problem {
+	return a.storeProblem(err, "environment "+strconv.Quote(a.id), changedMeanwhile)
 }
 
 // changedMeanwhile is for a version that is no longer that of what is to be changed.
@@ -130,11 +131,11 @@ func (a *adminCall) mustChange() {
 			return
 		}
 	}
-	a.failf("", CodeEmpty, "the body names nothing to change")
+	a.failf("", gateway.CodeEmpty, "the body names nothing to change")
 }
 
 // answerOf is what the administrator sees of what was stored, with what is odd about it.
-func answerOf(stored interface{ Public() map[string]any }, warnings []Failure) map[string]any {
+func answerOf(stored interface{ Public() map[string]any }, warnings []gateway.Failure) map[string]any {
 	out := stored.Public()
 	if len(warnings) > 0 {
 		out["warnings"] = warnings
@@ -143,7 +144,7 @@ func answerOf(stored interface{ Public() map[string]any }, warnings []Failure) m
 }
 
 // listAudit tells of one environment: the caller's own, or another one that it looks after.
-func listAudit(ctx context.Context, a *adminCall) (any, *problem) {
+func listAudit(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	environment := a.token.Environment
 	if other := a.query.environment; other != "" {
 		if !a.sees(other) {
@@ -156,7 +157,7 @@ func listAudit(ctx context.Context, a *adminCall) (any, *problem) {
 	}
 	page, err := a.server.store.Audit(ctx, accounts.AuditQuery{PageQuery: a.query.PageQuery, Environment: environment, Subject: a.query.subject})
 	if err != nil {
-		return nil, a.storeProblem(ctx, err, "audit", "")
+		return nil, a.storeProblem(err, "audit", "")
 	}
 	return listOf(page, func(e accounts.AuditEntry) any { return e }), nil
 }

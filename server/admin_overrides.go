@@ -7,41 +7,36 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/source"
-)
-
-// The names of the layers, before places in them.
-const (
-	environmentLayer = "environment overrides"
-	accountLayer     = "account overrides"
 )
 
 // accountOverrides reads and compiles the body's overrides of an account, over those of its
 // environment; nil where the body names none. What is odd and stored all the same is warned of.
-func (a *adminCall) accountOverrides(integration string, inherited accounts.Overrides) (*accounts.Overrides, []Failure) {
+func (a *adminCall) accountOverrides(integration string, inherited accounts.Overrides) (*accounts.Overrides, []gateway.Failure) {
 	return a.overridesOf(func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
 		plan, known := a.server.mapped(integration, key)
-		return plan, []engine.OverrideLayer{overrideLayer(environmentLayer, inherited[integration+"/"+key])}, known
-	}, accountLayer)
+		return plan, []engine.OverrideLayer{gateway.OverrideLayer(gateway.EnvironmentLayer, inherited[integration+"/"+key])}, known
+	}, gateway.AccountLayer)
 }
 
 // environmentOverrides is accountOverrides of an environment, for each integration.
-func (a *adminCall) environmentOverrides() (*accounts.Overrides, []Failure) {
+func (a *adminCall) environmentOverrides() (*accounts.Overrides, []gateway.Failure) {
 	return a.overridesOf(func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
 		integration, op, _ := strings.Cut(key, "/")
 		plan, _ := a.server.mapped(integration, op)
 		var known []string
-		for _, p := range a.server.catalog.Plans() {
-			known = append(known, p.Integration()+"/"+p.Operation().String())
+		for _, p := range a.server.gateway.Snapshot().Catalog().Plans() {
+			known = append(known, p.Integration().Name+"/"+p.Operation().String())
 		}
 		return plan, nil, known
-	}, environmentLayer)
+	}, gateway.EnvironmentLayer)
 }
 
 // mapped is the plan of an operation; nil where the integration does not map it, but known.
 func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known []string) {
-	for _, p := range s.catalog.Plans() {
-		if p.Integration() == integration {
+	for _, p := range s.gateway.Snapshot().Catalog().Plans() {
+		if p.Integration().Name == integration {
 			known = append(known, p.Operation().String())
 			if p.Operation().String() == operation {
 				plan = p
@@ -55,34 +50,34 @@ func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known
 // plan under a key, what lies below, and the keys that there are.
 //
 //nolint:contextcheck,nolintlint // a plan is compiled for all who use it (contextcheck finds this mark itself)
-func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string) (*accounts.Overrides, []Failure) {
+func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string) (*accounts.Overrides, []gateway.Failure) {
 	given, ok := a.body["overrides"].(map[string]any)
 	if !ok {
 		return nil, nil
 	}
 	out := accounts.Overrides{}
-	var warnings []Failure
+	var warnings []gateway.Failure
 	for _, key := range slices.Sorted(maps.Keys(given)) {
-		if len(a.failures) >= maxBuilt {
+		if len(a.failures) >= gateway.MaxFailures {
 			break
 		}
 		at := "/overrides/" + escapePointer.Replace(key)
 		plan, below, known := find(key)
 		if plan == nil {
-			a.failf(at, CodeAdditional, "%s is no method to override%s", at[1:], suggestion(key, known...))
+			a.failf(at, gateway.CodeAdditional, "%s is no method to override%s", at[1:], gateway.Suggestion(key, known...))
 			continue
 		}
 		fields, _ := given[key].(map[string]any)
 		override := overrideIn(fields)
 		out[key] = override
 		if override == (accounts.Override{Replace: override.Replace}) {
-			a.failf(at, CodeEmpty, "%s names no mapping", at[1:])
+			a.failf(at, gateway.CodeEmpty, "%s names no mapping", at[1:])
 			continue
 		}
-		if a.request.Context().Err() != nil || len(a.failures) > maxFailures { // compiling takes time
+		if a.Context().Err() != nil || len(a.failures) > maxListed { // compiling takes time
 			break
 		}
-		_, found := a.server.overrides.Plan(plan, append(below, overrideLayer(name, override))...)
+		_, found := a.server.gateway.Snapshot().Overrides().Plan(plan, append(below, gateway.OverrideLayer(name, override))...)
 		for _, d := range found {
 			f := overrideFailure(at, name, d)
 			switch {
@@ -106,16 +101,16 @@ func overrideIn(fields map[string]any) accounts.Override {
 }
 
 // overrideFailure tells a finding about the override at, a pointer, whose layer has that name.
-func overrideFailure(at, name string, d source.Diagnostic) Failure {
+func overrideFailure(at, name string, d source.Diagnostic) gateway.Failure {
 	message := d.Code + ": " + d.Message
 	if d.Hint != "" {
 		message += " (" + d.Hint + ")"
 	}
 	key, own := strings.CutPrefix(d.Pos.File, name+"/")
 	if !own { // of what lies below, together with which it does not work
-		return Failure{Pointer: at, Code: CodeMapping, Message: d.Pos.String() + ": " + message}
+		return gateway.Failure{Pointer: at, Code: gateway.CodeMapping, Message: d.Pos.String() + ": " + message}
 	}
-	return Failure{Pointer: at + "/" + key, Code: CodeMapping, Message: message, Line: d.Pos.Line, Column: d.Pos.Col}
+	return gateway.Failure{Pointer: at + "/" + key, Code: gateway.CodeMapping, Message: message, Line: d.Pos.Line, Column: d.Pos.Col}
 }
 
 // orNone is no overrides where none were named.

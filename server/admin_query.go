@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"portolan/accounts"
+	"portolan/gateway"
 )
 
 // adminQuery is what the query of an administrator's request asks for; zero for what it
@@ -23,7 +24,7 @@ type adminQuery struct {
 
 // readAdminQuery reads a query of which only the names in known may occur. It reports all
 // failures at once.
-func readAdminQuery(raw string, known []string) (adminQuery, []Failure) {
+func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) {
 	decoded, failures := decodeQuery(raw)
 	if len(failures) > 0 {
 		return adminQuery{}, failures
@@ -31,7 +32,7 @@ func readAdminQuery(raw string, known []string) (adminQuery, []Failure) {
 	r := paramReader{values: decoded.values}
 	for _, name := range slices.Sorted(maps.Keys(decoded.values)) {
 		if !slices.Contains(known, name) {
-			r.failf(name, CodeAdditional, "is no parameter of this route%s", suggestion(name, known...))
+			r.failf(name, gateway.CodeAdditional, "is no parameter of this route%s", gateway.Suggestion(name, known...))
 			delete(decoded.values, name)
 		}
 	}
@@ -56,7 +57,7 @@ func (r *paramReader) whole(name string, most int64) int64 {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 1 || n > most {
-		r.failf(name, CodeRange, "must be a whole number from 1 to %d", most)
+		r.failf(name, gateway.CodeRange, "must be a whole number from 1 to %d", most)
 		return 0
 	}
 	return n

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/accounts"
-	"portolan/server"
 )
 
 // office is a world with a second environment, tokens of every kind and an account in each
@@ -24,7 +23,7 @@ type office struct {
 
 const live = "live"
 
-func newOffice(t *testing.T, opts ...server.Option) *office {
+func newOffice(t *testing.T, opts ...any) *office {
 	t.Helper()
 	o := &office{world: newWorld(t, false, opts...), secrets: map[string]string{"root": adminToken, "caller": callToken}, ids: map[string]string{}}
 	by := accounts.Actor{Name: "test"}

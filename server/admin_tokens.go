@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portolan/accounts"
+	"portolan/gateway"
 )
 
 // The kinds of secrets, which their prefixes begin with.
@@ -19,31 +20,31 @@ const accountTokenLife = 900
 
 func showToken(t accounts.Token) any { return t.Public() }
 
-func listTokens(ctx context.Context, a *adminCall) (any, *problem) {
+func listTokens(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	page, err := a.server.store.Tokens(ctx, a.token.Environment, a.query.PageQuery)
 	if err != nil {
-		return nil, a.tokenProblem(ctx, err)
+		return nil, a.tokenProblem(err)
 	}
 	return listOf(page, showToken), nil
 }
 
-func getToken(ctx context.Context, a *adminCall) (any, *problem) {
+func getToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	found, err := a.server.store.Token(ctx, a.token.Environment, a.id)
 	if err != nil {
-		return nil, a.tokenProblem(ctx, err)
+		return nil, a.tokenProblem(err)
 	}
 	return found.Public(), nil
 }
 
 // createToken makes a token of the caller's environment; those who look after all
 // environments may name another.
-func createToken(ctx context.Context, a *adminCall) (any, *problem) {
+func createToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
@@ -59,13 +60,13 @@ func createToken(ctx context.Context, a *adminCall) (any, *problem) {
 }
 
 // createAccountToken makes a token that may call one account.
-func createAccountToken(ctx context.Context, a *adminCall) (any, *problem) {
+func createAccountToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	account, err := a.server.store.AccountInfo(ctx, a.token.Environment, a.id)
 	if err != nil {
-		return nil, a.accountProblem(ctx, err)
+		return nil, a.accountProblem(err)
 	}
 	made := accounts.Token{Name: "integrated account", Environment: account.Environment, Role: accounts.RoleCall, AccountID: account.ID}
 	return a.issue(ctx, accountTokens, made, a.whole("expires_in", accountTokenLife), a.accountName())
@@ -73,7 +74,7 @@ func createAccountToken(ctx context.Context, a *adminCall) (any, *problem) {
 
 // issue stores t with a new secret, which the answer alone shows. life is in seconds, 0 for
 // without end; owner is what may be gone.
-func (a *adminCall) issue(ctx context.Context, kind string, t accounts.Token, life int64, owner string) (any, *problem) {
+func (a *adminCall) issue(ctx context.Context, kind string, t accounts.Token, life int64, owner string) (any, *gateway.Problem) {
 	secret, prefix := accounts.NewSecret(kind)
 	t.Prefix = prefix
 	if life > 0 {
@@ -81,14 +82,14 @@ func (a *adminCall) issue(ctx context.Context, kind string, t accounts.Token, li
 	}
 	made, err := a.server.store.CreateToken(ctx, a.actor(), accounts.StoredToken{Token: t, Hash: accounts.HashToken(secret.Reveal())})
 	if err != nil {
-		return nil, a.storeProblem(ctx, err, owner, "the token could not be made: try again")
+		return nil, a.storeProblem(err, owner, "the token could not be made: try again")
 	}
 	answer := made.Public()
 	answer["token"] = secret.Reveal()
 	return answer, nil
 }
 
-func revokeToken(ctx context.Context, a *adminCall) (any, *problem) {
+func revokeToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
@@ -97,11 +98,11 @@ func revokeToken(ctx context.Context, a *adminCall) (any, *problem) {
 		err = a.server.store.RevokeToken(ctx, a.actor(), a.token.Environment, a.id)
 	}
 	if err != nil {
-		return nil, a.tokenProblem(ctx, err)
+		return nil, a.tokenProblem(err)
 	}
 	return map[string]any{"id": found.ID}, nil
 }
 
-func (a *adminCall) tokenProblem(ctx context.Context, err error) *problem {
-	return a.storeProblem(ctx, err, "token of this id", "the token was changed meanwhile: try again")
+func (a *adminCall) tokenProblem(err error) *gateway.Problem {
+	return a.storeProblem(err, "token of this id", "the token was changed meanwhile: try again")
 }

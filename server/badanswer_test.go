@@ -18,7 +18,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
-	"portolan/server"
+	"portolan/gateway"
 	"portolan/upstream"
 )
 
@@ -42,22 +42,22 @@ func TestProviderRefusals(t *testing.T) {
 		{"401", planhat, 401, nil, `{"message":"bad token"}`, 401, "bad token", "", "remote_error"},
 		{"403", planhat, 403, nil, `{"message":"not yours"}`, 403, "not yours", "", "forbidden_error remote_error"},
 		{"404", planhat, 404, nil, `"no such user"`, 404, "no such user", "", "remote_error"},
-		{"405", planhat, 405, nil, `{}`, 405, "the provider answered 405 Method Not Allowed", "", "remote_error"},
+		{"405", planhat, 405, nil, `{}`, 405, "the provider answered with status 405", "", "remote_error"},
 		{"409", planhat, 409, nil, `{"error":"taken"}`, 409, "taken", "", "remote_error"},
 		{"422", planhat, 422, nil, `{"error":{"message":"odd"}}`, 422, "odd", "", "remote_error"},
-		{"429", planhat, 429, nil, ``, 429, "the provider answered 429 Too Many Requests", "60", "rate_limit_error remote_error"},
+		{"429", planhat, 429, nil, ``, 429, "the provider answered with status 429", "", "rate_limit_error remote_error"},
 		{"429 with Retry-After", planhat, 429, http.Header{"Retry-After": {"7"}}, `{}`, 429, "", "7", "rate_limit_error remote_error"},
 		{"429 with a reset", planhat, 429, http.Header{"X-Ratelimit-Reset": {"12"}}, `{}`, 429, "", "12", "rate_limit_error remote_error"},
 		{"429 with an epoch", planhat, 429, http.Header{"X-Ratelimit-Reset": {fmt.Sprint(fixedClock().Unix() + 30)}}, `{}`, 429, "", "30", "rate_limit_error remote_error"},
 		{"500", planhat, 500, nil, `{"message":"broke"}`, 500, "broke", "", "remote_error"},
 		{"500 in HTML", planhat, 500, nil, `<html>oops</html>`, 500, "<html>oops</html>", "", "remote_error"},
-		{"503", planhat, 503, http.Header{"Retry-After": {"9"}}, ``, 503, "the provider answered 503 Service Unavailable", "9", "remote_error"},
-		{"unheard-of status", planhat, 599, nil, ``, 599, "the provider answered 599", "", "remote_error"},
+		{"503", planhat, 503, http.Header{"Retry-After": {"9"}}, ``, 503, "the provider answered with status 503", "9", "remote_error"},
+		{"unheard-of status", planhat, 599, nil, ``, 599, "the provider answered with status 599", "", "remote_error"},
 		{"302", planhat, 302, nil, ``, 502, "the provider answered with status 302", "", "remote_error"},
 		{"meaning 404", hiveID, 400, nil, `[{"message":"User not found"}]`, 404, "User not found", "", "remote_error"},
 		{"meaning 401", hiveID, 400, nil, `{"message":"Invalid API Key."}`, 401, "Invalid API Key.", "", "remote_error"},
 		{"meaning 401 too", pivotal, 403, nil, `{"code":"invalid_authentication","error":"Invalid"}`, 401, "Invalid", "", "remote_error"},
-		{"meaning 429", team, 400, http.Header{"X-Ratelimit-Remaining": {"0"}}, `{"MESSAGE":"slow down"}`, 429, "slow down", "60", "rate_limit_error remote_error"},
+		{"meaning 429", team, 400, http.Header{"X-Ratelimit-Remaining": {"0"}}, `{"MESSAGE":"slow down"}`, 429, "slow down", "", "rate_limit_error remote_error"},
 		{"a failure in a success", team, 200, nil, `{"STATUS":"Error","MESSAGE":"not done"}`, 502, "not done", "", "remote_error"},
 		{"HTML in a success", planhat, 200, nil, `<html>hello</html>`, 502, "the provider's answer is not JSON", "", "remote_error"},
 		{"truncated", planhat, 200, nil, `{"_id":"u1","firstName":"A`, 502, "the provider's answer is not JSON", "", "remote_error"},
@@ -201,12 +201,12 @@ func TestAccountUnusable(t *testing.T) {
 func TestResponsePolicy(t *testing.T) {
 	odd := answers(200, `{"id":"u1","fullName":7,"email":["x"]}`)
 	tests := []struct {
-		policy   server.Policy
+		policy   gateway.Policy
 		status   int
 		warnings string
-	}{{server.PolicyOff, 200, ""}, {server.PolicyWarn, 200, "2"}, {server.PolicyFail, 502, ""}}
+	}{{gateway.PolicyOff, 200, ""}, {gateway.PolicyWarn, 200, "2"}, {gateway.PolicyFail, 502, ""}}
 	for _, tt := range tests {
-		s := newServer(t, odd, server.WithPolicy(tt.policy))
+		s := newServer(t, odd, gateway.WithPolicy(tt.policy))
 		w := ask(s, "PATCH", hiveUser1+"&truto_response_format=debug", name)
 		if w.Code != tt.status || w.Header().Get("Portolan-Response-Warnings") != tt.warnings {
 			t.Errorf("%s: %d, warnings %q: %s", tt.policy, w.Code, w.Header().Get("Portolan-Response-Warnings"), w.Body)

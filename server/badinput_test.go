@@ -121,7 +121,7 @@ func TestBadRequests(t *testing.T) {
 		{"trailing data", patch, hive, name + "{}", nil, 400, " syntax", "line 1, column 21"},
 		{"empty body", patch, hive, "", nil, 400, " empty", "the body is empty"},
 		{"empty object", patch, hive, "{}", nil, 400, " empty", ""},
-		{"nothing reaches the provider", patch, hive, role, nil, 400, " empty", "does not support roles"},
+		{"nothing reaches the provider", patch, hive, role, nil, 400, "/roles empty", "roles is not supported by this integration, and nothing in the request would reach the provider"},
 		{"remote_query alone", patch, hive + "&remote_query[a]=1", "{}", nil, 400, " empty", ""},
 		{"empty remote_data alone", patch, hive, `{"remote_data":{}}`, nil, 400, " empty", ""},
 		{"2 MiB", patch, hive, `{"first_name":"` + strings.Repeat("a", 2<<20) + `"}`, nil, 413, "", "larger than 1048576 bytes"},

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"portolan/engine"
+	"portolan/server"
 )
 
 // benchmarked is one provider's update with everything that it takes and tells.
@@ -52,13 +53,17 @@ func (u benchmarked) target() string { return users + u.account + u.query }
 // plan gives what the engine alone works on.
 func (u benchmarked) plan(b *testing.B) (*engine.Plan, *engine.Request, engine.Answers) {
 	b.Helper()
-	r := httptest.NewRequest(http.MethodPatch, u.target(), strings.NewReader(u.body))
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token)
-	req, plan, err := newServer(b, nil).Decode(r)
-	if err != nil {
-		b.Fatal(err)
+	target, in, p := server.ReadCall(http.MethodPatch, u.target(), []byte(u.body))
+	if p != nil {
+		b.Fatal(p)
 	}
+	req := &engine.Request{ID: target.ID, Body: in.Body, Query: in.Query, RawQuery: in.RawQuery}
+	for _, a := range demoAccounts() {
+		if a.ID == target.AccountID {
+			req.Context = engine.Context(a.Context)
+		}
+	}
+	plan := catalog(b).Plan(u.integration, target.Operation)
 	read := func(body string) *engine.Answer {
 		reply, _ := answers(200, body)(nil)
 		answer, err := plan.Read(b.Context(), reply, true)
@@ -94,9 +99,9 @@ func BenchmarkTransform(b *testing.B) {
 			plan, req, given := u.plan(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				record, err := plan.Transform(b.Context(), req, given)
-				if err != nil || record.Fields["first_name"] == nil && record.Fields["username"] == nil {
-					b.Fatal(record, err)
+				out, err := plan.Transform(b.Context(), req, given)
+				if err != nil || out.Records[0].Fields["first_name"] == nil && out.Records[0].Fields["username"] == nil {
+					b.Fatal(out, err)
 				}
 			}
 		})

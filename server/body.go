@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"portolan/gateway"
 )
 
 // Limits of a body beside its size.
@@ -27,8 +29,8 @@ const (
 type bodyError struct {
 	status   int // 400, 408 (the caller was too slow), 413 or 415
 	message  string
-	failures []Failure // what is wrong in the body; status 400 only
-	cause    error     // may be nil
+	failures []gateway.Failure // what is wrong in the body; status 400 only
+	cause    error             // may be nil
 }
 
 // Error gives the message, fit for the caller.
@@ -38,17 +40,16 @@ func (e *bodyError) Error() string { return e.message }
 func (e *bodyError) Unwrap() error { return e.cause }
 
 // malformed is status 400 with one failure for the whole body.
-func malformed(code Code, format string, args ...any) *bodyError {
-	f := failuref("", code, format, args...)
-	return &bodyError{status: http.StatusBadRequest, message: f.Message, failures: []Failure{f}}
+func malformed(code gateway.Code, format string, args ...any) *bodyError {
+	f := gateway.Failuref("", code, format, args...)
+	return &bodyError{status: http.StatusBadRequest, message: f.Message, failures: []gateway.Failure{f}}
 }
 
-// readBody reads the JSON object that r carries, at most limit bytes of it, as decodeBody
-// does. Its errors are *bodyError.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) (map[string]any, error) {
-	in := bufio.NewReader(http.MaxBytesReader(w, r.Body, limit))
+// readBody reads the JSON object that r carries, whose body is bounded already.
+func readBody(r *http.Request) (map[string]any, *bodyError) {
+	in := bufio.NewReader(r.Body)
 	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
-		return nil, malformed(CodeEmpty, "the body is empty")
+		return nil, malformed(gateway.CodeEmpty, "the body is empty")
 	}
 	if reason := unsupportedMedia(r.Header); reason != "" {
 		return nil, &bodyError{status: http.StatusUnsupportedMediaType, message: reason}
@@ -71,7 +72,7 @@ func broken(err error) *bodyError {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &bodyError{status: http.StatusRequestTimeout, message: "the body took too long to arrive", cause: err}
 	default:
-		e := malformed(CodeSyntax, "the body broke off")
+		e := malformed(gateway.CodeSyntax, "the body broke off")
 		e.cause = err
 		return e
 	}
@@ -102,22 +103,22 @@ func unsupportedMedia(h http.Header) string {
 
 // decodeBody reads one JSON object, numbers as json.Number with every digit. It refuses what
 // encoding/json lets pass: duplicate keys, bytes that are no UTF-8, half of a surrogate pair,
-// numbers beyond a 64-bit float, nesting over 64 deep. Its errors are *bodyError.
-func decodeBody(data []byte) (map[string]any, error) {
+// numbers beyond a 64-bit float, nesting over 64 deep.
+func decodeBody(data []byte) (map[string]any, *bodyError) {
 	if len(bytes.Trim(data, " \t\r\n")) == 0 {
-		return nil, malformed(CodeEmpty, "the body is empty")
+		return nil, malformed(gateway.CodeEmpty, "the body is empty")
 	}
 	if bytes.HasPrefix(data, []byte("\uFEFF")) {
-		return nil, malformed(CodeSyntax, "the body starts with a byte order mark: leave it out")
+		return nil, malformed(gateway.CodeSyntax, "the body starts with a byte order mark: leave it out")
 	}
 	if failure := scanBody(data); failure != nil {
 		return nil, failure
 	}
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
-		e := malformed(CodeSyntax, "the body is no JSON: %v", err)
+		e := malformed(gateway.CodeSyntax, "the body is no JSON: %v", err)
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			e = malformed(CodeSyntax, "the body is no JSON: %s: %v", place(data, int(syntax.Offset)-1), err)
+			e = malformed(gateway.CodeSyntax, "the body is no JSON: %s: %v", place(data, int(syntax.Offset)-1), err)
 		}
 		e.cause = err
 		return nil, e
@@ -127,11 +128,11 @@ func decodeBody(data []byte) (map[string]any, error) {
 	d := bodyDecoder{dec: dec}
 	v, err := d.value()
 	if err != nil {
-		return nil, malformed(CodeSyntax, "the body is no JSON: %v", err)
+		return nil, malformed(gateway.CodeSyntax, "the body is no JSON: %v", err)
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, malformed(CodeType, "the body must be an object")
+		return nil, malformed(gateway.CodeType, "the body must be an object")
 	}
 	if len(d.failures) > 0 {
 		return nil, &bodyError{status: http.StatusBadRequest, message: d.failures[0].Message, failures: d.failures}
@@ -148,7 +149,7 @@ func scanBody(data []byte) *bodyError {
 		case c >= utf8.RuneSelf:
 			r, size := utf8.DecodeRune(data[i:])
 			if r == utf8.RuneError && size == 1 {
-				return malformed(CodeSyntax, "%s: invalid UTF-8", place(data, i))
+				return malformed(gateway.CodeSyntax, "%s: invalid UTF-8", place(data, i))
 			}
 			i += size - 1
 		case c == '"':
@@ -156,13 +157,13 @@ func scanBody(data []byte) *bodyError {
 		case quoted && c == '\\':
 			size, ok := escape(data[i:])
 			if !ok {
-				return malformed(CodeSyntax, "%s: half of a surrogate pair", place(data, i))
+				return malformed(gateway.CodeSyntax, "%s: half of a surrogate pair", place(data, i))
 			}
 			i += size - 1
 		case quoted:
 		case c == '{' || c == '[':
 			if depth++; depth > maxBodyDepth {
-				return malformed(CodeLimit, "%s: nested more than %d deep", place(data, i), maxBodyDepth)
+				return malformed(gateway.CodeLimit, "%s: nested more than %d deep", place(data, i), maxBodyDepth)
 			}
 		case c == '}' || c == ']':
 			depth--
@@ -206,7 +207,7 @@ func place(data []byte, i int) string {
 type bodyDecoder struct {
 	dec      *json.Decoder
 	path     []string
-	failures []Failure
+	failures []gateway.Failure
 	pointers int // bytes in the failures' pointers
 }
 
@@ -239,7 +240,7 @@ func (d *bodyDecoder) object() (any, error) {
 		d.path = append(d.path, key)
 		if _, twice := out[key]; twice && !told[key] {
 			told[key] = true
-			d.failf(CodeSyntax, "given more than once")
+			d.failf(gateway.CodeSyntax, "given more than once")
 		}
 		if out[key], err = d.value(); err != nil {
 			return nil, err
@@ -268,18 +269,18 @@ func (d *bodyDecoder) array() (any, error) {
 // number refuses what a 64-bit float holds as infinity, or as zero though it is not.
 func (d *bodyDecoder) number(n json.Number) {
 	if len(n) > maxNumberLength {
-		d.failf(CodeLimit, "a number of more than %d characters", maxNumberLength)
+		d.failf(gateway.CodeLimit, "a number of more than %d characters", maxNumberLength)
 		return
 	}
 	digits, _, _ := strings.Cut(strings.ToLower(n.String()), "e")
 	if f, err := n.Float64(); err != nil || f == 0 && strings.ContainsAny(digits, "123456789") {
-		d.failf(CodeRange, "a number beyond the range of a 64-bit float")
+		d.failf(gateway.CodeRange, "a number beyond the range of a 64-bit float")
 	}
 }
 
 var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
 
-func (d *bodyDecoder) failf(code Code, format string, args ...any) {
+func (d *bodyDecoder) failf(code gateway.Code, format string, args ...any) {
 	if len(d.failures) >= maxBodyFailures || d.pointers > maxPointerBytes {
 		return
 	}
@@ -289,5 +290,5 @@ func (d *bodyDecoder) failf(code Code, format string, args ...any) {
 		pointer.WriteString(escapePointer.Replace(step))
 	}
 	d.pointers += pointer.Len()
-	d.failures = append(d.failures, failuref(pointer.String(), code, format, args...))
+	d.failures = append(d.failures, gateway.Failuref(pointer.String(), code, format, args...))
 }

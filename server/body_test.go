@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"portolan/gateway"
 )
 
 func TestDecodeBody(t *testing.T) {
@@ -64,7 +66,7 @@ func TestDecodeBodyDepth(t *testing.T) {
 	if _, err := decodeBody(nested(64)); err != nil {
 		t.Error(err)
 	}
-	want := []Failure{{Pointer: "", Code: CodeLimit, Message: "line 1, column 321: nested more than 64 deep"}}
+	want := []gateway.Failure{{Pointer: "", Code: gateway.CodeLimit, Message: "line 1, column 321: nested more than 64 deep"}}
 	for _, body := range [][]byte{nested(65), nested(20000)} {
 		_, err := decodeBody(body)
 		if diff := cmp.Diff(want, bodyFailuresOf(t, err)); diff != "" {
@@ -74,7 +76,7 @@ func TestDecodeBodyDepth(t *testing.T) {
 }
 
 // failuresOf gives the failures of a bodyError with status 400.
-func bodyFailuresOf(t *testing.T, err error) []Failure {
+func bodyFailuresOf(t *testing.T, err error) []gateway.Failure {
 	t.Helper()
 	var body *bodyError
 	if !errors.As(err, &body) {
@@ -87,45 +89,47 @@ func bodyFailuresOf(t *testing.T, err error) []Failure {
 }
 
 func TestDecodeBodyRefuses(t *testing.T) {
-	one := func(code Code, message string) []Failure { return []Failure{{Code: code, Message: message}} }
+	one := func(code gateway.Code, message string) []gateway.Failure {
+		return []gateway.Failure{{Code: code, Message: message}}
+	}
 	tests := []struct {
 		name, body string
-		want       []Failure
+		want       []gateway.Failure
 	}{
-		{"nothing", "", one(CodeEmpty, "the body is empty")},
-		{"white space", " \n", one(CodeEmpty, "the body is empty")},
-		{"array", `[{}]`, one(CodeType, "the body must be an object")},
-		{"null", `null`, one(CodeType, "the body must be an object")},
-		{"string", `"x"`, one(CodeType, "the body must be an object")},
-		{"number", `1`, one(CodeType, "the body must be an object")},
-		{"byte order mark", "\uFEFF{}", one(CodeSyntax, "the body starts with a byte order mark: leave it out")},
-		{"UTF-16", "\xff\xfe{\x00}\x00", one(CodeSyntax, "line 1, column 1: invalid UTF-8")},
-		{"invalid UTF-8", "{\"é\":\n\"\xe9\"}", one(CodeSyntax, "line 2, column 2: invalid UTF-8")},
-		{"encoded surrogate", "{\"a\":\"\xed\xa0\x80\"}", one(CodeSyntax, "line 1, column 7: invalid UTF-8")},
-		{"high surrogate alone", `{"a":"\ud800"}`, one(CodeSyntax, "line 1, column 7: half of a surrogate pair")},
-		{"low surrogate alone", `{"a":"x\uDFFF"}`, one(CodeSyntax, "line 1, column 8: half of a surrogate pair")},
-		{"two high surrogates", `{"a":"\ud800\ud800"}`, one(CodeSyntax, "line 1, column 7: half of a surrogate pair")},
-		{"surrogate in a key", `{"\ud800x":1}`, one(CodeSyntax, "line 1, column 3: half of a surrogate pair")},
-		{"trailing data", "{}\n{}", one(CodeSyntax, "the body is no JSON: line 2, column 1: invalid character '{' after top-level value")},
-		{"trailing letter", "{} x", one(CodeSyntax, "the body is no JSON: line 1, column 4: invalid character 'x' after top-level value")},
-		{"cut", `{"a":`, one(CodeSyntax, "the body is no JSON: line 1, column 5: unexpected end of JSON input")},
-		{"comma", `{"é":1,}`, one(CodeSyntax, "the body is no JSON: line 1, column 8: invalid character '}' looking for beginning of object key string")},
-		{"no quotes", `{a:1}`, one(CodeSyntax, "the body is no JSON: line 1, column 2: invalid character 'a' looking for beginning of object key string")},
-		{"not a number", `{"a":NaN}`, one(CodeSyntax, "the body is no JSON: line 1, column 6: invalid character 'N' looking for beginning of value")},
-		{"control character", "{\"a\":\"\n\"}", one(CodeSyntax, `the body is no JSON: line 1, column 7: invalid character '\n' in string literal`)},
-		{"HTML", "<html>", one(CodeSyntax, "the body is no JSON: line 1, column 1: invalid character '<' looking for beginning of value")},
-		{"duplicate keys", `{"a":1,"b":[{"c/~":1,"c\/~":2}],"a":{"d":1,"d":2},"\u0061":3}`, []Failure{
-			{Pointer: "/b/0/c~1~0", Code: CodeSyntax, Message: "given more than once"},
-			{Pointer: "/a", Code: CodeSyntax, Message: "given more than once"},
-			{Pointer: "/a/d", Code: CodeSyntax, Message: "given more than once"},
+		{"nothing", "", one(gateway.CodeEmpty, "the body is empty")},
+		{"white space", " \n", one(gateway.CodeEmpty, "the body is empty")},
+		{"array", `[{}]`, one(gateway.CodeType, "the body must be an object")},
+		{"null", `null`, one(gateway.CodeType, "the body must be an object")},
+		{"string", `"x"`, one(gateway.CodeType, "the body must be an object")},
+		{"number", `1`, one(gateway.CodeType, "the body must be an object")},
+		{"byte order mark", "\uFEFF{}", one(gateway.CodeSyntax, "the body starts with a byte order mark: leave it out")},
+		{"UTF-16", "\xff\xfe{\x00}\x00", one(gateway.CodeSyntax, "line 1, column 1: invalid UTF-8")},
+		{"invalid UTF-8", "{\"é\":\n\"\xe9\"}", one(gateway.CodeSyntax, "line 2, column 2: invalid UTF-8")},
+		{"encoded surrogate", "{\"a\":\"\xed\xa0\x80\"}", one(gateway.CodeSyntax, "line 1, column 7: invalid UTF-8")},
+		{"high surrogate alone", `{"a":"\ud800"}`, one(gateway.CodeSyntax, "line 1, column 7: half of a surrogate pair")},
+		{"low surrogate alone", `{"a":"x\uDFFF"}`, one(gateway.CodeSyntax, "line 1, column 8: half of a surrogate pair")},
+		{"two high surrogates", `{"a":"\ud800\ud800"}`, one(gateway.CodeSyntax, "line 1, column 7: half of a surrogate pair")},
+		{"surrogate in a key", `{"\ud800x":1}`, one(gateway.CodeSyntax, "line 1, column 3: half of a surrogate pair")},
+		{"trailing data", "{}\n{}", one(gateway.CodeSyntax, "the body is no JSON: line 2, column 1: invalid character '{' after top-level value")},
+		{"trailing letter", "{} x", one(gateway.CodeSyntax, "the body is no JSON: line 1, column 4: invalid character 'x' after top-level value")},
+		{"cut", `{"a":`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 5: unexpected end of JSON input")},
+		{"comma", `{"é":1,}`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 8: invalid character '}' looking for beginning of object key string")},
+		{"no quotes", `{a:1}`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 2: invalid character 'a' looking for beginning of object key string")},
+		{"not a number", `{"a":NaN}`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 6: invalid character 'N' looking for beginning of value")},
+		{"control character", "{\"a\":\"\n\"}", one(gateway.CodeSyntax, `the body is no JSON: line 1, column 7: invalid character '\n' in string literal`)},
+		{"HTML", "<html>", one(gateway.CodeSyntax, "the body is no JSON: line 1, column 1: invalid character '<' looking for beginning of value")},
+		{"duplicate keys", `{"a":1,"b":[{"c/~":1,"c\/~":2}],"a":{"d":1,"d":2},"\u0061":3}`, []gateway.Failure{
+			{Pointer: "/b/0/c~1~0", Code: gateway.CodeSyntax, Message: "given more than once"},
+			{Pointer: "/a", Code: gateway.CodeSyntax, Message: "given more than once"},
+			{Pointer: "/a/d", Code: gateway.CodeSyntax, Message: "given more than once"},
 		}},
-		{"numbers out of range", `{"a":[1e400,-1e400,1,1e-400]}`, []Failure{
-			{Pointer: "/a/0", Code: CodeRange, Message: "a number beyond the range of a 64-bit float"},
-			{Pointer: "/a/1", Code: CodeRange, Message: "a number beyond the range of a 64-bit float"},
-			{Pointer: "/a/3", Code: CodeRange, Message: "a number beyond the range of a 64-bit float"},
+		{"numbers out of range", `{"a":[1e400,-1e400,1,1e-400]}`, []gateway.Failure{
+			{Pointer: "/a/0", Code: gateway.CodeRange, Message: "a number beyond the range of a 64-bit float"},
+			{Pointer: "/a/1", Code: gateway.CodeRange, Message: "a number beyond the range of a 64-bit float"},
+			{Pointer: "/a/3", Code: gateway.CodeRange, Message: "a number beyond the range of a 64-bit float"},
 		}},
-		{"an endless number", `{"a":0.` + strings.Repeat("1", 1000) + `}`, []Failure{
-			{Pointer: "/a", Code: CodeLimit, Message: "a number of more than 1000 characters"},
+		{"an endless number", `{"a":0.` + strings.Repeat("1", 1000) + `}`, []gateway.Failure{
+			{Pointer: "/a", Code: gateway.CodeLimit, Message: "a number of more than 1000 characters"},
 		}},
 	}
 	for _, tt := range tests {
@@ -195,17 +199,16 @@ func TestReadBody(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPatch, "/", io.NopCloser(strings.NewReader(tt.body))) // of unknown length
-			r.Header = tt.header
-			got, err := readBody(httptest.NewRecorder(), r, 30)
+			r.Header, r.Body = tt.header, http.MaxBytesReader(httptest.NewRecorder(), r.Body, 30)
+			got, body := readBody(r)
 			if tt.status == 0 {
-				if err != nil || got["a"] == nil {
-					t.Fatalf("got %v, %v", got, err)
+				if body != nil || got["a"] == nil {
+					t.Fatalf("got %v, %v", got, body)
 				}
 				return
 			}
-			var body *bodyError
-			if !errors.As(err, &body) {
-				t.Fatalf("got %v, want a bodyError", err)
+			if body == nil {
+				t.Fatal("got no error")
 			}
 			if body.status != tt.status || body.Error() != tt.message {
 				t.Errorf("got %d %q, want %d %q", body.status, body.message, tt.status, tt.message)
@@ -236,13 +239,12 @@ func TestReadBodyThatBreaksOff(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPatch, "/", tt.body)
 			r.Header.Set("Content-Type", "application/json")
-			_, err := readBody(httptest.NewRecorder(), r, 1<<20)
-			var body *bodyError
-			if !errors.As(err, &body) || body.status != tt.status {
-				t.Fatalf("got %#v, want status %d", err, tt.status)
+			_, body := readBody(r)
+			if body == nil || body.status != tt.status {
+				t.Fatalf("got %#v, want status %d", body, tt.status)
 			}
-			if !errors.Is(err, tt.cause) {
-				t.Errorf("%v does not lead to %v", err, tt.cause)
+			if !errors.Is(body, tt.cause) {
+				t.Errorf("%v does not lead to %v", body, tt.cause)
 			}
 		})
 	}
@@ -256,9 +258,8 @@ func TestReadBodyOverHTTP(t *testing.T) {
 		if r.URL.Path == "/stops" {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		}
-		_, err := readBody(w, r, 1<<20)
-		var body *bodyError
-		if !errors.As(err, &body) {
+		_, body := readBody(r)
+		if body == nil {
 			body = &bodyError{}
 		}
 		statuses <- body.status

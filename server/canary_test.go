@@ -14,7 +14,7 @@ import (
 	"portolan/accounts"
 	"portolan/accounts/oauth"
 	"portolan/engine"
-	"portolan/server"
+	"portolan/gateway"
 )
 
 // canaries remembers marked secrets and looks for them in whatever leaves the server.
@@ -206,7 +206,7 @@ func (c *canaries) prints(key string) {
 	for what, v := range map[string]any{
 		"account": account, "account's address": &account, "change": accounts.AccountChange{Context: account.Context, Grant: grant},
 		"link": link, "grant": *grant, "keyring": ring, "stored token": accounts.StoredToken{Hash: accounts.HashToken(key)},
-		"app": server.OAuthApp{ClientSecret: "client-secret-canary"}, "oauth app": oauth.App{ClientSecret: "client-secret-canary"},
+		"app": gateway.OAuthApp{ClientSecret: "client-secret-canary"}, "oauth app": oauth.App{ClientSecret: "client-secret-canary"},
 		"request": &engine.Request{Context: engine.Context(account.Context)}, "param": engine.Param{Name: "k", Value: key, Secret: true},
 		"database": c.w.db, "server": errors.Join(fmt.Errorf("%w: %v", errors.ErrUnsupported, account)),
 	} {

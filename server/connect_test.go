@@ -52,7 +52,7 @@ func (k connectCase) run(c *engine.Catalog, provider string) string {
 	got := connectCase{}
 	maps.Copy(got, k)
 	if answer, ok := k["token.json"]; ok {
-		settings, err := c.OAuth(provider).Settings(context.Background(), object(answer))
+		settings, err := c.Integration(provider).OAuth.Settings(context.Background(), object(answer))
 		if err != nil {
 			return err.Error()
 		}
@@ -61,7 +61,7 @@ func (k connectCase) run(c *engine.Catalog, provider string) string {
 		}
 	}
 	if _, ok := k["endpoints"]; ok {
-		authorize, token, err := c.OAuth(provider).Endpoints(engine.Context(object(k["context.json"])))
+		authorize, token, err := c.Integration(provider).OAuth.Endpoints(engine.Context(object(k["context.json"])))
 		if err != nil {
 			return err.Error()
 		}
@@ -69,7 +69,7 @@ func (k connectCase) run(c *engine.Catalog, provider string) string {
 	}
 	if _, ok := k["verify.request"]; ok {
 		d := &verifier{response: k["verify.response"]}
-		_, err := engine.New(d, golden.Clock).Do(context.Background(), c.Verify(provider), &engine.Request{Context: object(k["context.json"])}, engine.MainOnly)
+		_, err := engine.New(d, golden.Clock).Call(context.Background(), c.Integration(provider).Verify, &engine.Request{Context: object(k["context.json"])})
 		got["verify.request"], got["verify.error"] = d.request, ""
 		if failed, ok := errors.AsType[*engine.Error](err); ok {
 			got["verify.error"] = err.Error()
@@ -107,7 +107,8 @@ func (v *verifier) Do(_ context.Context, call *engine.Call) (*engine.Reply, erro
 // Every provider shows how its credentials are verified, refusals included.
 func TestConnecting(t *testing.T) {
 	c := catalog(t)
-	for _, provider := range c.Integrations() {
+	for _, in := range c.Integrations() {
+		provider := in.Name
 		refused := false
 		for name, kase := range loadConnectCases(t, provider) {
 			t.Run(name, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/golden"
 	"portolan/jsonata"
 	"portolan/mappings"
@@ -54,7 +55,7 @@ type goldenCase struct {
 func newGoldenServer(tb testing.TB, c *engine.Catalog) goldenServer {
 	tb.Helper()
 	unified, _ := models(tb)
-	s, err := server.New(c, engine.New(caseDoer{}, golden.Clock), unified, caseAccounts{}, server.WithClock(golden.Clock))
+	s, err := build(c, engine.New(caseDoer{}, golden.Clock), unified, caseAccounts{}, server.WithClock(golden.Clock))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -65,10 +66,6 @@ func (s goldenServer) handler(d engine.Doer, a golden.Account) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), caseKey{}, goldenCase{d, a})))
 	})
-}
-
-func (s goldenServer) decode(r *http.Request, a golden.Account) (*engine.Request, *engine.Plan, error) {
-	return s.Decode(r.WithContext(context.WithValue(r.Context(), caseKey{}, goldenCase{account: a})))
 }
 
 // caseDoer hands a call to what stands for the case's provider.
@@ -98,14 +95,19 @@ func (caseAccounts) Account(ctx context.Context, _, id string) (accounts.Account
 
 func (caseAccounts) Ready(context.Context) error { return nil }
 
-func TestGoldenEngine(t *testing.T) {
-	s, applicable := newGoldenServer(t, catalog(t)), 0
+func TestGoldenGateway(t *testing.T) {
+	unified, _ := models(t)
+	snapshot, _, err := gateway.NewSnapshot(catalog(t), unified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gatewayFor := func(d engine.Doer, a golden.Account) *gateway.Gateway {
+		return gateway.New(snapshot, engine.New(d, golden.Clock), oneAccount{a})
+	}
+	applicable := 0
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
-			result, err := golden.RunEngine(t.Context(), s.decode, kase)
-			if err != nil {
-				t.Fatal(err)
-			}
+			result := golden.RunGateway(t.Context(), server.ReadCall, gatewayFor, kase)
 			if result.State == golden.Failed {
 				t.Error(result.Diff)
 			}
@@ -114,9 +116,19 @@ func TestGoldenEngine(t *testing.T) {
 			}
 		})
 	}
-	if applicable < 40 { // most cases get as far as a call
-		t.Errorf("only %d cases reach the engine", applicable)
+	if applicable < 200 { // most cases get as far as the gateway
+		t.Errorf("only %d cases reach the gateway", applicable)
 	}
+}
+
+// oneAccount knows the case's account only.
+type oneAccount struct{ account golden.Account }
+
+func (a oneAccount) Account(_ context.Context, _, id string) (accounts.Account, error) {
+	if !strings.EqualFold(a.account.ID, id) {
+		return accounts.Account{}, accounts.ErrNotFound
+	}
+	return accounts.Account{ID: a.account.ID, Integration: a.account.Integration, Context: a.account.Context}, nil
 }
 
 func TestGoldenHandler(t *testing.T) {
@@ -287,7 +299,8 @@ func expressions(n *source.Node, key string) []source.Entry {
 // an account connects.
 func TestEveryExpressionIsProved(t *testing.T) {
 	_, known := models(t)
-	for _, provider := range catalog(t).Integrations() {
+	for _, in := range catalog(t).Integrations() {
+		provider := in.Name
 		cases, connecting := goldenCases(t, provider), loadConnectCases(t, provider)
 		files, err := fs.ReadDir(mappings.FS, provider)
 		if err != nil {

@@ -92,10 +92,10 @@ func TestHostileIDs(t *testing.T) {
 }
 
 // serverOver is a server of other parts than newServer's.
-func serverOver(tb testing.TB, c *engine.Catalog, d engine.Doer, a server.Accounts) *server.Server {
+func serverOver(tb testing.TB, c *engine.Catalog, d engine.Doer, a accounts.Directory) *server.Server {
 	tb.Helper()
 	unified, _ := models(tb)
-	s, err := server.New(c, engine.New(d, fixedClock), unified, a, server.WithClock(fixedClock))
+	s, err := build(c, engine.New(d, fixedClock), unified, a, server.WithClock(fixedClock))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func serverOver(tb testing.TB, c *engine.Catalog, d engine.Doer, a server.Accoun
 
 // brokenStore is a store that cannot be reached, for tokens or for accounts only.
 type brokenStore struct {
-	server.Accounts
+	accounts.Directory
 	token, account error
 }
 
@@ -112,7 +112,7 @@ func (b brokenStore) Authenticate(ctx context.Context, t string) (accounts.Token
 	if b.token != nil {
 		return accounts.Token{}, b.token
 	}
-	return b.Accounts.Authenticate(ctx, t)
+	return b.Directory.Authenticate(ctx, t)
 }
 
 func (b brokenStore) Account(context.Context, string, string) (accounts.Account, error) {
@@ -124,7 +124,7 @@ func (b brokenStore) Ready(context.Context) error { return b.account }
 func TestStoreUnavailable(t *testing.T) {
 	gone := errors.New("store-host.example.com: connection refused")
 	for _, b := range []brokenStore{{token: gone, account: gone}, {account: gone}} {
-		b.Accounts = store(t, demoAccounts())
+		b.Directory = store(t, demoAccounts())
 		s := serverOver(t, catalog(t), answers(200, hiveUser), b)
 		w := ask(s, "PATCH", hiveUser1, name)
 		envelopeOf(t, w, 503)

@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/labstack/echo/v4"
+	"portolan/gateway"
 )
 
 type readiness struct {
@@ -13,23 +13,23 @@ type readiness struct {
 	Problems     []string `json:"problems"`
 }
 
-// healthz says that the process lives.
-func (s *Server) healthz(c echo.Context) error {
-	exchangeOf(c.Request()).writeJSON(http.StatusOK, map[string]string{"status": "ok"})
-	return nil
+// healthz reports that the process lives.
+func (s *Server) healthz(*request) *answer {
+	return jsonAnswer(http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether calls can be served. The mappings are loaded before there is a
-// server, so the store is what can be missing.
-func (s *Server) readyz(c echo.Context) error {
-	x := exchangeOf(c.Request())
-	r := readiness{Status: "ready", Integrations: s.catalog.Integrations(), Problems: []string{}}
-	status := http.StatusOK
-	if err := s.accounts.Ready(c.Request().Context()); err != nil {
-		r.Status, status = "unavailable", http.StatusServiceUnavailable
-		r.Problems = append(r.Problems, unavailable().message) // anyone may ask: where the store is, the log tells
-		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "account store failed", slog.String("request_id", x.id), slog.Any("error", err))
+// readyz reports whether calls can be served. The mappings are loaded before there is a
+// server, so only the store can be missing.
+func (s *Server) readyz(q *request) *answer {
+	r := readiness{Status: "ready", Integrations: []string{}, Problems: []string{}}
+	for _, in := range s.gateway.Snapshot().Catalog().Integrations() {
+		r.Integrations = append(r.Integrations, in.Name)
 	}
-	x.writeJSON(status, r)
-	return nil
+	status := http.StatusOK
+	if err := s.directory.Ready(q.Context()); err != nil {
+		r.Status, status = "unavailable", http.StatusServiceUnavailable
+		r.Problems = append(r.Problems, gateway.StoreUnavailable().Message) // anyone may ask: only the log says where the store is
+		s.log.LogAttrs(q.Context(), slog.LevelError, "account store failed", slog.String("request_id", q.id), slog.Any("error", err))
+	}
+	return jsonAnswer(status, r)
 }

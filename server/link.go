@@ -16,175 +16,183 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 // maxForm is the largest form that a link takes, in bytes.
 const maxForm = 64 << 10
 
-// visit is somebody with a link.
-type visit struct {
+// linkSession is a request of somebody with a link, and what has been found of the link.
+type linkSession struct {
+	*request
+	server *Server
+
 	link    accounts.Link
 	token   accounts.Secret  // the link's
 	account accounts.Account // to be connected again, without its context; zero for a new one
+
+	secrets []accounts.Secret // that no text of a page may show
+	cookies []gateway.Header
 }
 
 func (s *Server) registerLinks(e *echo.Echo) {
 	if s.store == nil {
 		return
 	}
-	e.GET("/link/:token", forVisitors(showLink))
-	e.POST("/link/:token", forVisitors(submitLink))
-	e.GET(callbackPath, forVisitors(finishConsent))
+	e.GET("/link/:token", s.linkHandler((*linkSession).show))
+	e.POST("/link/:token", s.linkHandler((*linkSession).submit))
+	e.GET(callbackPath, s.linkHandler((*linkSession).finishConsent))
 }
 
-// forVisitors is a handler whose answers are pages.
-func forVisitors(handle func(x *exchange, c echo.Context) *problem) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		x := exchangeOf(c.Request())
-		x.guardPage()
-		p := x.checkSize()
-		if x.server.publicURL == "" { // without it, no form and no callback can be told from others'
+// linkHandler is a handler of Echo's whose answers are pages.
+func (s *Server) linkHandler(handle func(*linkSession) (*answer, *gateway.Problem)) echo.HandlerFunc {
+	return s.handle(func(q *request) *answer {
+		l := &linkSession{request: q, server: s}
+		p := s.checkSize(q)
+		if s.publicURL == "" { // without it, no form and no callback can be told from others'
 			p = comeAgain()
 		}
+		var a *answer
 		if p == nil {
-			p = handle(x, c)
+			a, p = handle(l)
 		}
 		if p != nil {
-			x.failPage(p)
+			a = l.failure(p)
 		}
-		return nil
-	}
+		return a.with(l.cookies...).with(pageGuards()...)
+	})
 }
 
-// visitLink finds the link of the path.
-func (x *exchange) visitLink(c echo.Context) (*visit, *problem) {
-	ctx := x.request.Context()
-	v := &visit{token: accounts.Secret(pathParam(c, "token"))}
-	x.hide(v.token)
-	if p := x.throttled(); p != nil {
-		return nil, p
+// hide keeps secrets out of every text of a page.
+func (l *linkSession) hide(secrets ...accounts.Secret) { l.secrets = append(l.secrets, secrets...) }
+
+func (l *linkSession) redact(text string) string { return gateway.Redact(text, l.secrets...) }
+
+// open finds the link of the path.
+func (l *linkSession) open() *gateway.Problem {
+	l.token = accounts.Secret(l.param("token"))
+	l.hide(l.token)
+	if p := l.server.throttled(l.request); p != nil {
+		return p
 	}
 	var err error
-	v.link, err = x.server.store.Link(ctx, accounts.HashToken(v.token.Reveal()))
+	l.link, err = l.server.store.Link(l.Context(), accounts.HashToken(l.token.Reveal()))
 	if err != nil {
-		return nil, x.noLink(ctx, err)
+		return l.noLink(err)
 	}
-	return v, x.receive(ctx, v)
+	return l.receive()
 }
 
 // receive says whether the link can still be used.
-func (x *exchange) receive(ctx context.Context, v *visit) *problem {
-	if !v.link.ExpiresAt.IsZero() && !x.server.now().Before(v.link.ExpiresAt) {
+func (l *linkSession) receive() *gateway.Problem {
+	if !l.link.ExpiresAt.IsZero() && !l.server.now().Before(l.link.ExpiresAt) {
 		return linkGone()
 	}
-	if !x.server.catalog.Has(v.link.Integration) {
-		return &problem{status: http.StatusNotFound, message: "This kind of account can no longer be connected here."}
+	if l.server.integration(l.link.Integration) == nil {
+		return &gateway.Problem{Status: http.StatusNotFound, Message: "This kind of account can no longer be connected here."}
 	}
-	if v.link.AccountID == "" {
+	if l.link.AccountID == "" {
 		return nil
 	}
 	var err error
-	v.account, err = x.server.store.AccountInfo(ctx, v.link.Environment, v.link.AccountID)
+	l.account, err = l.server.store.AccountInfo(l.Context(), l.link.Environment, l.link.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
 		return linkGone()
 	case err != nil:
-		return x.storeAway(ctx, err)
-	case v.account.Status == accounts.StatusDisabled:
-		return &problem{status: http.StatusForbidden, message: "This account is disabled."}
+		return l.storeAway(err)
+	case l.account.Status == accounts.StatusDisabled:
+		return &gateway.Problem{Status: http.StatusForbidden, Message: "This account is disabled."}
 	}
 	return nil
 }
 
 // noLink is what becomes of a link that the store does not give. A wrong one counts as a
 // failed authentication.
-func (x *exchange) noLink(ctx context.Context, err error) *problem {
+func (l *linkSession) noLink(err error) *gateway.Problem {
 	if errors.Is(err, accounts.ErrNotFound) {
-		x.failedAuthentication()
+		l.server.failedAuthentication(l.request)
 		return linkGone()
 	}
-	return x.storeAway(ctx, err)
+	return l.storeAway(err)
 }
 
-func linkGone() *problem {
-	return &problem{status: http.StatusNotFound, message: "This link is not valid: it has been used, or it has expired. Ask for a new one."}
+func linkGone() *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusNotFound, Message: "This link is not valid: it has been used, or it has expired. Ask for a new one."}
 }
 
 // storeAway is for the store's other errors, which it logs.
-func (x *exchange) storeAway(ctx context.Context, err error) *problem {
-	_ = x.storeProblem(ctx, err, "", "")
+func (l *linkSession) storeAway(err error) *gateway.Problem {
+	_ = l.server.storeProblem(l.request, err, "", "")
 	return comeAgain()
 }
 
-func comeAgain() *problem {
-	p := unavailable()
-	p.message = "This cannot be done at the moment. Try again in a minute."
+func comeAgain() *gateway.Problem {
+	p := gateway.StoreUnavailable()
+	p.Message = "This cannot be done at the moment. Try again in a minute."
 	return p
 }
 
 // asked are the credentials that a customer fills in: all, or those that consent does not give.
 func (s *Server) asked(integration string) []engine.Credential {
-	byConsent, declared := s.consents(integration), s.catalog.OAuth(integration)
-	return slices.DeleteFunc(s.catalog.Credentials(integration), func(c engine.Credential) bool {
-		return c.Granted || byConsent && (c.Replaced || declared.Tells(c.Name))
+	byConsent, in := s.gateway.Consents(integration), s.integration(integration)
+	return slices.DeleteFunc(slices.Clone(in.Credentials), func(c engine.Credential) bool {
+		return c.Granted || byConsent && (c.Replaced || in.OAuth.Tells(c.Name))
 	})
 }
 
-// showLink asks for what the link needs.
-func showLink(x *exchange, c echo.Context) *problem {
-	v, p := x.visitLink(c)
-	if p != nil {
-		return p
+// show asks for what the link needs.
+func (l *linkSession) show() (*answer, *gateway.Problem) {
+	if p := l.open(); p != nil {
+		return nil, p
 	}
-	x.showForm(http.StatusOK, v, "", nil, nil)
-	return nil
+	return l.form(http.StatusOK, "", nil, nil), nil
 }
 
-// submitLink connects the account with what was filled in, or goes to ask for consent.
-func submitLink(x *exchange, c echo.Context) *problem {
-	if !x.fromOwnPage() {
-		return &problem{status: http.StatusForbidden, message: "This form was not sent from its own page. Open the link again."}
+// submit connects the account with what was filled in, or goes to ask for consent.
+func (l *linkSession) submit() (*answer, *gateway.Problem) {
+	if !l.fromOwnPage() {
+		return nil, &gateway.Problem{Status: http.StatusForbidden, Message: "This form was not sent from its own page. Open the link again."}
 	}
-	v, p := x.visitLink(c)
-	if p != nil {
-		return p
+	if p := l.open(); p != nil {
+		return nil, p
 	}
-	form, p := x.readForm()
+	form, p := l.readForm()
 	if p != nil {
-		return p
+		return nil, p
 	}
-	asked := x.server.asked(v.link.Integration)
-	given, wrong, p := readFields(asked, form)
+	given, wrong, p := readFields(l.server.asked(l.link.Integration), form)
 	if p != nil {
-		return p
+		return nil, p
 	}
 	if len(wrong) > 0 {
-		x.showForm(http.StatusUnprocessableEntity, v, "", given, wrong)
-		return nil
+		return l.form(http.StatusUnprocessableEntity, "", given, wrong), nil
 	}
-	ctx := x.request.Context()
-	if x.server.consents(v.link.Integration) {
-		return x.beginConsent(ctx, v, given)
+	if l.server.gateway.Consents(l.link.Integration) {
+		return l.beginConsent(given)
 	}
-	if p := x.tryCredentials(ctx, v.link.Integration, given); p != nil {
-		return x.formAgain(v, given, p)
+	if l.server.integration(l.link.Integration).Verify != nil {
+		tried := accounts.Account{Integration: l.link.Integration, Context: given}
+		if _, p := l.server.gateway.Verify(l.Context(), l.request.id, tried); p != nil {
+			return l.formAgain(given, p), nil
+		}
 	}
 	var grant *accounts.Grant
-	if v.account.Grant != nil { // what was consented to is no longer what counts
+	if l.account.Grant != nil { // what was consented to is no longer what counts
 		grant = &accounts.Grant{}
 	}
-	return x.connect(ctx, v, given, grant)
+	return l.connect(given, grant)
 }
 
-// formAgain tells why what was filled in did not do, and asks once more.
-func (x *exchange) formAgain(v *visit, given accounts.Context, p *problem) *problem {
-	x.problem = p
-	status := p.status
-	if p.remote != nil && status < http.StatusInternalServerError { // the provider's refusal of them, not ours of the visitor
+// formAgain says why what was filled in did not do, and asks once more.
+func (l *linkSession) formAgain(given accounts.Context, p *gateway.Problem) *answer {
+	status := p.Status
+	if p.Remote != nil && status < http.StatusInternalServerError { // the provider's refusal of them, not ours of the visitor
 		status = http.StatusUnprocessableEntity
 	}
-	x.showForm(status, v, shorten(x.redact(p.message)), given, nil)
-	return nil
+	a := l.form(status, shorten(l.redact(p.Message)), given, nil)
+	a.problem, a.report = p, p.Report
+	return a
 }
 
 // maxNotice is how much of somebody else's text a page shows, in characters.
@@ -198,22 +206,22 @@ func shorten(text string) string {
 }
 
 // fromOwnPage reports whether the browser says that a page of this server sent the form.
-func (x *exchange) fromOwnPage() bool {
-	if site := x.request.Header.Get("Sec-Fetch-Site"); site != "" {
+func (l *linkSession) fromOwnPage() bool {
+	if site := l.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"
 	}
-	return strings.EqualFold(x.request.Header.Get("Origin"), x.server.publicURL)
+	return strings.EqualFold(l.Header.Get("Origin"), l.server.publicURL)
 }
 
 // readForm reads the body of a form, which gives no name twice.
-func (x *exchange) readForm() (url.Values, *problem) {
-	kind, _, err := mime.ParseMediaType(x.request.Header.Get("Content-Type"))
+func (l *linkSession) readForm() (url.Values, *gateway.Problem) {
+	kind, _, err := mime.ParseMediaType(l.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, &problem{status: http.StatusUnsupportedMediaType, message: "The form was sent in a way that is not understood."}
+		return nil, &gateway.Problem{Status: http.StatusUnsupportedMediaType, Message: "The form was sent in a way that is not understood."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.writer, x.request.Body, maxForm))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, l.Body, maxForm))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, &problem{status: http.StatusRequestEntityTooLarge, message: "The form is too large."}
+		return nil, &gateway.Problem{Status: http.StatusRequestEntityTooLarge, Message: "The form is too large."}
 	}
 	form, parseErr := url.ParseQuery(string(body))
 	if err != nil || parseErr != nil {
@@ -227,12 +235,12 @@ func (x *exchange) readForm() (url.Values, *problem) {
 	return form, nil
 }
 
-func badForm() *problem {
-	return &problem{status: http.StatusBadRequest, message: "The form cannot be read. Open the link again."}
+func badForm() *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusBadRequest, Message: "The form cannot be read. Open the link again."}
 }
 
 // readFields takes the credentials out of a form; wrong says by name what is wrong with them.
-func readFields(asked []engine.Credential, form url.Values) (given accounts.Context, wrong map[string]string, p *problem) {
+func readFields(asked []engine.Credential, form url.Values) (given accounts.Context, wrong map[string]string, p *gateway.Problem) {
 	given, wrong = accounts.Context{}, map[string]string{}
 	for _, c := range asked {
 		if text := strings.TrimSpace(form.Get(c.Name)); text != "" {
@@ -250,61 +258,45 @@ func readFields(asked []engine.Credential, form url.Values) (given accounts.Cont
 	return given, wrong, nil
 }
 
-// tryCredentials makes the integration's verify call, where it has one.
-func (x *exchange) tryCredentials(ctx context.Context, integration string, given accounts.Context) *problem {
-	plan := x.server.catalog.Verify(integration)
-	if plan == nil {
-		return nil
-	}
-	x.plan, x.account = plan, accounts.Account{Context: given}
-	x.call = &engine.Request{Context: engine.Context(given), BaseURL: x.server.baseURLs[integration]}
-	if err := x.attempt(ctx, engine.MainOnly); err != nil {
-		return x.problemOf(err)
-	}
-	return nil
-}
-
 // connect makes the account, or gives it what is new of it, and sends the visitor on. It
 // uses up the link.
-func (x *exchange) connect(ctx context.Context, v *visit, given accounts.Context, grant *accounts.Grant) *problem {
-	by := accounts.Actor{Name: "link " + v.link.ID, RequestID: x.id}
+func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*answer, *gateway.Problem) {
+	by := accounts.Actor{Name: "link " + l.link.ID, RequestID: l.request.id}
 	var account accounts.Account
 	var err error
-	if v.link.AccountID == "" {
-		account, err = x.server.store.CreateAccount(ctx, by, accounts.NewAccount{Link: v.link.ID, Account: accounts.Account{
-			Integration: v.link.Integration, Environment: v.link.Environment, Label: v.link.Label, TenantID: v.link.TenantID,
+	if l.link.AccountID == "" {
+		account, err = l.server.store.CreateAccount(l.Context(), by, accounts.NewAccount{Link: l.link.ID, Account: accounts.Account{
+			Integration: l.link.Integration, Environment: l.link.Environment, Label: l.link.Label, TenantID: l.link.TenantID,
 			Context: given, Grant: grant,
 		}})
 	} else {
 		active := accounts.StatusActive
-		err = x.server.unrenewed(ctx, v.link.AccountID, func(ctx context.Context) (err error) {
-			account, err = x.server.store.UpdateAccount(ctx, by, v.link.Environment, v.link.AccountID, accounts.AccountChange{
-				Version: v.account.Version, Link: v.link.ID, Status: &active, Context: given, Grant: grant, // not active if disabled since
+		err = l.server.gateway.Unrenewed(l.Context(), l.link.AccountID, func(ctx context.Context) (err error) {
+			account, err = l.server.store.UpdateAccount(ctx, by, l.link.Environment, l.link.AccountID, accounts.AccountChange{
+				Version: l.account.Version, Link: l.link.ID, Status: &active, Context: given, Grant: grant, // not active if disabled since
 			})
 			return err
 		})
 	}
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		return linkGone()
+		return nil, linkGone()
 	case errors.Is(err, accounts.ErrConflict):
-		return &problem{status: http.StatusConflict, message: "This account was changed meanwhile. Open your link again."}
+		return nil, &gateway.Problem{Status: http.StatusConflict, Message: "This account was changed meanwhile. Open your link again."}
 	case err != nil:
-		return x.storeAway(ctx, err)
+		return nil, l.storeAway(err)
 	}
-	x.account = accounts.Account{ID: account.ID, Environment: account.Environment} // for the log
-	if v.link.RedirectURI != "" {
-		x.redirect(withParameter(v.link.RedirectURI, "integrated_account_id", account.ID))
-		return nil
+	a := l.page(http.StatusOK, linkPage{Title: "Connected", Text: l.server.integration(l.link.Integration).Label + " is connected. You can close this page."}, "'none'")
+	if l.link.RedirectURI != "" {
+		a = redirect(withParameter(l.link.RedirectURI, "integrated_account_id", account.ID))
 	}
-	x.showPage(http.StatusOK, linkPage{Title: "Connected", Text: x.server.catalog.Label(v.link.Integration) + " is connected. You can close this page."}, "'none'")
-	return nil
+	a.report = &gateway.Report{Environment: account.Environment, AccountID: account.ID} // for the log
+	return a, nil
 }
 
 // redirect sends the browser to another page.
-func (x *exchange) redirect(to string) {
-	x.writer.Header().Set("Location", to)
-	x.writer.WriteHeader(http.StatusSeeOther)
+func redirect(to string) *answer {
+	return &answer{status: http.StatusSeeOther, header: []gateway.Header{{Name: "Location", Value: to}}}
 }
 
 // withParameter adds a query parameter to address, which is a complete URL.

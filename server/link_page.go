@@ -9,6 +9,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 //go:embed link.html
@@ -34,24 +35,24 @@ type linkField struct {
 	Hint, Wrong string
 }
 
-// showForm asks for what the link needs. given is what was filled in before, wrong what is
-// wrong with it, by field.
-func (x *exchange) showForm(status int, v *visit, notice string, given accounts.Context, wrong map[string]string) {
-	label := x.server.catalog.Label(v.link.Integration)
+// form asks for what the link needs. given is what was filled in before, wrong what is wrong
+// with it, by field.
+func (l *linkSession) form(status int, notice string, given accounts.Context, wrong map[string]string) *answer {
+	label := l.server.integration(l.link.Integration).Label
 	page := linkPage{
-		Title: "Connect " + label, Notice: notice, Action: "/link/" + url.PathEscape(v.token.Reveal()),
+		Title: "Connect " + label, Notice: notice, Action: "/link/" + url.PathEscape(l.token.Reveal()),
 		Button: "Connect",
 	}
-	if v.account.Status == accounts.StatusNeedsReauth {
-		page.Text = "This account must be connected again: " + v.account.LastError
+	if l.account.Status == accounts.StatusNeedsReauth {
+		page.Text = "This account must be connected again: " + l.account.LastError
 	}
-	if x.server.consents(v.link.Integration) {
+	if l.server.gateway.Consents(l.link.Integration) {
 		page.Button = "Connect with " + label
 	}
-	for _, c := range x.server.asked(v.link.Integration) {
+	for _, c := range l.server.asked(l.link.Integration) {
 		page.Fields = append(page.Fields, newLinkField(c, given, wrong[c.Name]))
 	}
-	x.showPage(status, page, x.formTargets(v.link))
+	return l.page(status, page, l.formTargets())
 }
 
 func newLinkField(c engine.Credential, given accounts.Context, wrong string) linkField {
@@ -79,13 +80,13 @@ func shownPattern(c engine.Credential) string {
 // formTargets are the places to which the form's answer may send the browser on: some
 // browsers hold redirects to the policy for forms, and where an authorization server sends
 // its visitors is not known here.
-func (x *exchange) formTargets(link accounts.Link) string {
+func (l *linkSession) formTargets() string {
 	targets := []string{"'self'"}
-	if link.RedirectURI == "" && !x.server.consents(link.Integration) {
+	if l.link.RedirectURI == "" && !l.server.gateway.Consents(l.link.Integration) {
 		return targets[0]
 	}
 	targets = append(targets, "https:")
-	for _, plain := range []string{link.RedirectURI, x.server.apps[link.Integration].Origin} {
+	for _, plain := range []string{l.link.RedirectURI, l.server.gateway.ConsentOrigin(l.link.Integration)} {
 		if u, err := url.Parse(plain); err == nil && u.Scheme == "http" {
 			targets = append(targets, "http://"+u.Host)
 		}
@@ -93,39 +94,36 @@ func (x *exchange) formTargets(link accounts.Link) string {
 	return strings.Join(targets, " ")
 }
 
-// failPage answers a person with p.
-func (x *exchange) failPage(p *problem) {
-	x.problem = p
-	if x.writer.status != 0 {
-		return
+// failure answers a person with p.
+func (l *linkSession) failure(p *gateway.Problem) *answer {
+	a := l.page(p.Status, linkPage{Title: "This did not work", Notice: p.Message}, "'none'")
+	a.problem, a.report = p, p.Report
+	if p.RetryAfter != "" {
+		a = a.with(gateway.Header{Name: "Retry-After", Value: p.RetryAfter})
 	}
-	if p.retry != "" {
-		x.writer.Header().Set("Retry-After", p.retry)
-	}
-	x.showPage(p.status, linkPage{Title: "This did not work", Notice: p.message}, "'none'")
+	return a
 }
 
-// showPage writes a page that holds no script, is in no frame and leaves no trace.
-func (x *exchange) showPage(status int, page linkPage, formTargets string) {
+// page is a page that holds no script, is in no frame and leaves no trace.
+func (l *linkSession) page(status int, page linkPage, formTargets string) *answer {
 	var body bytes.Buffer
-	if err := x.server.linkPages.Execute(&body, page); err != nil { // only a template that does not fit linkPage
-		x.writeJSON(http.StatusInternalServerError, (&problem{status: http.StatusInternalServerError, message: "internal error"}).envelope())
-		return
+	if err := l.server.linkPages.Execute(&body, page); err != nil { // only a template that does not fit linkPage
+		return failed(&gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"})
 	}
-	h := x.writer.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action "+formTargets)
-	x.writer.WriteHeader(status)
-	_, _ = x.writer.Write(body.Bytes()) // a visitor that is gone is not our failure
+	return &answer{status: status, body: body.Bytes(), header: []gateway.Header{
+		{Name: "Content-Type", Value: "text/html; charset=utf-8"},
+		{Name: "Content-Security-Policy", Value: "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action " + formTargets},
+	}}
 }
 
-// guardPage sets what every answer to a person carries, redirects included. The address
+// pageGuards are what every answer to a person carries, redirects included. The address
 // holds the link's secret: no other site is to see it. "no-referrer" would hide the
 // origin from our own forms as well.
-func (x *exchange) guardPage() {
-	h := x.writer.Header()
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+func pageGuards() []gateway.Header {
+	return []gateway.Header{
+		{Name: "Referrer-Policy", Value: "same-origin"},
+		{Name: "X-Frame-Options", Value: "DENY"},
+		{Name: "X-Content-Type-Options", Value: "nosniff"},
+		{Name: "Cache-Control", Value: "no-store"},
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"portolan/accounts"
 	"portolan/accounts/oauth"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/sandbox"
@@ -52,9 +53,9 @@ func TestConnectInSandbox(t *testing.T) {
 	base, client := far.URL+"/"+provider, upstream.New(upstream.WithLoopback(netip.MustParseAddrPort(far.Listener.Addr().String())))
 	known, _ := pretend.OAuth()
 	unified, _ := models(t)
-	w.Server, err = server.New(catalog(t), engine.New(client, w.clock.now), unified, played{w.db, base},
+	w.Server, err = build(catalog(t), engine.New(client, w.clock.now), unified, played{w.db, base},
 		server.WithClock(w.clock.now), server.WithStore(w.db), server.WithPublicURL(publicURL),
-		server.WithOAuth(oauth.NewKeeper(w.db, client.HTTP(), w.clock.now, slog.New(slog.DiscardHandler)), map[string]server.OAuthApp{
+		gateway.WithOAuth(oauth.NewKeeper(w.db, client.HTTP(), w.clock.now, slog.New(slog.DiscardHandler)), map[string]gateway.OAuthApp{
 			provider: {ClientID: known.ID, ClientSecret: accounts.Secret(known.Secret), Origin: base},
 		}))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portolan/accounts"
+	"portolan/gateway"
 )
 
 // defaultLinkLife is for how many seconds a link can be used where nothing else is asked for.
@@ -23,12 +24,12 @@ type linkAnswer struct {
 }
 
 // createLink makes an invitation to connect an account.
-func createLink(ctx context.Context, a *adminCall) (any, *problem) {
+func createLink(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	s := a.server
 	if s.publicURL == "" {
-		return nil, &problem{
-			status:  http.StatusServiceUnavailable,
-			message: "links need the address under which browsers reach this server: start it with --public-url",
+		return nil, &gateway.Problem{
+			Status:  http.StatusServiceUnavailable,
+			Message: "links need the address under which browsers reach this server: start it with --public-url",
 		}
 	}
 	life := time.Duration(a.whole("expires_in", defaultLinkLife)) * time.Second
@@ -47,25 +48,25 @@ func createLink(ctx context.Context, a *adminCall) (any, *problem) {
 	}
 	token, _ := accounts.NewSecret("ptk")
 	if err := s.store.CreateLink(ctx, a.actor(), accounts.HashToken(token.Reveal()), l); err != nil {
-		return nil, a.storeProblem(ctx, err, "such account any more", "")
+		return nil, a.storeProblem(err, "such account any more", "")
 	}
 	return linkAnswer{token.Reveal(), s.publicURL + "/link/" + token.Reveal(), l.ExpiresAt}, nil
 }
 
 // judgeLinked holds against each other what is to be connected and what is there.
-func (a *adminCall) judgeLinked(ctx context.Context, l accounts.Link) *problem {
+func (a *adminCall) judgeLinked(ctx context.Context, l accounts.Link) *gateway.Problem {
 	const account = "/integrated_account_id"
-	if l.AccountID == "" || slices.ContainsFunc(a.failures, func(f Failure) bool { return f.Pointer == account }) {
+	if l.AccountID == "" || slices.ContainsFunc(a.failures, func(f gateway.Failure) bool { return f.Pointer == account }) {
 		return nil
 	}
 	found, err := a.server.store.AccountInfo(ctx, l.Environment, l.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		a.failf(account, CodeEnum, "integrated_account_id is of no account")
+		a.failf(account, gateway.CodeEnum, "integrated_account_id is of no account")
 	case err != nil:
-		return a.storeProblem(ctx, err, "", "")
+		return a.storeProblem(err, "", "")
 	case l.Integration != "" && found.Integration != l.Integration:
-		a.failf(account, CodeEnum, "integrated_account_id is of an account of another integration")
+		a.failf(account, gateway.CodeEnum, "integrated_account_id is of an account of another integration")
 	}
 	return nil
 }
@@ -78,11 +79,11 @@ func (a *adminCall) judgeRedirect(text string) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "":
-		a.failf("/redirect_uri", CodeFormat, "redirect_uri must be a complete URL")
+		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must be a complete URL")
 	case u.User != nil || strings.Contains(text, "#"):
-		a.failf("/redirect_uri", CodeFormat, "redirect_uri must have neither user nor fragment")
+		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must have neither user nor fragment")
 	case u.Scheme == "https", u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()):
 	default:
-		a.failf("/redirect_uri", CodeFormat, "redirect_uri must be https, or http on localhost")
+		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must be https, or http on localhost")
 	}
 }

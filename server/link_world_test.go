@@ -23,6 +23,7 @@ import (
 	"portolan/accounts/database"
 	"portolan/accounts/oauth"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/jsonata"
 	"portolan/schemas"
 	"portolan/server"
@@ -261,7 +262,7 @@ func (w *world) called() []string {
 	return out
 }
 
-func newWorld(t *testing.T, withApp bool, opts ...server.Option) *world {
+func newWorld(t *testing.T, withApp bool, opts ...any) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{at: fixedClock()}, authority: newAuthority(t), logs: &bytes.Buffer{}}
 	key, err := accounts.NewKey("k1")
@@ -286,16 +287,16 @@ func newWorld(t *testing.T, withApp bool, opts ...server.Option) *world {
 			t.Fatal(err)
 		}
 	}
-	apps := map[string]server.OAuthApp{}
+	apps := map[string]gateway.OAuthApp{}
 	if withApp {
 		for _, integration := range []string{"example", "reads", "writes"} {
-			apps[integration] = server.OAuthApp{ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}
+			apps[integration] = gateway.OAuthApp{ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}
 		}
 	}
 	unified, _ := models(t)
 	keeper := oauth.NewKeeper(w.db, w.authority.Client(), w.clock.now, log)
-	w.Server, err = server.New(exampleCatalog(t), engine.New(w, w.clock.now), unified, w.db, append([]server.Option{
-		server.WithClock(w.clock.now), server.WithLogger(log), server.WithStore(w.db), server.WithOAuth(keeper, apps), server.WithPublicURL(publicURL),
+	w.Server, err = build(exampleCatalog(t), engine.New(w, w.clock.now), unified, w.db, append([]any{
+		server.WithClock(w.clock.now), server.WithLogger(log), gateway.WithLogger(log), server.WithStore(w.db), gateway.WithOAuth(keeper, apps), server.WithPublicURL(publicURL),
 	}, opts...)...)
 	if err != nil {
 		t.Fatal(err)

@@ -2,12 +2,11 @@ package server
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"portolan/engine"
 )
 
 // metrics counts requests. Labels name providers, methods and outcomes, never ids.
@@ -36,32 +35,29 @@ func newMetrics() *metrics {
 	return m
 }
 
-// observe counts one finished request.
-func (m *metrics) observe(x *exchange) {
+// observe counts one finished request, which took total.
+func (m *metrics) observe(total time.Duration, a *answer) {
 	integration, operation := "", ""
-	if x.plan != nil {
-		integration, operation = x.plan.Integration(), x.operation()
+	if a.report != nil && a.report.Mapping != "" {
+		integration, operation = a.report.Integration, a.report.Operation
 	}
-	remote := x.problem != nil && x.problem.remote != nil
-	m.requests.WithLabelValues(integration, operation, strconv.Itoa(x.writer.status), strconv.FormatBool(remote)).Inc()
-	if x.result == nil {
+	remote := a.problem != nil && a.problem.Remote != nil
+	m.requests.WithLabelValues(integration, operation, strconv.Itoa(a.status), strconv.FormatBool(remote)).Inc()
+	if a.report == nil || a.report.Result == nil {
 		return
 	}
-	m.gateway.WithLabelValues(integration, operation).Observe((x.server.now().Sub(x.start) - x.result.Waited).Seconds())
-	if calls(x.result) > 0 {
-		m.upstream.WithLabelValues(integration, operation).Observe(x.result.Waited.Seconds())
+	waited := a.report.Result.Waited()
+	m.gateway.WithLabelValues(integration, operation).Observe((total - waited).Seconds())
+	if a.report.Result.Calls() > 0 {
+		m.upstream.WithLabelValues(integration, operation).Observe(waited.Seconds())
 	}
 }
 
-// operation is the unified method of the plan, or "verify".
-func (x *exchange) operation() string {
-	if op := x.plan.Operation(); op != (engine.Operation{}) {
-		return op.String()
-	}
-	return "verify"
-}
-
-func (m *metrics) serve(c echo.Context) error {
-	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
+// serveMetrics answers in the text format of Prometheus.
+func (s *Server) serveMetrics(c echo.Context) error {
+	q := requestOf(c)
+	c.Response().Header().Set("X-Request-Id", q.id)
+	promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
+	s.note(q, &answer{status: c.Response().Status})
 	return nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,36 +9,60 @@ import (
 	"strings"
 
 	"portolan/engine"
-	"portolan/source"
+	"portolan/gateway"
 )
 
-// responseFormat is the shape of a successful answer.
-type responseFormat string
+// parameter is one query parameter that Portolan itself reads. Reading, suggestions and
+// documents share the table of them.
+type parameter struct {
+	name    string
+	kind    string // as documented: "uuid", "boolean"
+	text    string // what it is for, one sentence
+	example string // a value as it is sent
+	read    func(r *paramReader, name string, into *params)
+}
 
+// The names of parameters that are more than read.
 const (
-	formatUnified    responseFormat = "unified" // the default
-	formatRaw        responseFormat = "raw"
-	formatNormalized responseFormat = "normalized"
-	formatDebug      responseFormat = "debug"
+	paramAccount     = "integrated_account_id"
+	paramCollections = "collections"
 )
 
-const (
-	paramAccount       = "integrated_account_id"
-	paramFormat        = "truto_response_format"
-	paramIgnoreRemote  = "truto_ignore_remote_data"
-	paramExcludeFields = "truto_exclude_fields"
-	paramSkipCall      = "truto_skip_api_call"
-	paramCollections   = "collections"
-)
+// parameters is the whole table.
+func parameters() []parameter {
+	return []parameter{
+		{
+			paramAccount, "uuid", "The connected account whose provider and credentials serve the call.", "62f44730-dd91-461e-bd6a-aedd9e0ad79d",
+			func(r *paramReader, name string, into *params) { into.account = r.account(name) },
+		},
+		{
+			"truto_response_format", "text", "The shape of the answer: unified, raw, normalized or debug.", "debug",
+			func(r *paramReader, name string, into *params) { into.options.Format = r.format(name) },
+		},
+		{
+			"truto_ignore_remote_data", "boolean", "Leave remote_data out of the answer.", "true",
+			func(r *paramReader, name string, into *params) { into.options.IgnoreRemoteData = r.boolean(name) },
+		},
+		{
+			gateway.ParamExcludeFields, "list of names", "Top-level fields to leave out of the answer.", "emails,roles",
+			func(r *paramReader, name string, into *params) { into.options.Exclude = r.names(name) },
+		},
+		{
+			"truto_skip_api_call", "boolean", "Plan only: answer what would be sent, and call nobody.", "true",
+			func(r *paramReader, name string, into *params) { into.options.PlanOnly = r.boolean(name) },
+		},
+		{
+			remoteQuery, "object", "Goes to the provider's query as it is.", "remote_query[page]=2",
+			func(*paramReader, string, *params) {}, // read when the query was decoded
+		},
+	}
+}
 
 // params is what a query asks of Portolan itself, and what is left for the unified method.
 type params struct {
-	account      string         // lower case; empty where it is among the failures
-	format       responseFormat // never empty
-	ignoreRemote bool           // leave remote_data out
-	skipCall     bool           // plan only
-	exclude      []string       // names not checked yet, each once, in the order sent
-	remote       []engine.Param // remote_query, see query.remote
+	account string // lower case; empty if it is among the failures
+	options gateway.Options
+	remote  []engine.Param // remote_query, see query.remote
 	// query is what remains, collections as an array of {id, type?}: the binding `query`
 	// of expressions, and what the query schema of the unified method judges.
 	query map[string]any
@@ -45,32 +70,33 @@ type params struct {
 	rawQuery map[string]any
 }
 
+// input is what the gateway is given, with what was found wrong so far.
+func (p params) input(body map[string]any, failures []gateway.Failure) *gateway.Input {
+	return &gateway.Input{
+		Body: body, Query: p.query, RawQuery: p.rawQuery, RemoteQuery: p.remote, Options: p.options, Failures: failures,
+	}
+}
+
 // readParams takes Portolan's own parameters out of a decoded query. It reports all
 // failures at once; a parameter at fault has its default in params.
-func readParams(q query) (params, []Failure) {
+func readParams(q query) (params, []gateway.Failure) {
 	r := paramReader{values: q.values}
-	p := params{
-		account:      r.account(),
-		format:       r.format(),
-		ignoreRemote: r.boolean(paramIgnoreRemote),
-		skipCall:     r.boolean(paramSkipCall),
-		exclude:      r.names(paramExcludeFields),
-		remote:       q.remote,
-		query:        map[string]any{},
-		rawQuery:     q.values,
+	p := params{remote: q.remote, query: map[string]any{}, rawQuery: q.values}
+	own := map[string]bool{}
+	for _, parameter := range parameters() {
+		own[parameter.name] = true
+		parameter.read(&r, parameter.name, &p)
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
-		switch name {
-		case paramAccount, paramFormat, paramIgnoreRemote, paramSkipCall, paramExcludeFields, remoteQuery:
-		case paramCollections:
+		switch {
+		case own[name]:
+		case name == paramCollections:
 			if c := r.collections(q.values[name]); len(c) > 0 {
 				p.query[name] = c
 			}
+		case strings.HasPrefix(name, "truto_"):
+			r.unknown(name)
 		default:
-			if strings.HasPrefix(name, "truto_") {
-				r.unknown(name)
-				continue
-			}
 			p.query[name] = q.values[name]
 		}
 	}
@@ -79,16 +105,16 @@ func readParams(q query) (params, []Failure) {
 
 type paramReader struct {
 	values   map[string]any
-	failures []Failure
+	failures []gateway.Failure
 }
 
-func (r *paramReader) failf(name string, code Code, message string, args ...any) {
-	r.failures = append(r.failures, failuref("?"+name, code, message, args...))
+func (r *paramReader) failf(name string, code gateway.Code, message string, args ...any) {
+	r.failures = append(r.failures, gateway.Failuref("?"+name, code, message, args...))
 }
 
 func (r *paramReader) failEnum(name string, allowed ...any) {
-	r.failures = append(r.failures, Failure{
-		Pointer: "?" + name, Code: CodeEnum, Allowed: allowed, Message: "must be one of " + listed(allowed),
+	r.failures = append(r.failures, gateway.Failure{
+		Pointer: "?" + name, Code: gateway.CodeEnum, Allowed: allowed, Message: "must be one of " + listed(allowed),
 	})
 }
 
@@ -112,37 +138,40 @@ func (r *paramReader) text(name string) string {
 	}
 	s, ok := v.(string)
 	if !ok {
-		r.failf(name, CodeType, "must be one value, given once")
+		r.failf(name, gateway.CodeType, "must be one value, given once")
 	} else if s == "" {
-		r.failf(name, CodeEmpty, "must not be empty")
+		r.failf(name, gateway.CodeEmpty, "must not be empty")
 	}
 	return s
 }
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-func (r *paramReader) account() string {
-	if _, ok := r.values[paramAccount]; !ok {
-		r.failf(paramAccount, CodeRequired, "is required: the id of the connected account")
+func (r *paramReader) account(name string) string {
+	if _, ok := r.values[name]; !ok {
+		r.failf(name, gateway.CodeRequired, "is required: the id of the connected account")
 		return ""
 	}
-	id := r.text(paramAccount)
+	id := r.text(name)
 	if id != "" && !uuid.MatchString(id) {
-		r.failf(paramAccount, CodeFormat, "must be a UUID")
+		r.failf(name, gateway.CodeFormat, "must be a UUID")
 		return ""
 	}
 	return strings.ToLower(id)
 }
 
-func (r *paramReader) format() responseFormat {
-	switch f := responseFormat(r.text(paramFormat)); f {
-	case formatUnified, formatRaw, formatNormalized, formatDebug:
-		return f
-	case "":
-	default:
-		r.failEnum(paramFormat, string(formatUnified), string(formatRaw), string(formatNormalized), string(formatDebug))
+func (r *paramReader) format(name string) gateway.Format {
+	formats := []gateway.Format{gateway.FormatUnified, gateway.FormatRaw, gateway.FormatNormalized, gateway.FormatDebug}
+	format := gateway.Format(r.text(name))
+	if format == "" || slices.Contains(formats, format) {
+		return cmp.Or(format, gateway.FormatUnified)
 	}
-	return formatUnified
+	allowed := make([]any, len(formats))
+	for i, f := range formats {
+		allowed[i] = string(f)
+	}
+	r.failEnum(name, allowed...)
+	return gateway.FormatUnified
 }
 
 func (r *paramReader) boolean(name string) bool {
@@ -168,7 +197,7 @@ func (r *paramReader) names(param string) []string {
 		given = v
 	}
 	if given == nil || !allStrings(given) {
-		r.failf(param, CodeType, "must be a list of names")
+		r.failf(param, gateway.CodeType, "must be a list of names")
 		return nil
 	}
 	var out []string
@@ -177,7 +206,7 @@ func (r *paramReader) names(param string) []string {
 		for name := range strings.SplitSeq(v.(string), ",") {
 			switch name = strings.TrimSpace(name); {
 			case name == "":
-				r.failf(param, CodeEmpty, "holds an empty name")
+				r.failf(param, gateway.CodeEmpty, "holds an empty name")
 				return nil
 			case !seen[name]:
 				seen[name] = true
@@ -216,39 +245,33 @@ func (r *paramReader) collection(at string, v any) any {
 	switch v := v.(type) {
 	case string:
 		if v == "" {
-			r.failf(at, CodeEmpty, "must not be empty")
+			r.failf(at, gateway.CodeEmpty, "must not be empty")
 		}
 		return map[string]any{"id": v}
 	case map[string]any:
 		if _, ok := v["id"]; !ok {
-			r.failf(at+"[id]", CodeRequired, "is required")
+			r.failf(at+"[id]", gateway.CodeRequired, "is required")
 		}
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			switch {
 			case key != "id" && key != "type":
-				r.failf(at+"["+key+"]", CodeAdditional, "is not known here%s", suggestion(key, "id", "type"))
+				r.failf(at+"["+key+"]", gateway.CodeAdditional, "is not known here%s", gateway.Suggestion(key, "id", "type"))
 			case v[key] == "":
-				r.failf(at+"["+key+"]", CodeEmpty, "must not be empty")
+				r.failf(at+"["+key+"]", gateway.CodeEmpty, "must not be empty")
 			case !isString(v[key]):
-				r.failf(at+"["+key+"]", CodeType, "must be one value, given once")
+				r.failf(at+"["+key+"]", gateway.CodeType, "must be one value, given once")
 			}
 		}
 	default:
-		r.failf(at, CodeType, "must be an id or an object with id and type")
+		r.failf(at, gateway.CodeType, "must be an id or an object with id and type")
 	}
 	return v
 }
 
 func (r *paramReader) unknown(name string) {
-	r.failf(name, CodeAdditional, "is no parameter of Portolan%s",
-		suggestion(name, paramFormat, paramIgnoreRemote, paramExcludeFields, paramSkipCall))
-}
-
-// suggestion gives ` (did you mean "…"?)`, or "" where no known name is near.
-func suggestion(name string, known ...string) string {
-	near := source.Nearest(name, known)
-	if near == "" {
-		return ""
+	var known []string
+	for _, p := range parameters() {
+		known = append(known, p.name)
 	}
-	return " (did you mean " + strconv.Quote(near) + "?)"
+	r.failf(name, gateway.CodeAdditional, "is not a parameter of Portolan%s", gateway.Suggestion(name, known...))
 }

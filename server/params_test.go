@@ -7,11 +7,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 const accountID = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 
-func read(t *testing.T, raw string) (params, []Failure) {
+func read(t *testing.T, raw string) (params, []gateway.Failure) {
 	t.Helper()
 	q, failures := decodeQuery(raw)
 	if len(failures) > 0 {
@@ -26,18 +27,18 @@ func TestParams(t *testing.T) {
 		want        params // account, format and rawQuery are filled in where they are zero
 	}{
 		{"nothing else", "", params{}},
-		{"formats", "truto_response_format=debug", params{format: formatDebug}},
+		{"formats", "truto_response_format=debug", params{options: gateway.Options{Format: gateway.FormatDebug}}},
 		{"unified by name", "truto_response_format=unified", params{}},
-		{"normalized", "truto_response_format=normalized", params{format: formatNormalized}},
-		{"raw", "truto_response_format=raw", params{format: formatRaw}},
-		{"true", "truto_ignore_remote_data=true&truto_skip_api_call=1", params{ignoreRemote: true, skipCall: true}},
+		{"normalized", "truto_response_format=normalized", params{options: gateway.Options{Format: gateway.FormatNormalized}}},
+		{"raw", "truto_response_format=raw", params{options: gateway.Options{Format: gateway.FormatRaw}}},
+		{"true", "truto_ignore_remote_data=true&truto_skip_api_call=1", params{options: gateway.Options{IgnoreRemoteData: true, PlanOnly: true}}},
 		{"false", "truto_ignore_remote_data=false&truto_skip_api_call=0", params{}},
-		{"excluded, one", "truto_exclude_fields=emails", params{exclude: []string{"emails"}}},
-		{"excluded, commas", "truto_exclude_fields=emails,%20roles", params{exclude: []string{"emails", "roles"}}},
-		{"excluded, repeated", "truto_exclude_fields=b&truto_exclude_fields=a", params{exclude: []string{"b", "a"}}},
-		{"excluded, brackets", "truto_exclude_fields[]=b&truto_exclude_fields[]=a,c", params{exclude: []string{"b", "a", "c"}}},
-		{"excluded, indices", "truto_exclude_fields[1]=b&truto_exclude_fields[0]=a", params{exclude: []string{"a", "b"}}},
-		{"excluded, twice", "truto_exclude_fields=a,b,a", params{exclude: []string{"a", "b"}}},
+		{"excluded, one", "truto_exclude_fields=emails", params{options: gateway.Options{Exclude: []string{"emails"}}}},
+		{"excluded, commas", "truto_exclude_fields=emails,%20roles", params{options: gateway.Options{Exclude: []string{"emails", "roles"}}}},
+		{"excluded, repeated", "truto_exclude_fields=b&truto_exclude_fields=a", params{options: gateway.Options{Exclude: []string{"b", "a"}}}},
+		{"excluded, brackets", "truto_exclude_fields[]=b&truto_exclude_fields[]=a,c", params{options: gateway.Options{Exclude: []string{"b", "a", "c"}}}},
+		{"excluded, indices", "truto_exclude_fields[1]=b&truto_exclude_fields[0]=a", params{options: gateway.Options{Exclude: []string{"a", "b"}}}},
+		{"excluded, twice", "truto_exclude_fields=a,b,a", params{options: gateway.Options{Exclude: []string{"a", "b"}}}},
 		{
 			"remote query", "remote_query[a][b]=1",
 			params{remote: []engine.Param{{Name: "a[b]", Value: "1"}}},
@@ -54,8 +55,8 @@ func TestParams(t *testing.T) {
 				t.Fatal(failures)
 			}
 			tt.want.account = accountID
-			if tt.want.format == "" {
-				tt.want.format = formatUnified
+			if tt.want.options.Format == "" {
+				tt.want.options.Format = gateway.FormatUnified
 			}
 			if tt.want.query == nil {
 				tt.want.query = map[string]any{}
@@ -127,54 +128,54 @@ func TestCollections(t *testing.T) {
 }
 
 func TestParamsFailures(t *testing.T) {
-	fail := func(pointer string, code Code, message string) Failure {
-		return Failure{Pointer: pointer, Code: code, Message: message}
+	fail := func(pointer string, code gateway.Code, message string) gateway.Failure {
+		return gateway.Failure{Pointer: pointer, Code: code, Message: message}
 	}
-	formats := fail("?truto_response_format", CodeEnum, "must be one of unified, raw, normalized, debug")
+	formats := fail("?truto_response_format", gateway.CodeEnum, "must be one of unified, raw, normalized, debug")
 	formats.Allowed = []any{"unified", "raw", "normalized", "debug"}
-	boolean := fail("?truto_skip_api_call", CodeEnum, "must be one of true, false, 1, 0")
+	boolean := fail("?truto_skip_api_call", gateway.CodeEnum, "must be one of true, false, 1, 0")
 	boolean.Allowed = []any{"true", "false", "1", "0"}
-	required := fail("?integrated_account_id", CodeRequired, "is required: the id of the connected account")
+	required := fail("?integrated_account_id", gateway.CodeRequired, "is required: the id of the connected account")
 	const ok = "integrated_account_id=" + accountID + "&"
 	tests := []struct {
 		query string
-		want  []Failure
+		want  []gateway.Failure
 	}{
-		{"", []Failure{required}},
-		{"integrated_account_id=", []Failure{fail("?integrated_account_id", CodeEmpty, "must not be empty")}},
-		{"integrated_account_id=7", []Failure{fail("?integrated_account_id", CodeFormat, "must be a UUID")}},
-		{ok[:len(ok)-2] + "g", []Failure{fail("?integrated_account_id", CodeFormat, "must be a UUID")}},
-		{ok + ok, []Failure{fail("?integrated_account_id", CodeType, "must be one value, given once")}},
-		{"integrated_account_id[]=" + accountID, []Failure{fail("?integrated_account_id", CodeType, "must be one value, given once")}},
-		{ok + "truto_response_format=RAW", []Failure{formats}},
-		{ok + "truto_response_format=", []Failure{fail("?truto_response_format", CodeEmpty, "must not be empty")}},
-		{ok + "truto_response_format=raw&truto_response_format=raw", []Failure{fail("?truto_response_format", CodeType, "must be one value, given once")}},
-		{ok + "truto_skip_api_call=yes", []Failure{boolean}},
-		{ok + "truto_skip_api_call=TRUE", []Failure{boolean}},
-		{ok + "truto_skip_api_call", []Failure{fail("?truto_skip_api_call", CodeEmpty, "must not be empty")}},
-		{ok + "truto_skip_api_call[a]=1", []Failure{fail("?truto_skip_api_call", CodeType, "must be one value, given once")}},
-		{ok + "truto_exclude_fields=", []Failure{fail("?truto_exclude_fields", CodeEmpty, "holds an empty name")}},
-		{ok + "truto_exclude_fields=a,,b", []Failure{fail("?truto_exclude_fields", CodeEmpty, "holds an empty name")}},
-		{ok + "truto_exclude_fields[a]=b", []Failure{fail("?truto_exclude_fields", CodeType, "must be a list of names")}},
-		{ok + "truto_exclude_fields[0][a]=b", []Failure{fail("?truto_exclude_fields", CodeType, "must be a list of names")}},
-		{ok + "truto_response_formt=raw", []Failure{fail("?truto_response_formt", CodeAdditional, `is no parameter of Portolan (did you mean "truto_response_format"?)`)}},
-		{ok + "truto_x=1", []Failure{fail("?truto_x", CodeAdditional, "is no parameter of Portolan")}},
-		{ok + "collections[0][id]=", []Failure{fail("?collections[0][id]", CodeEmpty, "must not be empty")}},
-		{ok + "collections[id]=", []Failure{fail("?collections[id]", CodeEmpty, "must not be empty")}},
-		{ok + "collections[]=7&collections[]=", []Failure{fail("?collections[1]", CodeEmpty, "must not be empty")}},
-		{ok + "collections[0][type]=project", []Failure{fail("?collections[0][id]", CodeRequired, "is required")}},
-		{ok + "collections[0][id]=7&collections[0][id]=8", []Failure{fail("?collections[0][id]", CodeType, "must be one value, given once")}},
-		{ok + "collections[0][id]=7&collections[0][type]=", []Failure{fail("?collections[0][type]", CodeEmpty, "must not be empty")}},
-		{ok + "collections[0][id]=7&collections[0][typ]=x", []Failure{fail("?collections[0][typ]", CodeAdditional, `is not known here (did you mean "type"?)`)}},
-		{ok + "collections[0][]=7", []Failure{fail("?collections[0]", CodeType, "must be an id or an object with id and type")}},
+		{"", []gateway.Failure{required}},
+		{"integrated_account_id=", []gateway.Failure{fail("?integrated_account_id", gateway.CodeEmpty, "must not be empty")}},
+		{"integrated_account_id=7", []gateway.Failure{fail("?integrated_account_id", gateway.CodeFormat, "must be a UUID")}},
+		{ok[:len(ok)-2] + "g", []gateway.Failure{fail("?integrated_account_id", gateway.CodeFormat, "must be a UUID")}},
+		{ok + ok, []gateway.Failure{fail("?integrated_account_id", gateway.CodeType, "must be one value, given once")}},
+		{"integrated_account_id[]=" + accountID, []gateway.Failure{fail("?integrated_account_id", gateway.CodeType, "must be one value, given once")}},
+		{ok + "truto_response_format=RAW", []gateway.Failure{formats}},
+		{ok + "truto_response_format=", []gateway.Failure{fail("?truto_response_format", gateway.CodeEmpty, "must not be empty")}},
+		{ok + "truto_response_format=raw&truto_response_format=raw", []gateway.Failure{fail("?truto_response_format", gateway.CodeType, "must be one value, given once")}},
+		{ok + "truto_skip_api_call=yes", []gateway.Failure{boolean}},
+		{ok + "truto_skip_api_call=TRUE", []gateway.Failure{boolean}},
+		{ok + "truto_skip_api_call", []gateway.Failure{fail("?truto_skip_api_call", gateway.CodeEmpty, "must not be empty")}},
+		{ok + "truto_skip_api_call[a]=1", []gateway.Failure{fail("?truto_skip_api_call", gateway.CodeType, "must be one value, given once")}},
+		{ok + "truto_exclude_fields=", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeEmpty, "holds an empty name")}},
+		{ok + "truto_exclude_fields=a,,b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeEmpty, "holds an empty name")}},
+		{ok + "truto_exclude_fields[a]=b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeType, "must be a list of names")}},
+		{ok + "truto_exclude_fields[0][a]=b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeType, "must be a list of names")}},
+		{ok + "truto_response_formt=raw", []gateway.Failure{fail("?truto_response_formt", gateway.CodeAdditional, `is not a parameter of Portolan (did you mean "truto_response_format"?)`)}},
+		{ok + "truto_x=1", []gateway.Failure{fail("?truto_x", gateway.CodeAdditional, "is not a parameter of Portolan")}},
+		{ok + "collections[0][id]=", []gateway.Failure{fail("?collections[0][id]", gateway.CodeEmpty, "must not be empty")}},
+		{ok + "collections[id]=", []gateway.Failure{fail("?collections[id]", gateway.CodeEmpty, "must not be empty")}},
+		{ok + "collections[]=7&collections[]=", []gateway.Failure{fail("?collections[1]", gateway.CodeEmpty, "must not be empty")}},
+		{ok + "collections[0][type]=project", []gateway.Failure{fail("?collections[0][id]", gateway.CodeRequired, "is required")}},
+		{ok + "collections[0][id]=7&collections[0][id]=8", []gateway.Failure{fail("?collections[0][id]", gateway.CodeType, "must be one value, given once")}},
+		{ok + "collections[0][id]=7&collections[0][type]=", []gateway.Failure{fail("?collections[0][type]", gateway.CodeEmpty, "must not be empty")}},
+		{ok + "collections[0][id]=7&collections[0][typ]=x", []gateway.Failure{fail("?collections[0][typ]", gateway.CodeAdditional, `is not known here (did you mean "type"?)`)}},
+		{ok + "collections[0][]=7", []gateway.Failure{fail("?collections[0]", gateway.CodeType, "must be an id or an object with id and type")}},
 		{
 			"truto_response_format=RAW&truto_skip_api_call=&collections[1][id]=7&collections[0][name]=x&truto_x=1",
-			[]Failure{
+			[]gateway.Failure{
 				required, formats,
-				fail("?truto_skip_api_call", CodeEmpty, "must not be empty"),
-				fail("?collections[0][id]", CodeRequired, "is required"),
-				fail("?collections[0][name]", CodeAdditional, "is not known here"),
-				fail("?truto_x", CodeAdditional, "is no parameter of Portolan"),
+				fail("?truto_skip_api_call", gateway.CodeEmpty, "must not be empty"),
+				fail("?collections[0][id]", gateway.CodeRequired, "is required"),
+				fail("?collections[0][name]", gateway.CodeAdditional, "is not known here"),
+				fail("?truto_x", gateway.CodeAdditional, "is not a parameter of Portolan"),
 			},
 		},
 	}
@@ -183,8 +184,8 @@ func TestParamsFailures(t *testing.T) {
 		if diff := cmp.Diff(tt.want, failures); diff != "" {
 			t.Errorf("%q: (-want +got)\n%s", tt.query, diff)
 		}
-		if got.format != formatUnified && !strings.Contains(tt.query, "="+string(got.format)) {
-			t.Errorf("%q: format %q", tt.query, got.format)
+		if got.options.Format != gateway.FormatUnified && !strings.Contains(tt.query, "="+string(got.options.Format)) {
+			t.Errorf("%q: format %q", tt.query, got.options.Format)
 		}
 	}
 }
@@ -198,7 +199,7 @@ func TestSuggestion(t *testing.T) {
 		{"", ""},
 	}
 	for _, tt := range tests {
-		if got := suggestion(tt.name, paramFormat, paramExcludeFields, paramSkipCall); got != tt.want {
+		if got := gateway.Suggestion(tt.name, "truto_response_format", gateway.ParamExcludeFields, "truto_skip_api_call"); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 // Limits of a query. A request past one of them is refused: nothing is cut.
@@ -39,13 +40,13 @@ type query struct {
 // Two things are read otherwise: names such as toString, which qs drops, are names like any
 // other, and the pair limit counts pairs, not the gaps between two "&".
 // A query with failures is not to be used.
-func decodeQuery(raw string) (query, []Failure) {
+func decodeQuery(raw string) (query, []gateway.Failure) {
 	pairs, failures := splitQuery(raw)
 	q := query{values: map[string]any{}}
 	var use usage
 	for _, p := range merged(pairs) {
 		if use.mark(p.path) || !nest(q.values, p) {
-			failures = append(failures, failuref("?"+p.name, CodeType, "used as a value and as an object"))
+			failures = append(failures, gateway.Failuref("?"+p.name, gateway.CodeType, "used as a value and as an object"))
 		}
 	}
 	for name, v := range q.values {
@@ -56,7 +57,7 @@ func decodeQuery(raw string) (query, []Failure) {
 			continue
 		}
 		if len(p.path) < 2 || p.path[1].list() {
-			failures = append(failures, failuref("?"+p.name, CodeType, "must name a parameter of the provider: remote_query[name]=value"))
+			failures = append(failures, gateway.Failuref("?"+p.name, gateway.CodeType, "must name a parameter of the provider: remote_query[name]=value"))
 			continue
 		}
 		name := p.path[1].name + p.name[p.path[1].end:]
@@ -94,10 +95,10 @@ var (
 )
 
 // splitQuery gives the pairs one by one, each with one value.
-func splitQuery(raw string) ([]pair, []Failure) {
+func splitQuery(raw string) ([]pair, []gateway.Failure) {
 	var (
 		pairs    []pair
-		failures []Failure
+		failures []gateway.Failure
 		count    int
 	)
 	for part := range strings.SplitSeq(decodeBrackets.Replace(raw), "&") {
@@ -105,7 +106,7 @@ func splitQuery(raw string) ([]pair, []Failure) {
 			continue
 		}
 		if count++; count > maxQueryPairs {
-			return pairs, append(failures, failuref("?", CodeLimit, "more than %d parameters", maxQueryPairs))
+			return pairs, append(failures, gateway.Failuref("?", gateway.CodeLimit, "more than %d parameters", maxQueryPairs))
 		}
 		name, value := cutPair(part)
 		p, failure := readPair(name, value)
@@ -128,15 +129,15 @@ func cutPair(part string) (name, value string) {
 	return name, value
 }
 
-func readPair(rawName, rawValue string) (pair, *Failure) {
+func readPair(rawName, rawValue string) (pair, *gateway.Failure) {
 	name, err := unescape(rawName)
 	if err != nil {
-		f := failuref("?"+strings.ToValidUTF8(rawName, "\uFFFD"), CodeSyntax, "name: %v", err)
+		f := gateway.Failuref("?"+strings.ToValidUTF8(rawName, "\uFFFD"), gateway.CodeSyntax, "name: %v", err)
 		return pair{}, &f
 	}
 	value, err := unescape(rawValue)
 	if err != nil {
-		f := failuref("?"+name, CodeSyntax, "value: %v", err)
+		f := gateway.Failuref("?"+name, gateway.CodeSyntax, "value: %v", err)
 		return pair{}, &f
 	}
 	path, failure := readPath(name)
@@ -156,14 +157,14 @@ func unescape(s string) (string, error) {
 
 // readPath splits a name into its segments. A bracket without its partner is a letter like
 // any other, as long as that loses nothing.
-func readPath(name string) ([]segment, *Failure) {
-	fail := func(code Code, format string, args ...any) ([]segment, *Failure) {
-		f := failuref("?"+name, code, format, args...)
+func readPath(name string) ([]segment, *gateway.Failure) {
+	fail := func(code gateway.Code, format string, args ...any) ([]segment, *gateway.Failure) {
+		f := gateway.Failuref("?"+name, code, format, args...)
 		return nil, &f
 	}
 	brackets := bracketed.FindAllStringIndex(name, maxQueryDepth+1)
 	if len(brackets) > maxQueryDepth {
-		return fail(CodeLimit, "nested more than %d deep", maxQueryDepth)
+		return fail(gateway.CodeLimit, "nested more than %d deep", maxQueryDepth)
 	}
 	var path []segment
 	end := len(name)
@@ -175,7 +176,7 @@ func readPath(name string) ([]segment, *Failure) {
 	}
 	for _, b := range brackets {
 		if b[0] != end {
-			return fail(CodeSyntax, "text between brackets")
+			return fail(gateway.CodeSyntax, "text between brackets")
 		}
 		end = b[1]
 		s := segment{name: name[b[0]+1 : b[1]-1], index: named, end: end}
@@ -185,19 +186,19 @@ func readPath(name string) ([]segment, *Failure) {
 		case wholeNumber.MatchString(s.name):
 			i, err := strconv.Atoi(s.name)
 			if err != nil || i > maxQueryIndex {
-				return fail(CodeLimit, "index over %d", maxQueryIndex)
+				return fail(gateway.CodeLimit, "index over %d", maxQueryIndex)
 			}
 			s.index = i
 		}
 		path = append(path, s)
 	}
 	if end != len(name) {
-		return fail(CodeSyntax, "text after a bracket")
+		return fail(gateway.CodeSyntax, "text after a bracket")
 	}
 	for _, s := range path {
 		switch s.name {
 		case "__proto__", "constructor", "prototype":
-			return fail(CodeSyntax, "%s is not a name that can be used", s.name)
+			return fail(gateway.CodeSyntax, "%s is not a name that can be used", s.name)
 		}
 	}
 	return path, nil

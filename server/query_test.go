@@ -15,14 +15,15 @@ import (
 	"pgregory.net/rapid"
 
 	"portolan/engine"
+	"portolan/gateway"
 )
 
 // queryCase is one query with the answer of npm qs and, where ours is another, ours.
 type queryCase struct {
-	Query    string         `json:"query"`
-	QS       map[string]any `json:"qs"`
-	Values   map[string]any `json:"values"`
-	Failures []Failure      `json:"failures"`
+	Query    string            `json:"query"`
+	QS       map[string]any    `json:"qs"`
+	Values   map[string]any    `json:"values"`
+	Failures []gateway.Failure `json:"failures"`
 }
 
 func queryCases(tb testing.TB, name string) []queryCase {
@@ -73,7 +74,7 @@ func TestQueryExceptions(t *testing.T) {
 	}
 }
 
-func withoutMessages(t *testing.T, failures []Failure) []Failure {
+func withoutMessages(t *testing.T, failures []gateway.Failure) []gateway.Failure {
 	t.Helper()
 	out := slices.Clone(failures)
 	for i := range out {
@@ -93,11 +94,11 @@ func TestQueryLimits(t *testing.T) {
 		}
 		return strings.Join(parts, "&")
 	}
-	tooMany := []Failure{{Pointer: "?", Code: CodeLimit, Message: "more than 1000 parameters"}}
+	tooMany := []gateway.Failure{{Pointer: "?", Code: gateway.CodeLimit, Message: "more than 1000 parameters"}}
 	tests := []struct {
 		name, query string
 		entries     int // of a
-		want        []Failure
+		want        []gateway.Failure
 	}{
 		{"pairs at the limit", numbered(1000), 0, nil},
 		{"one pair too many", numbered(1001), 0, tooMany},
@@ -106,9 +107,9 @@ func TestQueryLimits(t *testing.T) {
 		{"a list of one more", strings.Repeat("a[]=x&", 1001), 0, tooMany},
 		{"repetition up to the pair limit", strings.Repeat("a=x&", 1000), 1000, nil},
 		{"pairs without a name count", strings.Repeat("=x&", 1001), 0, tooMany},
-		{"raw bytes that are no UTF-8", "a=\xff", 0, []Failure{{Pointer: "?a", Code: CodeSyntax, Message: "value: invalid UTF-8"}}},
-		{"a name that is no UTF-8", "a\xff=1", 0, []Failure{{Pointer: "?a\uFFFD", Code: CodeSyntax, Message: "name: invalid UTF-8"}}},
-		{"an escape that is none", "a=5%", 0, []Failure{{Pointer: "?a", Code: CodeSyntax, Message: `value: invalid URL escape "%"`}}},
+		{"raw bytes that are no UTF-8", "a=\xff", 0, []gateway.Failure{{Pointer: "?a", Code: gateway.CodeSyntax, Message: "value: invalid UTF-8"}}},
+		{"a name that is no UTF-8", "a\xff=1", 0, []gateway.Failure{{Pointer: "?a\uFFFD", Code: gateway.CodeSyntax, Message: "name: invalid UTF-8"}}},
+		{"an escape that is none", "a=5%", 0, []gateway.Failure{{Pointer: "?a", Code: gateway.CodeSyntax, Message: `value: invalid URL escape "%"`}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,7 +179,7 @@ func FuzzQuery(f *testing.F) {
 		if len(q.remote) > pairs {
 			t.Errorf("%d remote parameters of %d pairs", len(q.remote), pairs)
 		}
-		if _, failures := readParams(q); slices.ContainsFunc(failures, func(f Failure) bool { return !strings.HasPrefix(f.Pointer, "?") }) {
+		if _, failures := readParams(q); slices.ContainsFunc(failures, func(f gateway.Failure) bool { return !strings.HasPrefix(f.Pointer, "?") }) {
 			t.Errorf("a pointer leads out of the query: %v", failures)
 		}
 	})

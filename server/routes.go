@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -20,20 +21,41 @@ func unifiedRoutes() []unifiedRoute {
 	}
 }
 
+// match takes the parameters out of a path that is one of the route; false if it is not.
+func (r unifiedRoute) match(u *url.URL) (values map[string]string, ok bool) {
+	names, segments := strings.Split(r.path, "/"), strings.Split(u.EscapedPath(), "/")
+	if len(names) != len(segments) {
+		return nil, false
+	}
+	values = map[string]string{}
+	for i, name := range names {
+		segment, err := url.PathUnescape(segments[i])
+		if err != nil {
+			return nil, false
+		}
+		if parameter, isParameter := strings.CutPrefix(name, ":"); isParameter {
+			values[parameter] = segment
+		} else if name != segment {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
 // register puts every route of the server into e.
 func (s *Server) register(e *echo.Echo) {
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
-	e.GET("/metrics", s.metrics.serve)
+	e.GET("/healthz", s.handle(s.healthz))
+	e.GET("/readyz", s.handle(s.readyz))
+	e.GET("/metrics", s.serveMetrics)
 	s.registerAdmin(e)
 	s.registerLinks(e)
 	var paths []string
 	for _, r := range unifiedRoutes() {
 		if !slices.Contains(paths, r.path) {
 			paths = append(paths, r.path)
-			e.Any(r.path, s.unified) // the verb is checked after the token
+			e.Any(r.path, s.handle(s.unified)) // the verb is checked after the token
 			if parent, ok := strings.CutSuffix(r.path, ":id"); ok {
-				e.Any(parent, s.unified) // an empty id: Echo takes it for another path
+				e.Any(parent, s.handle(s.unified)) // an empty id: Echo takes it for another path
 			}
 		}
 	}
@@ -47,7 +69,7 @@ func (s *Server) unifiedMethod(path, verb, model, resource string) (method strin
 		if r.path != path {
 			continue
 		}
-		if _, ok := s.methods[engine.Operation{Model: model, Resource: resource, Method: r.method}]; !ok {
+		if !s.gateway.Snapshot().Has(engine.Operation{Model: model, Resource: resource, Method: r.method}) {
 			continue
 		}
 		found = true

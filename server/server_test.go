@@ -15,6 +15,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/schemas"
@@ -110,11 +111,30 @@ func store(tb testing.TB, list []accounts.Account) accounts.Directory {
 	return m
 }
 
-func newServer(tb testing.TB, d engine.Doer, opts ...server.Option) *server.Server {
+// build builds a server with its gateway; options are those of either.
+func build(c *engine.Catalog, eng *engine.Engine, unified schemas.Models, directory accounts.Directory, options ...any) (*server.Server, error) {
+	var inner []gateway.Option
+	var outer []server.Option
+	for _, o := range options {
+		switch o := o.(type) {
+		case gateway.Option:
+			inner = append(inner, o)
+		case server.Option:
+			outer = append(outer, o)
+		}
+	}
+	snapshot, _, err := gateway.NewSnapshot(c, unified)
+	if err != nil {
+		return nil, err
+	}
+	return server.New(gateway.New(snapshot, eng, directory, inner...), directory, outer...)
+}
+
+func newServer(tb testing.TB, d engine.Doer, opts ...any) *server.Server {
 	tb.Helper()
 	unified, _ := models(tb)
-	s, err := server.New(catalog(tb), engine.New(d, fixedClock), unified, store(tb, demoAccounts()),
-		append([]server.Option{server.WithClock(fixedClock)}, opts...)...)
+	s, err := build(catalog(tb), engine.New(d, fixedClock), unified, store(tb, demoAccounts()),
+		append([]any{server.WithClock(fixedClock)}, opts...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}

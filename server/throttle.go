@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"portolan/gateway"
 )
 
 // Failed authentications that one address may have.
@@ -84,12 +86,12 @@ func WithTrustedProxies(prefixes ...netip.Prefix) Option {
 	return func(s *settings) { s.proxies = prefixes }
 }
 
-// caller is the address that the request comes from; the zero one where it is unknown.
+// callerAddress is the address that the request comes from; the zero one where it is unknown.
 // Trusted proxies are passed over, from the nearest on.
-func (x *exchange) caller() netip.Addr {
-	address := parseAddress(x.request.RemoteAddr)
-	hops := strings.Split(strings.Join(x.request.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && x.server.trusts(address); i-- {
+func (s *Server) callerAddress(q *request) netip.Addr {
+	address := parseAddress(q.RemoteAddr)
+	hops := strings.Split(strings.Join(q.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && s.trusts(address); i-- {
 		hop := parseAddress(strings.TrimSpace(hops[i]))
 		if !hop.IsValid() {
 			break
@@ -119,16 +121,16 @@ func parseAddress(text string) netip.Addr {
 }
 
 // throttled refuses an address that has failed too often, before anything is looked at.
-func (x *exchange) throttled() *problem {
-	wait := x.server.throttle.wait(x.server.now(), x.caller())
+func (s *Server) throttled(q *request) *gateway.Problem {
+	wait := s.throttle.wait(s.now(), s.callerAddress(q))
 	if wait <= 0 {
 		return nil
 	}
-	return &problem{
-		status: http.StatusTooManyRequests, retry: strconv.Itoa(int(math.Ceil(wait.Seconds()))),
-		message: "too many failed authentications from this address: wait before the next one",
+	return &gateway.Problem{
+		Status: http.StatusTooManyRequests, RetryAfter: strconv.Itoa(int(math.Ceil(wait.Seconds()))),
+		Message: "too many failed authentications from this address: wait before the next one",
 	}
 }
 
 // failedAuthentication counts against the caller's address.
-func (x *exchange) failedAuthentication() { x.server.throttle.failed(x.server.now(), x.caller()) }
+func (s *Server) failedAuthentication(q *request) { s.throttle.failed(s.now(), s.callerAddress(q)) }

@@ -167,7 +167,7 @@ func TestThrottleTogether(t *testing.T) {
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	gate := gatedStore{o.db, arrived, proceed}
 	unified, _ := models(t)
-	s, err := server.New(exampleCatalog(t), engine.New(o.world, o.clock.now), unified, gate, server.WithClock(o.clock.now), server.WithStore(o.db))
+	s, err := build(exampleCatalog(t), engine.New(o.world, o.clock.now), unified, gate, server.WithClock(o.clock.now), server.WithStore(o.db))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,7 +151,7 @@ func TestHeadersOfTheMappingWin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := reply.Header.Get("Echo"); got != "mine text/plain" {
+	if got := reply.HeaderValue("Echo"); got != "mine text/plain" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -222,7 +222,7 @@ func TestReplyWhateverItsStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		retryAfter := reply.Header.Get("Retry-After")
+		retryAfter := reply.HeaderValue("Retry-After")
 		reply.Header = nil
 		want := &engine.Reply{Status: status, Body: fmt.Appendf(nil, "body of %d", status), Attempts: 1, Duration: time.Second}
 		if diff := cmp.Diff(want, reply); diff != "" || retryAfter != "7" {

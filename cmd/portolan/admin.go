@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/server"
 )
 
@@ -79,19 +81,19 @@ func (f adminFlags) administer(ctx context.Context, p *process, environment stri
 	}
 	defer func() { _ = db.Close() }() // each change is committed by now
 	a := &administration{p: p, store: db, json: f.JSON}
-	if err := a.serve(ctx, w, environment, doer, append(options, server.WithLogger(log))); err != nil {
+	if err := a.serve(ctx, w, environment, doer, log, options); err != nil {
 		return err
 	}
 	return do(a)
 }
 
-func (a *administration) serve(ctx context.Context, w *world, environment string, doer engine.Doer, options []server.Option) error {
+func (a *administration) serve(ctx context.Context, w *world, environment string, doer engine.Doer, log *slog.Logger, options []server.Option) error {
 	if err := known(ctx, a.store, environment); err != nil {
 		return err
 	}
 	directory, secret := newOperator(a.store, environment)
-	options = append(options, server.WithClock(a.p.now), server.WithStore(a.store))
-	handler, err := server.New(w.catalog, engine.New(doer, a.p.now), w.models, directory, options...)
+	gw := gateway.New(w.snapshot, engine.New(doer, a.p.now), directory, gateway.WithLogger(log))
+	handler, err := server.New(gw, directory, append(options, server.WithLogger(log), server.WithClock(a.p.now), server.WithStore(a.store))...)
 	a.handler, a.token = handler, secret
 	return err
 }

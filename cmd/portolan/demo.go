@@ -10,8 +10,8 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/sandbox"
-	"portolan/server"
 )
 
 // demoToken opens the demo accounts, demoAdminToken the admin API of a database that ends
@@ -63,10 +63,10 @@ func (w *world) bases(origin string) map[string]string {
 }
 
 // demoApps adds the clients that the pretend authorization servers at origin know.
-func (w *world) demoApps(origin string, apps map[string]server.OAuthApp) {
+func (w *world) demoApps(origin string, apps map[string]gateway.OAuthApp) {
 	for _, provider := range w.providers {
 		if client, plays := provider.OAuth(); plays {
-			apps[provider.Name()] = server.OAuthApp{
+			apps[provider.Name()] = gateway.OAuthApp{
 				ClientID: client.ID, ClientSecret: accounts.Secret(client.Secret), Origin: origin + "/" + provider.Name(),
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"portolan/accounts"
@@ -24,7 +23,7 @@ func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*a
 		return nil, err
 	}
 	if err == nil {
-		problems = checkAccounts(file, w.catalog)
+		problems = w.checkAccounts(file)
 	}
 	for _, problem := range problems {
 		fmt.Fprintln(p.stderr, problem)
@@ -36,32 +35,23 @@ func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*a
 }
 
 // checkAccounts says which accounts are of no known integration or lack its credentials.
-func checkAccounts(file *accounts.File, catalog *engine.Catalog) accounts.FileErrors {
+func (w *world) checkAccounts(file *accounts.File) accounts.FileErrors {
 	var out accounts.FileErrors
-	known := catalog.Integrations()
+	known := w.integrations()
 	for _, a := range file.Accounts {
-		if !slices.Contains(known, a.Integration) {
+		in := w.catalog.Integration(a.Integration)
+		if in == nil {
 			out = append(out, accounts.Problem{
 				Pos: a.At("integration"), Code: "E084-unknown-integration",
 				Message: fmt.Sprintf("there is no integration %q", a.Integration), Hint: "known: " + strings.Join(known, ", "),
 			})
 			continue
 		}
-		for _, problem := range engine.CheckContext(credentials(catalog, a.Integration), engine.Context(a.Context)) {
+		for _, problem := range engine.CheckContext(in.Credentials, engine.Context(a.Context)) {
 			out = append(out, accounts.Problem{Pos: a.At("context"), Code: "E085-bad-context", Message: problem})
 		}
 	}
 	return out
-}
-
-// credentials are those of an integration; its plans know them.
-func credentials(catalog *engine.Catalog, integration string) []engine.Credential {
-	for _, plan := range catalog.Plans() {
-		if plan.Integration() == integration {
-			return plan.Credentials()
-		}
-	}
-	return nil
 }
 
 func accountsOf(file *accounts.File) []accounts.Account {

@@ -9,13 +9,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/server"
 )
 
@@ -33,31 +33,13 @@ type planCommand struct {
 	Target   string `arg:"" help:"/unified/<model>/<resource>/<id>?integrated_account_id=..."`
 }
 
-// planAnswer is what the server answers to a request that is only planned.
-type planAnswer struct {
-	Debug json.RawMessage `json:"debug"`
-}
-
-// plannedCall is the part of it that is printed.
-type plannedCall struct {
-	RequestURL     string `json:"requestUrl"`
-	RequestOptions struct {
-		Method  string            `json:"method"`
-		Headers map[string]string `json:"headers"`
-		Body    json.RawMessage   `json:"body"`
-	} `json:"requestOptions"`
-	Steps []struct {
-		Name       string `json:"name"`
-		Method     string `json:"method"`
-		RequestURL string `json:"requestUrl"`
-	} `json:"steps"`
-	Fields []engine.Receipt `json:"fields"`
-}
-
 // Run plans a unified request as the server would, and prints the provider request.
 func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if !c.Sandbox && c.Accounts == "" && !c.given() {
 		return usagef("plan needs accounts: --sandbox for demo ones, --accounts FILE, --data DIR or --database-url URL for your own")
+	}
+	if !strings.HasPrefix(c.Target, "/unified/") {
+		return usagef("%s is not a path of the unified API; they start with /unified/", c.Target)
 	}
 	body, err := c.readBody(p)
 	if err != nil {
@@ -74,29 +56,33 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer done()
-	directory, token := newOperator(store, c.Environment)
-	handler, err := server.New(w.catalog, engine.New(offline{}, p.now), w.models, directory, server.WithClock(p.now))
-	if err != nil {
-		return err
-	}
-	request, err := c.request(ctx, body, token)
-	if err != nil {
-		return err
-	}
-	answer := newRecorder()
-	handler.ServeHTTP(answer, request)
-	if answer.status != http.StatusOK {
-		printRefusal(p.stderr, answer.body.Bytes())
+	debug, problem := c.plan(ctx, gateway.New(w.snapshot, engine.New(offline{}, p.now), store), body)
+	if problem != nil {
+		printProblem(p.stderr, problem)
 		return errReported
 	}
-	var planned planAnswer
-	if err := json.Unmarshal(answer.body.Bytes(), &planned); err != nil {
-		return fmt.Errorf("read the plan: %w", err)
-	}
 	if c.JSON {
-		return writeJSON(p.stdout, planned.Debug)
+		return writeJSON(p.stdout, debug)
 	}
-	return printPlan(p.stdout, planned.Debug)
+	return printPlan(p.stdout, debug)
+}
+
+// plan asks gw what the request would send.
+func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte) (gateway.Debug, *gateway.Problem) {
+	target, in, p := server.ReadCall(strings.ToUpper(c.Method), c.Target, body)
+	if p != nil {
+		return gateway.Debug{}, p
+	}
+	in.Options.PlanOnly = true
+	ready, p := gw.Open(ctx, gateway.Caller{Environment: c.Environment}, target)
+	if p != nil {
+		return gateway.Debug{}, p
+	}
+	outcome, p := ready.Do(ctx, in)
+	if p != nil {
+		return gateway.Debug{}, p
+	}
+	return outcome.Report.Debug(), nil
 }
 
 // readBody gives the body; nil where none is asked for.
@@ -143,101 +129,43 @@ func (c *planCommand) store(ctx context.Context, p *process, w *world) (store ac
 	return store, func() {}, err
 }
 
-func (c *planCommand) request(ctx context.Context, body []byte, token accounts.Secret) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, strings.ToUpper(c.Method), c.Target, bytes.NewReader(body))
-	if err != nil {
-		return nil, usageError{err}
+func printPlan(w io.Writer, plan gateway.Debug) error {
+	fmt.Fprintf(w, "%s %s\n", plan.RequestOptions.Method, plan.RequestURL)
+	for _, name := range slices.Sorted(maps.Keys(plan.RequestOptions.Headers)) {
+		fmt.Fprintf(w, "%s: %s\n", name, plan.RequestOptions.Headers[name])
 	}
-	if !strings.HasPrefix(request.URL.Path, "/unified/") {
-		return nil, usagef("%s is no path of the unified API; they start with /unified/", c.Target)
-	}
-	request.URL.RawQuery = planOnly(request.URL.RawQuery)
-	request.RequestURI = request.URL.RequestURI()
-	request.Header.Set("Authorization", "Bearer "+token.Reveal())
-	if c.Body == "" {
-		request.Body, request.ContentLength = http.NoBody, 0
-	} else {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	return request, nil
-}
-
-// planOnly makes a query ask for the plan, whatever it asked for.
-func planOnly(raw string) string {
-	var pairs []string
-	for pair := range strings.SplitSeq(raw, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(name); err == nil {
-			name = plain
-		}
-		if pair != "" && name != "truto_skip_api_call" && name != "truto_response_format" {
-			pairs = append(pairs, pair)
-		}
-	}
-	return strings.Join(append(pairs, "truto_skip_api_call=true"), "&")
-}
-
-func printPlan(w io.Writer, debug []byte) error {
-	var call plannedCall
-	if err := json.Unmarshal(debug, &call); err != nil {
-		return fmt.Errorf("read the plan: %w", err)
-	}
-	fmt.Fprintf(w, "%s %s\n", call.RequestOptions.Method, call.RequestURL)
-	for _, name := range slices.Sorted(maps.Keys(call.RequestOptions.Headers)) {
-		fmt.Fprintf(w, "%s: %s\n", name, call.RequestOptions.Headers[name])
-	}
-	if body := call.RequestOptions.Body; len(body) > 0 && string(body) != "null" {
+	if body := plan.RequestOptions.Body; body != nil {
 		fmt.Fprintf(w, "\n%s\n", shownBody(body))
 	}
 	fmt.Fprintf(w, "\nsteps:\n")
-	for _, s := range call.Steps {
+	for _, s := range plan.Steps {
 		if s.RequestURL == "" {
-			fmt.Fprintf(w, "  %s (known once the ones before it are answered)\n", s.Name)
+			fmt.Fprintf(w, "  %s (depends on the answer of %s)\n", s.Name, strings.Join(s.DependsOn, ", "))
 			continue
 		}
 		fmt.Fprintf(w, "  %s %s %s\n", s.Name, s.Method, s.RequestURL)
 	}
 	fmt.Fprintf(w, "fields:\n")
-	for _, f := range call.Fields {
+	for _, f := range plan.Fields {
 		fmt.Fprintf(w, "  %s %s\n", f.Pointer, f.Outcome)
 	}
 	return nil
 }
 
 // shownBody is a JSON body indented, any other as its text.
-func shownBody(body json.RawMessage) string {
-	var text string
-	if json.Unmarshal(body, &text) == nil {
-		return text
-	}
+func shownBody(body any) string {
+	raw, isJSON := body.(json.RawMessage)
 	var out bytes.Buffer
-	if json.Indent(&out, body, "", "  ") != nil {
-		return string(body)
+	if !isJSON || json.Indent(&out, raw, "", "  ") != nil {
+		return fmt.Sprint(body)
 	}
 	return out.String()
 }
 
-// printRefusal writes an error envelope for people.
-func printRefusal(w io.Writer, body []byte) {
-	var envelope struct {
-		StatusCode int    `json:"statusCode"`
-		Error      string `json:"error"`
-		Message    string `json:"message"`
-		Details    struct {
-			Failures []server.Failure `json:"failures"`
-			Mapping  *struct {
-				File string `json:"file"`
-				Line int    `json:"line"`
-				Col  int    `json:"col"`
-			} `json:"mapping"`
-		} `json:"details"`
-	}
-	if json.Unmarshal(body, &envelope) != nil || envelope.StatusCode == 0 {
-		fmt.Fprintf(w, "portolan: %s\n", body)
-		return
-	}
-	fmt.Fprintf(w, "%d %s: %s\n", envelope.StatusCode, envelope.Error, envelope.Message)
-	for _, f := range envelope.Details.Failures {
+// printProblem writes a problem for people.
+func printProblem(w io.Writer, p *gateway.Problem) {
+	fmt.Fprintf(w, "%d %s: %s\n", p.Status, http.StatusText(p.Status), p.Message)
+	for _, f := range p.Failures {
 		place := ""
 		if f.Pointer != "" { // else it is about the body as a whole
 			place = f.Pointer + ": "
@@ -247,9 +175,28 @@ func printRefusal(w io.Writer, body []byte) {
 		}
 		fmt.Fprintf(w, "  %s%s: %s\n", place, f.Code, f.Message)
 	}
-	if m := envelope.Details.Mapping; m != nil {
+	if m := p.Mapping; m != nil {
 		fmt.Fprintf(w, "  %s:%d:%d\n", m.File, m.Line, m.Col)
 	}
+}
+
+// printRefusal writes an error envelope for people.
+func printRefusal(w io.Writer, body []byte) {
+	var envelope struct {
+		StatusCode int    `json:"statusCode"`
+		Message    string `json:"message"`
+		Details    struct {
+			Failures []gateway.Failure     `json:"failures"`
+			Mapping  *gateway.MappingPlace `json:"mapping"`
+		} `json:"details"`
+	}
+	if json.Unmarshal(body, &envelope) != nil || envelope.StatusCode == 0 {
+		fmt.Fprintf(w, "portolan: %s\n", body)
+		return
+	}
+	printProblem(w, &gateway.Problem{
+		Status: envelope.StatusCode, Message: envelope.Message, Failures: envelope.Details.Failures, Mapping: envelope.Details.Mapping,
+	})
 }
 
 // offline is a provider client that refuses to be used.

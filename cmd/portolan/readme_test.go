@@ -203,7 +203,7 @@ func TestReadmeSupport(t *testing.T) {
 			t.Errorf("%s also needs (-mapping +readme):\n%s", row[0], diff)
 		}
 	}
-	if diff := cmp.Diff(w.catalog.Integrations(), integrations); diff != "" {
+	if diff := cmp.Diff(w.integrations(), integrations); diff != "" {
 		t.Errorf("integrations (-catalog +readme):\n%s", diff)
 	}
 }

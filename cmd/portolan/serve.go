@@ -13,6 +13,7 @@ import (
 	"portolan/accounts"
 	"portolan/accounts/oauth"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/sandbox"
 	"portolan/server"
 	"portolan/upstream"
@@ -31,7 +32,7 @@ type serveCommand struct {
 	AllowInsecureUpstreams bool           `help:"Let accounts have a base_url, and call any address. For tests."`
 	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call."`
 	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take to finish when the process is stopped."`
-	ResponsePolicy         server.Policy  `default:"warn" enum:"off,warn,fail" help:"What to do about an answer that breaks the response schema: off, warn, fail."`
+	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do about an answer that breaks the response schema: off, warn, fail."`
 	MaxBody                size           `default:"1MiB" help:"Largest request body."`
 	MemoryLimit            size           `default:"512MiB" help:"Memory from which on the garbage collector works harder; GOMEMLIMIT wins."`
 	LogLevel               string         `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
@@ -124,8 +125,9 @@ func (c *serveCommand) memory(p *process, w *world, pretend *pretence) (*account
 
 func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, kept *kept, pretend *pretence, listener net.Listener, log *slog.Logger) (*server.Server, error) {
 	client := append(c.Proxy.options(), upstream.WithTimeout(c.UpstreamTimeout), upstream.WithClock(p.now))
+	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy)}
 	options := []server.Option{
-		server.WithLogger(log), server.WithClock(p.now), server.WithPolicy(c.ResponsePolicy), server.WithTrustedProxies(c.TrustedProxy...),
+		server.WithLogger(log), server.WithClock(p.now), server.WithTrustedProxies(c.TrustedProxy...),
 		server.WithLimits(server.Limits{Body: int64(c.MaxBody), Target: 16 << 10, Header: 64 << 10}),
 	}
 	if c.AllowInsecureUpstreams {
@@ -148,13 +150,13 @@ func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, 
 		}
 		bases := w.bases(pretend.origin())
 		directory = union{memory, played{kept.cache, bases}}
-		options = append(options, server.WithStore(kept.db), server.WithBaseURLs(bases),
-			server.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
+		inner = append(inner, gateway.WithBaseURLs(bases), gateway.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
+		options = append(options, server.WithStore(kept.db))
 		if public != "" {
 			options = append(options, server.WithPublicURL(public))
 		}
 	}
-	return server.New(w.catalog, engine.New(caller, p.now), w.models, directory, options...)
+	return server.New(gateway.New(w.snapshot, engine.New(caller, p.now), directory, inner...), directory, options...)
 }
 
 // publicOrigin is where customers reach the server; "" where that is not known.

@@ -13,6 +13,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/golden"
 	"portolan/server"
 )
@@ -84,7 +85,7 @@ func (p *process) loadCases(f folder, evalTimeout time.Duration) (*world, error)
 
 // runFolder runs the cases of the loaded providers. A case that cannot be read has failed.
 func (c *testCommand) runFolder(ctx context.Context, p *process, w *world, pattern *regexp.Regexp, sum *tally) error {
-	cases, problems := golden.Load(os.DirFS(c.Cases), ".", w.catalog.Integrations())
+	cases, problems := golden.Load(os.DirFS(c.Cases), ".", w.integrations())
 	for _, problem := range problems {
 		fmt.Fprintf(p.stdout, "%s/%s\n", filepath.ToSlash(c.Cases), problem)
 		sum.failed++
@@ -147,5 +148,5 @@ func (w *world) caseHandler(doer engine.Doer, account golden.Account) (http.Hand
 			return nil, err
 		}
 	}
-	return server.New(w.catalog, engine.New(doer, golden.Clock), w.models, store, server.WithClock(golden.Clock))
+	return server.New(gateway.New(w.snapshot, engine.New(doer, golden.Clock), store), store, server.WithClock(golden.Clock))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/sandbox"
@@ -45,7 +45,7 @@ func builtin(only string) engine.Layer {
 type world struct {
 	language  *jsonata.Language
 	catalog   *engine.Catalog
-	models    schemas.Models
+	snapshot  *gateway.Snapshot
 	providers []*sandbox.Provider // those that can be played, by name
 	findings  source.Diagnostics  // unsorted
 }
@@ -65,12 +65,15 @@ func (p *process) load(evalTimeout time.Duration, apart jsonata.Apart, layers ..
 			known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 		}
 	}
-	w := &world{models: models, language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout}).WithApart(apart)}
+	w := &world{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout}).WithApart(apart)}
 	docs, read := engine.Load(w.language, layers...)
 	catalog, compiled := engine.Compile(docs, known)
 	w.catalog = catalog
-	w.findings = slices.Concat(read, compiled)
-	w.checkSchemas()
+	snapshot, bad, err := gateway.NewSnapshot(catalog, models)
+	if err != nil {
+		return nil, err
+	}
+	w.snapshot, w.findings = snapshot, slices.Concat(read, compiled, bad)
 	w.loadProviders(layers)
 	return w, nil
 }
@@ -93,27 +96,6 @@ func (p *process) loadServable(flags mappingFlags, apart jsonata.Apart) (*world,
 		return w, errReported
 	}
 	return w, nil
-}
-
-// checkSchemas compiles the mappings' own schemas.
-func (w *world) checkSchemas() {
-	check := func(key string, schema any, pos source.Pos) {
-		if schema == nil {
-			return
-		}
-		_, err := schemas.Compile(key, schema)
-		if bad, ok := errors.AsType[*schemas.CompileError](err); ok {
-			for _, problem := range bad.Problems {
-				w.findings.Errorf(pos, "E050-bad-schema", "%s", strings.TrimPrefix(problem.Pointer+": "+problem.Message, ": "))
-			}
-		}
-	}
-	for _, plan := range w.catalog.Plans() {
-		schema, pos := plan.BodySchema()
-		check("request_body_schema", schema, pos)
-		schema, pos = plan.QuerySchema()
-		check("query_schema", schema, pos)
-	}
 }
 
 // loadProviders reads each provider's sandbox.yaml, that of the last layer that has it.
@@ -144,10 +126,19 @@ func (w *world) loadProviders(layers []engine.Layer) {
 	slices.SortFunc(w.providers, func(a, b *sandbox.Provider) int { return strings.Compare(a.Name(), b.Name()) })
 }
 
+// integrations are the names of all integrations, sorted.
+func (w *world) integrations() []string {
+	var names []string
+	for _, in := range w.catalog.Integrations() {
+		names = append(names, in.Name)
+	}
+	return names
+}
+
 // updatePlan finds the first method of the integration that updates a record; nil for none.
 func (w *world) updatePlan(integration string) *engine.Plan {
 	for _, plan := range w.catalog.Plans() {
-		if plan.Integration() == integration && plan.Operation().Method == "update" {
+		if plan.Integration().Name == integration && plan.Operation().Method == "update" {
 			return plan
 		}
 	}
@@ -156,7 +147,11 @@ func (w *world) updatePlan(integration string) *engine.Plan {
 
 // basePath is the path of an integration's base_url ("/api/v1/", ""); its host may hold variables.
 func (w *world) basePath(integration string) string {
-	_, rest, _ := strings.Cut(w.catalog.BaseURL(integration), "://")
+	in := w.catalog.Integration(integration)
+	if in == nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(in.BaseURL, "://")
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		return rest[i:]
 	}

@@ -1,4 +1,4 @@
-package server
+package gateway
 
 import (
 	"math/rand/v2"
@@ -38,7 +38,7 @@ func TestDistinctKeepsWhatAScanKeeps(t *testing.T) {
 				Pointer: pointers[random.IntN(len(pointers))], Code: codes[random.IntN(len(codes))], Message: strconv.Itoa(i),
 			})
 		}
-		if diff := cmp.Diff(scanned(failures), distinct(failures)); diff != "" {
+		if diff := cmp.Diff(scanned(failures), Distinct(failures)); diff != "" {
 			t.Fatalf("%v\n(-want +got)\n%s", failures, diff)
 		}
 	}
@@ -75,7 +75,7 @@ func TestDistinctIsLinear(t *testing.T) {
 
 func TestNullsStopBeingBuilt(t *testing.T) {
 	t.Parallel()
-	list := make([]any, 5*maxBuilt)
+	list := make([]any, 5*MaxFailures)
 	for i := range list {
 		list[i] = map[string]any{"email": nil}
 	}
@@ -83,7 +83,7 @@ func TestNullsStopBeingBuilt(t *testing.T) {
 		"properties": map[string]any{"email": map[string]any{}},
 	}}}}
 	found := nullFailures(map[string]any{"emails": list}, unified, nil)
-	if len(found) != maxBuilt || found[maxBuilt-1].Pointer != "/emails/999/email" {
+	if len(found) != MaxFailures || found[MaxFailures-1].Pointer != "/emails/999/email" {
 		t.Errorf("%d failures, the last at %s", len(found), found[len(found)-1].Pointer)
 	}
 }

@@ -1,14 +1,14 @@
-package server
+package gateway
 
 import (
 	"slices"
 	"strings"
 )
 
-// distinct keeps of several failures at one place the first of each kind; beside null or a
+// Distinct keeps of several failures at one place the first of each kind; beside null or a
 // wrong type, nothing else at that place or inside it is worth saying. Its cost grows with
 // the length of the pointers only.
-func distinct(failures []Failure) []Failure {
+func Distinct(failures []Failure) []Failure {
 	var places placeTree
 	return places.distinct(failures)
 }

@@ -1,4 +1,4 @@
-package server
+package gateway
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ func TestFailureJSON(t *testing.T) {
 		want    string
 	}{
 		{
-			"least", failuref("", CodeEmpty, "the body is empty"),
+			"least", Failuref("", CodeEmpty, "the body is empty"),
 			`{"pointer":"","code":"empty","message":"the body is empty"}`,
 		},
 		{

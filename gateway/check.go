@@ -1,0 +1,268 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portolan/engine"
+	"portolan/source"
+)
+
+// check holds the request against the unified schemas, the mapping's own and what reaches
+// the provider: everything that is wrong with it, each thing once.
+func (r *Ready) check(req *engine.Request, receipts []engine.Receipt, in *Input) []Failure {
+	own := r.snapshot.schemas[r.plan.Base()]
+	nulls := nullFailures(req.Body, r.method.requestDoc, own.bodyDoc)
+	body := slices.Concat(nulls, SchemaFailures(r.method.request, req.Body), SchemaFailures(own.body, req.Body))
+	query := slices.Concat(queryFailures(r.method.query, req.Query), queryFailures(own.query, req.Query))
+	out := slices.Concat(in.Failures, checkExclusions(in.Options.Exclude, r.method.order), Distinct(query), Distinct(body))
+	out = append(out, authorizing(req.RemoteQuery, r.plan.AuthorizingQuery())...)
+	if in.Options.Strict {
+		out = append(out, strictFailures(receipts)...)
+	}
+	if len(body) == 0 && !writesAnything(req.Body, receipts) {
+		out = append(out, nothingToSend(receipts)...)
+	}
+	return Distinct(out)
+}
+
+// CheckExclusions refuses names that records of op do not have, for a request whose account
+// is not known.
+func (s *Snapshot) CheckExclusions(op engine.Operation, names []string) []Failure {
+	m := s.methods[op]
+	if m == nil {
+		return nil
+	}
+	return checkExclusions(names, m.order)
+}
+
+// ParamExcludeFields is the parameter whose names checkExclusions judges.
+const ParamExcludeFields = "truto_exclude_fields"
+
+// checkExclusions refuses names to exclude that the record does not have, MaxFailures of
+// them at most.
+func checkExclusions(names, order []string) []Failure {
+	var out []Failure
+	var allowed []any
+	for _, name := range names {
+		if slices.Contains(order, name) {
+			continue
+		}
+		if len(out) == MaxFailures {
+			break
+		}
+		if allowed == nil {
+			for _, known := range order {
+				allowed = append(allowed, known)
+			}
+		}
+		f := Failuref("?"+ParamExcludeFields, CodeEnum, "%s: there is no field %q to exclude%s", ParamExcludeFields, name, Suggestion(name, order...))
+		f.Allowed = allowed
+		out = append(out, f)
+	}
+	return out
+}
+
+// Suggestion is ` (did you mean "…"?)`, or "" if no known name is near.
+func Suggestion(name string, known ...string) string {
+	near := source.Nearest(name, known)
+	if near == "" {
+		return ""
+	}
+	return " (did you mean " + strconv.Quote(near) + "?)"
+}
+
+// strictFailures refuses what is not supported, MaxFailures of it at most.
+func strictFailures(receipts []engine.Receipt) []Failure {
+	var out []Failure
+	for _, r := range receipts {
+		if len(out) == MaxFailures {
+			break
+		}
+		if r.Outcome == engine.Unsupported {
+			out = append(out, Failuref(r.Pointer, CodeUnsupported, "%s is not supported by this integration", shortened(strings.TrimLeft(r.Pointer, "/?"))))
+		}
+	}
+	return out
+}
+
+// nothingToSend refuses a request of which nothing would reach the provider: at each field
+// that was given and is not supported or, without any, as a whole.
+func nothingToSend(receipts []engine.Receipt) []Failure {
+	var out []Failure
+	for _, r := range receipts {
+		if r.Outcome == engine.Unsupported && strings.HasPrefix(r.Pointer, "/") && len(out) < MaxFailures {
+			out = append(out, Failuref(r.Pointer, CodeEmpty, "%s is not supported by this integration, and %s", shortened(r.Pointer[1:]), engine.ErrNothingToSend))
+		}
+	}
+	if len(out) == 0 {
+		out = []Failure{Failuref("", CodeEmpty, "%s", engine.ErrNothingToSend)}
+	}
+	return out
+}
+
+// writesAnything reports whether any part of the body is sent on, mapped or as it is.
+func writesAnything(body map[string]any, receipts []engine.Receipt) bool {
+	return slices.ContainsFunc(receipts, func(r engine.Receipt) bool {
+		switch {
+		case !strings.HasPrefix(r.Pointer, "/"):
+			return false
+		case r.Outcome == engine.PassedThrough:
+			data, _ := body[engine.RemoteData].(map[string]any)
+			return len(data) > 0
+		default:
+			return r.Outcome == engine.Applied
+		}
+	})
+}
+
+// authorizing refuses a remote_query that would replace what authenticates.
+func authorizing(remote []engine.Param, names []string) []Failure {
+	var out []Failure
+	for _, p := range remote {
+		name, _, _ := strings.Cut(p.Name, "[")
+		if slices.Contains(names, name) {
+			out = append(out, Failuref("?remote_query["+name+"]", CodeUnsupported, "remote_query[%s] would replace what authenticates towards the provider", name))
+		}
+	}
+	return out
+}
+
+// nullFailures finds null where the mapping's schema does not allow it, MaxFailures times at
+// most. A field that holds any JSON may hold null inside.
+func nullFailures(body, unified, own map[string]any) []Failure {
+	var f nullFinder
+	f.find("", body, unified, own)
+	return f.failures
+}
+
+type nullFinder struct{ failures []Failure }
+
+func (f *nullFinder) find(pointer string, v any, unified, own map[string]any) {
+	if len(f.failures) == MaxFailures {
+		return
+	}
+	switch v := v.(type) {
+	case nil:
+		if pointer != "" && !allowsNull(own) {
+			f.failures = append(f.failures, Failuref(pointer, CodeNull, "%s must not be null: this integration cannot clear it", pointer[1:]))
+		}
+	case map[string]any:
+		properties := member(unified, "properties")
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if inner, ok := properties[name].(map[string]any); ok {
+				f.find(pointer+"/"+name, v[name], inner, member(member(own, "properties"), name))
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if item != nil { // an entry that is null is of the wrong type
+				f.find(pointer+"/"+strconv.Itoa(i), item, member(unified, "items"), member(own, "items"))
+			}
+		}
+	}
+}
+
+func allowsNull(schema map[string]any) bool {
+	switch t := schema["type"].(type) {
+	case string:
+		return t == "null"
+	case []any:
+		return slices.Contains(t, any("null"))
+	}
+	return false
+}
+
+// member is the object under name; nil if there is none.
+func member(m map[string]any, name string) map[string]any {
+	v, _ := m[name].(map[string]any)
+	return v
+}
+
+// completeConsts gives each entry of an array parameter the members that query_schema fixes
+// and the caller left out: a collection's type, if only one is possible.
+func completeConsts(schema, query map[string]any) map[string]any {
+	properties := member(schema, "properties")
+	out := query
+	for name, v := range query {
+		list, ok := v.([]any)
+		fixed := constsOf(member(member(properties, name), "items"))
+		if !ok || len(fixed) == 0 {
+			continue
+		}
+		completed := make([]any, len(list))
+		for i, item := range list {
+			completed[i] = item
+			if entry, ok := item.(map[string]any); ok {
+				whole := maps.Clone(fixed)
+				maps.Copy(whole, entry)
+				completed[i] = whole
+			}
+		}
+		out = maps.Clone(out)
+		out[name] = completed
+	}
+	return out
+}
+
+func constsOf(schema map[string]any) map[string]any {
+	var out map[string]any
+	for name := range member(schema, "properties") {
+		if v, ok := member(member(schema, "properties"), name)["const"]; ok {
+			if out == nil {
+				out = map[string]any{}
+			}
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// maxHeaderList is how long a header that lists fields may get, in bytes.
+const maxHeaderList = 4 << 10
+
+// unsupportedHeader names what is not used; "" for nothing.
+func unsupportedHeader(receipts []engine.Receipt) string {
+	var unused []string
+	for _, r := range receipts {
+		if r.Outcome == engine.Unsupported {
+			unused = append(unused, asciiHeader(r.Pointer))
+		}
+	}
+	if len(unused) == 0 {
+		return ""
+	}
+	return joinLimited(unused, maxHeaderList)
+}
+
+// joinLimited joins names by ", " and says how many did not fit.
+func joinLimited(names []string, limit int) string {
+	const room = len(", +1000000 more")
+	out := ""
+	for i, name := range names {
+		if i > 0 {
+			name = ", " + name
+		}
+		if len(out)+len(name)+room > limit {
+			return strings.TrimPrefix(fmt.Sprintf("%s, +%d more", out, len(names)-i), ", ")
+		}
+		out += name
+	}
+	return out
+}
+
+// asciiHeader percent-encodes what cannot stand in a header or would part the list.
+func asciiHeader(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == ',' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/engine"
+)
+
+// Format is the shape of a successful answer.
+type Format string
+
+// The formats.
+const (
+	FormatUnified    Format = "unified"
+	FormatNormalized Format = "normalized"
+	FormatDebug      Format = "debug" // the unified record; the face adds Report.Debug
+	FormatRaw        Format = "raw"   // the provider's answer as it came
+)
+
+// Options say how a call is carried out and answered.
+type Options struct {
+	Format           Format   // "" is FormatUnified
+	Strict           bool     // what is not supported is refused
+	PlanOnly         bool     // no call is made
+	IgnoreRemoteData bool     // leave remote_data out
+	Exclude          []string // top-level fields to leave out
+}
+
+// Input is what the caller sends. It is only read.
+type Input struct {
+	Body        map[string]any // nil: none
+	Query       map[string]any // the unified parameters
+	RawQuery    map[string]any // all parameters as decoded
+	RemoteQuery []engine.Param // goes to the provider as it is
+	Header      []engine.Param // goes to the provider as it is
+	Options     Options
+	Failures    []Failure      // what the face has found wrong; reported together with the rest
+	Samples     map[string]any // made-up answers of before steps by name; Options.PlanOnly only
+}
+
+// Outcome is a call that succeeded.
+type Outcome struct {
+	Report *Report
+	Status int
+	Header []Header
+	// Body is the record as JSON or, with FormatRaw, the provider's body. nil: no call was
+	// made, or the provider's body is empty.
+	Body []byte
+}
+
+// Do checks in, carries the call out and maps its answer.
+func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
+	req := r.request(in)
+	receipts := r.plan.Receipts(req)
+	if failures := r.check(req, receipts, in); len(failures) > 0 {
+		p := Invalid(failures)
+		p.Report = r.report(receipts)
+		return nil, p
+	}
+	own := &credentials{gateway: r.gateway, requestID: r.caller.RequestID, account: r.account}
+	result, err := r.carryOut(ctx, req, in, own)
+	report := r.carriedOut(req, receipts, own, result)
+	if err != nil {
+		return nil, problemOf(err, report)
+	}
+	if in.Options.PlanOnly {
+		return &Outcome{Report: report, Status: statusOK, Header: report.Header()}, nil
+	}
+	if in.Options.Format == FormatRaw {
+		return rawOutcome(report), nil
+	}
+	record := &result.Output.Records[0]
+	warnings, p := r.checkRecord(ctx, record)
+	if p != nil {
+		p.Report = report
+		return nil, p
+	}
+	report.Warnings = warnings
+	return &Outcome{Report: report, Status: statusOK, Header: report.Header(), Body: r.method.encode(record, &in.Options)}, nil
+}
+
+// request is what the engine is given.
+func (r *Ready) request(in *Input) *engine.Request {
+	return &engine.Request{
+		ID: r.target.ID, Body: in.Body,
+		Query:    completeConsts(r.snapshot.schemas[r.plan.Base()].queryDoc, in.Query),
+		RawQuery: in.RawQuery, RemoteQuery: in.RemoteQuery, Header: in.Header,
+		Context: engine.Context(r.account.Context), BaseURL: r.account.BaseURL,
+	}
+}
+
+// carryOut calls the provider, or plans the calls.
+func (r *Ready) carryOut(ctx context.Context, req *engine.Request, in *Input, own *credentials) (*engine.Result, error) {
+	if in.Options.PlanOnly {
+		return r.gateway.engine.Plan(ctx, r.plan, req, in.Samples)
+	}
+	if p := own.fresh(ctx); p != nil {
+		return nil, p
+	}
+	with := *req
+	with.Context, with.Renewer = engine.Context(own.account.Context), own.renewer()
+	mode := engine.Full
+	if in.Options.Format == FormatRaw {
+		mode = engine.MainOnly
+	}
+	return r.gateway.engine.Do(ctx, r.plan, &with, mode)
+}
+
+// report is that of a call which is refused before anything is carried out.
+func (r *Ready) report(receipts []engine.Receipt) *Report {
+	out := &Report{
+		Integration: r.account.Integration, Operation: r.target.Operation.String(),
+		Environment: r.account.Environment, AccountID: r.account.ID, Receipts: receipts, refused: true,
+	}
+	if r.plan != nil {
+		out.Mapping, out.plan = r.plan.Version(), r.plan
+	}
+	return out
+}
+
+func (r *Ready) carriedOut(req *engine.Request, receipts []engine.Receipt, own *credentials, result *engine.Result) *Report {
+	out := r.report(receipts)
+	out.refused, out.body, out.Result = false, req.Body, result
+	var steps []engine.StepResult
+	if result != nil {
+		steps = result.Steps
+	}
+	out.secrets = func() []string {
+		return secretForms(own.account, r.plan.Integration().Credentials, own.seen, steps)
+	}
+	return out
+}
+
+// rawOutcome passes the provider's answer on, byte for byte.
+func rawOutcome(report *Report) *Outcome {
+	reply := report.Result.Main.Reply
+	header := report.Header()
+	for _, name := range []string{"Content-Type", "Etag"} {
+		if v := reply.HeaderValue(name); v != "" {
+			header = append(header, Header{name, v})
+		}
+	}
+	return &Outcome{Report: report, Status: reply.Status, Header: header, Body: reply.Body}
+}
+
+// checkRecord holds the record against the unified response schema.
+func (r *Ready) checkRecord(ctx context.Context, record *engine.Record) ([]string, *Problem) {
+	if r.gateway.policy == PolicyOff || r.method.response == nil {
+		return nil, nil
+	}
+	findings := SchemaFailures(r.method.response, record.Fields)
+	if r.plan != r.plan.Base() { // an override may add fields of its own
+		findings = slices.DeleteFunc(findings, func(f Failure) bool { return f.Code == CodeAdditional })
+	}
+	if len(findings) == 0 {
+		return nil, nil
+	}
+	var warnings []string
+	for _, f := range findings {
+		warnings = append(warnings, f.Message)
+		r.gateway.log.LogAttrs(ctx, slog.LevelWarn, "response breaks the unified schema",
+			slog.String("request_id", r.caller.RequestID), slog.String("mapping", r.plan.Version()),
+			slog.String("pointer", f.Pointer), slog.String("code", string(f.Code)))
+	}
+	if r.gateway.policy == PolicyFail {
+		return warnings, &Problem{
+			Status: statusBadGateway, Failures: findings,
+			Message: "the mapped answer breaks the unified response schema: " + strings.Join(warnings, "; "),
+		}
+	}
+	return warnings, nil
+}
+
+// Verify makes the call that shows whether an account's credentials are good. The account
+// need not be stored. Its integration must have such a call.
+func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts.Account) (*Outcome, *Problem) {
+	endpoint := g.Snapshot().catalog.Integration(account.Integration).Verify
+	own := &credentials{gateway: g, requestID: requestID, account: account}
+	report := &Report{
+		Integration: account.Integration, Operation: "verify", Mapping: endpoint.Version(),
+		Environment: account.Environment, AccountID: account.ID,
+	}
+	context := engine.Context(account.Context)
+	if account.Status == accounts.StatusActive {
+		if p := own.fresh(ctx); p != nil {
+			p.Report = report
+			return nil, p
+		}
+		if own.account.Grant != account.Grant { // beside what is tried
+			context = engine.Context(maps.Clone(account.Context))
+			context[accounts.AccessTokenField] = own.account.Context[accounts.AccessTokenField]
+		}
+	}
+	req := &engine.Request{Context: context, BaseURL: g.baseURLs[account.Integration]}
+	result, err := g.engine.Call(ctx, endpoint, req)
+	report.Result = result
+	tried := account
+	tried.Context = accounts.Context(context)
+	report.secrets = func() []string { return secretForms(tried, endpoint.Integration.Credentials, own.seen, result.Steps) }
+	if err != nil {
+		return nil, problemOf(err, report)
+	}
+	return rawOutcome(report), nil
+}

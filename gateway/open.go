@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"portolan/accounts"
+	"portolan/engine"
+	"portolan/source"
+)
+
+// Caller is who asks, as far as a call depends on it.
+type Caller struct {
+	Environment string
+	AccountID   string // the only account that the caller may use; "" for any of the environment
+	RequestID   string // for the log
+}
+
+// Target is what is asked for.
+type Target struct {
+	Operation engine.Operation
+	AccountID string // of the integrated account
+	ID        string // of the record, decoded; "" if the method is about none
+}
+
+// Ready is a call whose account and mapping are known: what remains is its input. It is
+// immutable and safe for concurrent use.
+type Ready struct {
+	gateway  *Gateway
+	snapshot *Snapshot
+	caller   Caller
+	target   Target
+	account  accounts.Account
+	method   *method
+	plan     *engine.Plan
+}
+
+// Open finds the account and what its integration does for target. Nothing of the request's
+// body is needed for that. The problem is 404, 403, 401 or 503 for the account, 405 with
+// Mapped for a method that its integration does not map, or 500 for an override that no
+// longer fits.
+func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Ready, *Problem) {
+	snapshot := g.Snapshot()
+	r := &Ready{gateway: g, snapshot: snapshot, caller: caller, target: target, method: snapshot.methods[target.Operation]}
+	if r.method == nil {
+		return nil, &Problem{Status: statusNotFound, Message: "there is no unified method " + target.Operation.String()}
+	}
+	var p *Problem
+	if r.account, p = g.account(ctx, caller, target.AccountID); p != nil {
+		return nil, p
+	}
+	base := snapshot.catalog.Plan(r.account.Integration, target.Operation)
+	if base == nil {
+		op := target.Operation
+		p := &Problem{
+			Status: statusMethodNotAllowed, Message: fmt.Sprintf("the integration of this account does not map %s", op),
+			Mapped: snapshot.catalog.Methods(r.account.Integration, op.Model, op.Resource),
+		}
+		p.Report = r.report(nil)
+		return nil, p
+	}
+	if r.plan, p = withOverrides(snapshot, base, r.account); p != nil {
+		p.Report = r.report(nil)
+		return nil, p
+	}
+	return r, nil
+}
+
+// Mapping names the plan and its content.
+func (r *Ready) Mapping() string { return r.plan.Version() }
+
+func (g *Gateway) account(ctx context.Context, caller Caller, id string) (accounts.Account, *Problem) {
+	account, err := g.accounts.Account(ctx, caller.Environment, id)
+	if err == nil && caller.AccountID != "" && caller.AccountID != account.ID { // the caller may know of no other
+		err = accounts.ErrNotFound
+	}
+	switch {
+	case errors.Is(err, accounts.ErrNotFound):
+		return account, noAccount(id)
+	case err != nil:
+		return account, g.storeProblem(ctx, caller.RequestID, err)
+	}
+	return account, checkStatus(account)
+}
+
+func noAccount(id string) *Problem {
+	return &Problem{Status: statusNotFound, Message: "there is no integrated account " + id}
+}
+
+// checkStatus refuses an account that cannot be called.
+func checkStatus(account accounts.Account) *Problem {
+	switch account.Status {
+	case accounts.StatusDisabled:
+		return &Problem{Status: statusForbidden, Message: "the integrated account is disabled"}
+	case accounts.StatusNeedsReauth:
+		return mustReconnect(account.LastError)
+	default:
+		return nil
+	}
+}
+
+// mustReconnect is the provider's refusal of a grant: an answer of its own, though not to
+// this request.
+func mustReconnect(reason string) *Problem {
+	message := "the integrated account must be connected again"
+	if reason != "" {
+		message += ": " + reason
+	}
+	return &Problem{Status: statusUnauthorized, Message: message, Remote: &Remote{Status: statusUnauthorized}}
+}
+
+// storeRetryAfter is how long a caller is asked to wait while the store is away, in seconds.
+const storeRetryAfter = "5"
+
+// StoreUnavailable is 503 for an account store that cannot be reached.
+func StoreUnavailable() *Problem {
+	return &Problem{Status: statusUnavailable, Message: "the account store cannot be reached", RetryAfter: storeRetryAfter}
+}
+
+// storeProblem turns an error of the store, which it logs, into a problem.
+func (g *Gateway) storeProblem(ctx context.Context, requestID string, err error) *Problem {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return canceled()
+	}
+	g.log.LogAttrs(ctx, slog.LevelError, "account store failed", slog.String("request_id", requestID), slog.Any("error", err))
+	return StoreUnavailable()
+}
+
+// The names of the layers of overrides, before places in them.
+const (
+	EnvironmentLayer = "environment overrides"
+	AccountLayer     = "account overrides"
+)
+
+// withOverrides lays the overrides of the account's environment and then its own over plan.
+// One that no longer compiles, because the mapping has changed since it was saved, is a problem.
+func withOverrides(snapshot *Snapshot, plan *engine.Plan, account accounts.Account) (*engine.Plan, *Problem) {
+	if len(account.Inherited) == 0 && len(account.Overrides) == 0 {
+		return plan, nil
+	}
+	op := plan.Operation().String()
+	over, found := snapshot.overrides.Plan(plan,
+		OverrideLayer(EnvironmentLayer, account.Inherited[account.Integration+"/"+op]),
+		OverrideLayer(AccountLayer, account.Overrides[op]))
+	for _, d := range found {
+		if d.Severity == source.SeverityError {
+			return nil, &Problem{
+				Status: statusInternal, Message: fmt.Sprintf("an override no longer fits the mapping: %s: %s", d.Code, d.Message),
+				Mapping: &MappingPlace{File: d.Pos.File, Line: d.Pos.Line, Col: d.Pos.Col, At: op},
+			}
+		}
+	}
+	return over, nil
+}
+
+// OverrideLayer is a stored override as the engine takes it.
+func OverrideLayer(name string, o accounts.Override) engine.OverrideLayer {
+	return engine.OverrideLayer{Name: name, Override: engine.Override{
+		RequestBodyMapping: o.RequestBodyMapping, QueryMapping: o.QueryMapping, ResponseMapping: o.ResponseMapping, Replace: o.Replace,
+	}}
+}

@@ -1,0 +1,214 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"portolan/engine"
+	"portolan/schemas"
+)
+
+// Statuses of HTTP that a problem can have by itself.
+const (
+	statusOK               = 200
+	statusBadRequest       = 400
+	statusUnauthorized     = 401
+	statusForbidden        = 403
+	statusNotFound         = 404
+	statusMethodNotAllowed = 405
+	statusUnprocessable    = 422
+	statusTooManyRequests  = 429
+	statusInternal         = 500
+	statusBadGateway       = 502
+	statusUnavailable      = 503
+	statusTimeout          = 504
+
+	// StatusClosed stands, in logs and metrics only, for a caller that went away.
+	StatusClosed = 499
+)
+
+// Limits of the failures of one request.
+const (
+	// MaxFailures is how many failures are built, of each kind and in all. What is more is
+	// not looked for.
+	MaxFailures = schemas.MaxViolations
+	// maxNamed is how much of a name a message shows, in bytes.
+	maxNamed = 100
+)
+
+// Problem is why a call has no success. It is an error, and it shows no secret.
+type Problem struct {
+	Status     int
+	Message    string
+	Failures   []Failure
+	Mapped     []string // the resource's methods that the integration maps; status 405 only
+	Allow      []string // verbs of the route, for the faces that have some; status 405 only
+	RetryAfter string   // in seconds; "" if nobody knows
+	Mapping    *MappingPlace
+	Remote     *Remote // the provider's answer; nil if it had no part in the problem
+	Report     *Report // what became known on the way; nil if the call was not begun
+}
+
+// Error returns the message.
+func (p *Problem) Error() string { return p.Message }
+
+// MappingPlace is the mapping's expression at fault.
+type MappingPlace struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Col  int    `json:"col"`
+	At   string `json:"at"` // which expression
+}
+
+// Remote is what the provider answered.
+type Remote struct {
+	Status int // its own
+	Raw    any // parsed JSON or text; nil for none
+}
+
+// Invalid is status 400 for failures, of which there is at least one and the first
+// MaxFailures are used.
+func Invalid(failures []Failure) *Problem {
+	failures = failures[:min(len(failures), MaxFailures)]
+	shown := make([]string, 0, 3)
+	for _, f := range failures[:min(len(failures), 3)] {
+		message := f.Message
+		name := strings.TrimLeft(f.Pointer, "/?")
+		start := name[:min(len(name), maxNamed)]
+		if name != "" && f.Pointer != PathID && !strings.HasPrefix(message, start) {
+			message = shortened(name) + " " + message
+		}
+		shown = append(shown, message)
+	}
+	message := strings.Join(shown, "; ")
+	if more := len(failures) - len(shown); more > 0 {
+		message += fmt.Sprintf("; and %d more", more)
+	}
+	return &Problem{Status: statusBadRequest, Message: message, Failures: failures}
+}
+
+// shortened is name as a message shows it: maxNamed bytes at most.
+func shortened(name string) string {
+	if len(name) <= maxNamed {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxNamed], "") + "…"
+}
+
+func canceled() *Problem {
+	return &Problem{Status: StatusClosed, Message: "the request was cancelled"}
+}
+
+// statusOf is the one table from the kind of an error to its status.
+func statusOf(kind engine.Kind) int {
+	switch kind {
+	case engine.KindInvalid:
+		return statusBadRequest
+	case engine.KindProvider, engine.KindUpstream:
+		return statusBadGateway
+	case engine.KindTimeout:
+		return statusTimeout
+	case engine.KindAccount:
+		return statusUnprocessable
+	case engine.KindCanceled:
+		return StatusClosed
+	default:
+		return statusInternal
+	}
+}
+
+// problemOf turns an error of the engine into a problem. report may be nil.
+func problemOf(err error, report *Report) *Problem {
+	var p *Problem
+	failed, isEngines := errors.AsType[*engine.Error](err)
+	switch own, isOwn := errors.AsType[*Problem](err); {
+	case isOwn:
+		with := *own
+		p = &with
+	case isEngines:
+		p = engineProblem(failed, report)
+	default:
+		p = &Problem{Status: statusInternal, Message: "internal error"}
+	}
+	p.Report = report
+	return p
+}
+
+func engineProblem(e *engine.Error, report *Report) *Problem {
+	p := &Problem{Status: statusOf(e.Kind)}
+	switch e.Kind {
+	case engine.KindInvalid:
+		return Invalid(invalidCall(e, report))
+	case engine.KindProvider:
+		return remoteProblem(e, report)
+	case engine.KindUpstream:
+		p.Message = report.redact("no answer from the provider: " + e.Err.Error())
+	case engine.KindTimeout:
+		p.Message = "the provider did not answer in time"
+	case engine.KindAccount:
+		p.Message = "the integrated account cannot be used: " + e.Err.Error()
+	case engine.KindCanceled:
+		return canceled()
+	default:
+		p.Message = "the mapping failed: " + e.Op
+		if e.Pos.Line > 0 {
+			p.Mapping = &MappingPlace{File: e.Pos.File, Line: e.Pos.Line, Col: e.Pos.Col, At: e.Op}
+			if e.Err != nil {
+				p.Message += ": " + e.Err.Error()
+			}
+		}
+	}
+	return p
+}
+
+func invalidCall(e *engine.Error, report *Report) []Failure {
+	if errors.Is(e.Err, engine.ErrNothingToSend) {
+		return nothingToSend(report.receipts())
+	}
+	return []Failure{Failuref(e.Pointer, CodeFormat, "%s", e.Err)}
+}
+
+// remoteProblem reports what the provider said, its field names turned into the caller's.
+func remoteProblem(e *engine.Error, report *Report) *Problem {
+	p := &Problem{Status: statusBadGateway, Message: "the provider's answer cannot be used", Remote: &Remote{}}
+	if e.Err != nil {
+		p.Message = e.Err.Error()
+	}
+	if e.Provider != nil {
+		p.Status, p.Message = e.Provider.Status, report.redact(e.Provider.Message)
+		for _, f := range e.Provider.Fields[:min(len(e.Provider.Fields), MaxFailures)] {
+			p.Failures = append(p.Failures, Failure{
+				Pointer: report.callerField(f.Field), Code: CodeProvider, Message: report.redact(f.Message), ProviderField: f.Field,
+			})
+		}
+	}
+	if e.Reply != nil {
+		p.Remote.Status, p.Remote.Raw = e.Reply.Status, shownBody(e.Reply.Body, report.redact)
+		if p.Remote.Raw == nil {
+			p.Remote.Raw = ""
+		}
+		p.RetryAfter = e.Reply.HeaderValue("Retry-After")
+	}
+	if p.RetryAfter == "" && p.Status == statusTooManyRequests && report != nil && report.Result != nil {
+		p.RetryAfter = report.Result.Rate.Reset
+	}
+	return p
+}
+
+// maxRawText is how much of an answer that is not JSON is shown, in bytes.
+const maxRawText = 64 << 10
+
+// shownBody is a body as JSON if it is JSON, as text otherwise; nil for none. redact takes
+// the secrets out.
+func shownBody(body []byte, redact func(string) string) any {
+	if len(body) == 0 {
+		return nil
+	}
+	text := redact(string(body))
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	return strings.ToValidUTF8(text[:min(len(text), maxRawText)], "\uFFFD")
+}

@@ -1,0 +1,237 @@
+package gateway
+
+import (
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/engine"
+)
+
+// Report is what became known of a call on its way, however it ended. It is immutable. What
+// it holds may be secret; its methods show no secret.
+type Report struct {
+	Integration string
+	Operation   string // "ticketing.users.update", or the name of an endpoint
+	Mapping     string // version of the plan or endpoint
+	Environment string
+	AccountID   string
+	Receipts    []engine.Receipt
+	Result      *engine.Result // nil: no provider call was begun
+	Warnings    []string       // what the answer breaks of the response schema
+
+	plan    *engine.Plan // nil: an endpoint without a mapping
+	body    map[string]any
+	secrets func() []string // of the account, as they may stand in text, longest first; nil: none
+	refused bool            // nothing was carried out: the headers of a call do not apply
+}
+
+func (r *Report) receipts() []engine.Receipt {
+	if r == nil {
+		return nil
+	}
+	return r.Receipts
+}
+
+// callerField is the caller's field that feeds the provider's field; "" if none is known.
+func (r *Report) callerField(field string) string {
+	if r == nil || r.plan == nil {
+		return ""
+	}
+	return r.plan.Support().Pointer(field, r.body)
+}
+
+// Header is one header of an answer.
+type Header struct{ Name, Value string }
+
+// Header are the headers of the contract, whether the call succeeded or not.
+func (r *Report) Header() []Header {
+	var out []Header
+	set := func(name, value string) {
+		if value != "" {
+			out = append(out, Header{name, value})
+		}
+	}
+	set("Portolan-Mapping", r.Mapping)
+	if r.refused {
+		return out
+	}
+	set("Portolan-Unsupported", unsupportedHeader(r.Receipts))
+	if len(r.Warnings) > 0 {
+		set("Portolan-Response-Warnings", strconv.Itoa(len(r.Warnings)))
+	}
+	if r.Result == nil {
+		return out
+	}
+	set("ratelimit-limit", r.Result.Rate.Limit)
+	set("ratelimit-remaining", r.Result.Rate.Remaining)
+	set("ratelimit-reset", r.Result.Rate.Reset)
+	set("Portolan-Partial", strings.Join(r.Result.Partial, ", "))
+	if main := r.Result.Main; main != nil && main.Reply != nil {
+		set("Retry-After", main.Reply.HeaderValue("Retry-After"))
+	}
+	return out
+}
+
+const masked = "***"
+
+// minSecret is the length from which a secret is looked for in text: shorter ones would
+// blot out ordinary words.
+const minSecret = 6
+
+// redact replaces every secret of the account's that a provider might echo, and what
+// authorization was computed from them.
+func (r *Report) redact(text string) string {
+	if r == nil || r.secrets == nil {
+		return text
+	}
+	return redact(text, r.secrets())
+}
+
+func redact(text string, secrets []string) string {
+	for _, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, masked)
+	}
+	return text
+}
+
+// Redact replaces every one of the secrets in text.
+func Redact(text string, secrets ...accounts.Secret) string {
+	return redact(text, secretForms(accounts.Account{}, nil, secrets, nil))
+}
+
+// secretForms are secrets in the forms in which they may stand in text, longest first.
+func secretForms(account accounts.Account, credentials []engine.Credential, more []accounts.Secret, steps []engine.StepResult) []string {
+	var out []string
+	add := func(s string) {
+		quoted, _ := json.Marshal(s) // a string: cannot fail
+		for _, form := range []string{s, url.QueryEscape(s), string(quoted[1 : len(quoted)-1])} {
+			if len(form) >= minSecret && !slices.Contains(out, form) {
+				out = append(out, form)
+			}
+		}
+	}
+	for _, c := range credentials {
+		if v, ok := account.Context[c.Name].(string); ok && c.Secret {
+			add(v)
+		}
+	}
+	if grant := account.Grant; grant != nil {
+		add(grant.AccessToken.Reveal())
+		add(grant.RefreshToken.Reveal())
+	}
+	for _, s := range more {
+		add(s.Reveal())
+	}
+	for _, s := range steps {
+		if s.Call == nil {
+			continue
+		}
+		for _, p := range slices.Concat(s.Call.Header, s.Call.Query) {
+			addAuthorization(p, add)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
+// addAuthorization adds a secret parameter whole and, of "Basic x", the x as well.
+func addAuthorization(p engine.Param, add func(string)) {
+	if !p.Secret {
+		return
+	}
+	add(p.Value)
+	if _, credentials, ok := strings.Cut(p.Value, " "); ok {
+		add(credentials)
+	}
+}
+
+// Debug is what was sent and what came back, secrets masked: the member debug of the debug
+// format, but for its timings.
+type Debug struct {
+	RequestURL      string            `json:"requestUrl"`
+	RequestOptions  RequestOptions    `json:"requestOptions"`
+	Data            any               `json:"data"`
+	ResponseHeaders map[string]string `json:"responseHeaders"`
+	Fields          []engine.Receipt  `json:"fields"`
+	Steps           []DebugStep       `json:"steps"`
+	Timings         Timings           `json:"timings"`
+	Warnings        []string          `json:"warnings,omitempty"`
+}
+
+// RequestOptions are the parts of the main call beside its URL.
+type RequestOptions struct {
+	Method  string            `json:"method"`
+	Headers map[string]string `json:"headers"`
+	Body    any               `json:"body"` // JSON, or text; nil for none
+}
+
+// DebugStep is one provider call.
+type DebugStep struct {
+	Name       string   `json:"name"`
+	RequestURL string   `json:"requestUrl,omitempty"`
+	Method     string   `json:"method,omitempty"`
+	DependsOn  []string `json:"dependsOn,omitempty"` // steps whose answers a planned call needs
+	Status     int      `json:"status,omitempty"`
+	DurationMs float64  `json:"durationMs"`
+	Attempts   int      `json:"attempts"`
+	Error      string   `json:"error,omitempty"`
+}
+
+// Timings are in milliseconds. GatewayMs is for the face to fill in, which knows when the
+// request came.
+type Timings struct {
+	GatewayMs  float64 `json:"gatewayMs"`
+	UpstreamMs float64 `json:"upstreamMs"`
+}
+
+// Debug renders the report.
+func (r *Report) Debug() Debug {
+	out := Debug{
+		RequestOptions: RequestOptions{Headers: map[string]string{}}, ResponseHeaders: map[string]string{},
+		Fields: slices.Concat([]engine.Receipt{}, r.Receipts), Steps: []DebugStep{}, Warnings: r.Warnings,
+	}
+	if r.Result == nil {
+		return out
+	}
+	out.Timings.UpstreamMs = float64(r.Result.Waited().Microseconds()) / 1000
+	for i := range r.Result.Steps {
+		out.Steps = append(out.Steps, r.debugStep(&r.Result.Steps[i]))
+	}
+	main := r.Result.Main
+	if main == nil {
+		return out
+	}
+	if call := main.Call; call != nil {
+		out.RequestURL = r.redact(call.ShownTarget())
+		out.RequestOptions.Method, out.RequestOptions.Body = call.Method, shownBody(call.Body, r.redact)
+		for _, p := range call.Header {
+			out.RequestOptions.Headers[p.Name] = r.redact(p.Shown())
+		}
+	}
+	if reply := main.Reply; reply != nil {
+		out.Data = shownBody(reply.Body, r.redact)
+		for _, name := range slices.Sorted(maps.Keys(reply.Header)) {
+			out.ResponseHeaders[strings.ToLower(name)] = r.redact(strings.Join(reply.Header[name], ", "))
+		}
+	}
+	return out
+}
+
+func (r *Report) debugStep(s *engine.StepResult) DebugStep {
+	out := DebugStep{
+		Name: s.Name, Status: s.Status(), DependsOn: s.Depends, Attempts: s.Attempts,
+		DurationMs: float64(s.Waited.Microseconds()) / 1000,
+	}
+	if s.Call != nil {
+		out.RequestURL, out.Method = r.redact(s.Call.ShownTarget()), s.Call.Method
+	}
+	if s.Err != nil {
+		out.Error = r.redact(s.Err.Error())
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"portolan/engine"
+	"portolan/schemas"
+	"portolan/source"
+)
+
+// maxOverrides is how many plans with overrides are kept compiled.
+const maxOverrides = 1000
+
+// Snapshot is everything that is compiled once: the integrations, the unified methods and
+// their schemas. It is immutable and safe for concurrent use.
+type Snapshot struct {
+	catalog   *engine.Catalog
+	methods   map[engine.Operation]*method
+	schemas   map[*engine.Plan]*planSchemas // of plans without overrides
+	overrides *engine.Overrides
+}
+
+// method is one unified method with its schemas.
+type method struct {
+	request, query, response *schemas.Schema // nil: none
+	requestDoc, responseDoc  map[string]any
+	order                    []string // the record's fields, as documented
+}
+
+// planSchemas are a mapping's own schemas; nil if it has none.
+type planSchemas struct {
+	body, query       *schemas.Schema
+	bodyDoc, queryDoc map[string]any
+}
+
+// NewSnapshot compiles the schemas of catalog's mappings and of models. The diagnostics name
+// the mappings' schemas that do not compile; the error names those of models.
+func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, source.Diagnostics, error) {
+	s := &Snapshot{
+		catalog: catalog, methods: map[engine.Operation]*method{}, schemas: map[*engine.Plan]*planSchemas{},
+		overrides: engine.NewOverrides(catalog, maxOverrides),
+	}
+	var errs []error
+	compile := func(name string, doc map[string]any) *schemas.Schema {
+		if doc == nil {
+			return nil
+		}
+		schema, err := schemas.Compile(name, doc)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		return schema
+	}
+	for key, m := range models {
+		op, ok := engine.ParseOperation(key)
+		if !ok {
+			errs = append(errs, fmt.Errorf("%q is not a valid model.resource.method", key))
+			continue
+		}
+		s.methods[op] = &method{
+			request: compile(key+".request", m.Request), query: compile(key+".query", m.Query),
+			response: compile(key+".response", m.Response), requestDoc: m.Request, responseDoc: m.Response, order: m.Order,
+		}
+	}
+	var found source.Diagnostics
+	for _, p := range catalog.Plans() {
+		own := &planSchemas{}
+		own.body, own.bodyDoc = compileOwn("request_body_schema", p.BodySchema, &found)
+		own.query, own.queryDoc = compileOwn("query_schema", p.QuerySchema, &found)
+		s.schemas[p] = own
+	}
+	return s, found, errors.Join(errs...)
+}
+
+// compileOwn compiles a schema of a mapping; nil if it has none.
+func compileOwn(key string, declared func() (any, source.Pos), found *source.Diagnostics) (*schemas.Schema, map[string]any) {
+	raw, pos := declared()
+	if raw == nil {
+		return nil, nil
+	}
+	schema, err := schemas.Compile(key, raw)
+	if bad, ok := errors.AsType[*schemas.CompileError](err); ok {
+		for _, problem := range bad.Problems {
+			found.Errorf(pos, "E050-bad-schema", "%s", strings.TrimPrefix(problem.Pointer+": "+problem.Message, ": "))
+		}
+	}
+	doc, _ := raw.(map[string]any)
+	return schema, doc
+}
+
+// Catalog holds the integrations and their plans.
+func (s *Snapshot) Catalog() *engine.Catalog { return s.catalog }
+
+// Overrides compiles plans with overrides and keeps them.
+func (s *Snapshot) Overrides() *engine.Overrides { return s.overrides }
+
+// Has reports whether there is such a unified method.
+func (s *Snapshot) Has(op engine.Operation) bool { return s.methods[op] != nil }
+
+// Operations are all unified methods, in no order.
+func (s *Snapshot) Operations() []engine.Operation {
+	out := make([]engine.Operation, 0, len(s.methods))
+	for op := range s.methods {
+		out = append(out, op)
+	}
+	return out
+}
+
+// CheckBody holds body against the unified schema of op alone, for a request whose account
+// is not known.
+func (s *Snapshot) CheckBody(op engine.Operation, body map[string]any) []Failure {
+	m := s.methods[op]
+	if m == nil {
+		return nil
+	}
+	return Distinct(SchemaFailures(m.request, body))
+}

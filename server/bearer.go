@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"portolan/accounts"
+	"portolan/gateway"
+)
+
+// authenticate finds whose token the request carries.
+func (s *Server) authenticate(q *request) (accounts.Token, *gateway.Problem) {
+	values := q.Header.Values("Authorization")
+	refused := func(message string) (accounts.Token, *gateway.Problem) {
+		return accounts.Token{}, &gateway.Problem{Status: http.StatusUnauthorized, Message: message}
+	}
+	if len(values) == 0 {
+		return refused("the request has no token: send Authorization: Bearer <token>")
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
+		return refused("send one header Authorization: Bearer <token>")
+	}
+	if p := s.throttled(q); p != nil {
+		return accounts.Token{}, p
+	}
+	found, err := s.directory.Authenticate(q.Context(), strings.TrimSpace(token))
+	switch {
+	case errors.Is(err, accounts.ErrUnauthorized):
+		s.failedAuthentication(q)
+		return refused("the token is not valid")
+	case err != nil:
+		return accounts.Token{}, s.storeProblem(q, err, "", "")
+	}
+	return found, nil
+}
+
+// storeProblem turns an error of the store into a problem: what names the thing that is
+// missing, conflict says why it cannot be changed as asked.
+func (s *Server) storeProblem(q *request, err error, what, conflict string) *gateway.Problem {
+	switch {
+	case errors.Is(err, accounts.ErrNotFound):
+		return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no " + what}
+	case errors.Is(err, accounts.ErrConflict):
+		return &gateway.Problem{Status: http.StatusConflict, Message: conflict}
+	case errors.Is(err, accounts.ErrCursor):
+		return gateway.Invalid([]gateway.Failure{gateway.Failuref("?cursor", gateway.CodeFormat, "cursor is none that this list gave")})
+	case errors.Is(q.Context().Err(), context.Canceled):
+		return &gateway.Problem{Status: gateway.StatusClosed, Message: "the request was cancelled"}
+	}
+	s.log.LogAttrs(q.Context(), slog.LevelError, "account store failed", slog.String("request_id", q.id), slog.Any("error", err))
+	return gateway.StoreUnavailable()
+}

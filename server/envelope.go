@@ -1,0 +1,154 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"portolan/gateway"
+)
+
+// maxListed is how many failures, or names of an insight, one answer lists; the rest is counted.
+const maxListed = 100
+
+// envelope is the error answer in the order in which it is documented.
+type envelope struct {
+	StatusCode     int                `json:"statusCode"`
+	Error          string             `json:"error"`
+	Message        string             `json:"message"`
+	Details        *details           `json:"details,omitempty"`
+	Insight        map[string]insight `json:"truto_error_insight,omitempty"`
+	IsRemote       bool               `json:"truto_is_remote_error,omitempty"`
+	ProviderStatus int                `json:"provider_status,omitempty"`
+	RawResponse    any                `json:"raw_response,omitempty"`
+	Debug          *gateway.Debug     `json:"debug,omitempty"`
+}
+
+type details struct {
+	Failures  []gateway.Failure     `json:"failures,omitempty"`
+	Truncated int                   `json:"truncated,omitempty"`
+	Mapping   *gateway.MappingPlace `json:"mapping,omitempty"`
+}
+
+type insight struct {
+	Description string `json:"description"`
+	Value       any    `json:"value,omitempty"`
+}
+
+// failed answers with p.
+func failed(p *gateway.Problem) *answer { return failedWith(p, nil) }
+
+// failedWith answers with p and, if the caller asked for it, with debug.
+func failedWith(p *gateway.Problem, debug *gateway.Debug) *answer {
+	e := envelopeOf(p)
+	e.Debug = debug
+	a := jsonAnswer(p.Status, e)
+	a.problem, a.report = p, p.Report
+	if p.Report != nil {
+		a = a.with(p.Report.Header()...)
+	}
+	if p.Status == http.StatusMethodNotAllowed && p.Remote == nil { // empty if nothing is allowed
+		a = a.with(gateway.Header{Name: "Allow", Value: strings.Join(p.Allow, ", ")})
+	}
+	if p.RetryAfter != "" && !slices.ContainsFunc(a.header, func(h gateway.Header) bool { return h.Name == "Retry-After" }) {
+		a = a.with(gateway.Header{Name: "Retry-After", Value: p.RetryAfter})
+	}
+	if p.Status == http.StatusUnauthorized && p.Remote == nil {
+		a = a.with(gateway.Header{Name: "WWW-Authenticate", Value: "Bearer"})
+	}
+	return a
+}
+
+func envelopeOf(p *gateway.Problem) *envelope {
+	e := &envelope{StatusCode: p.Status, Error: http.StatusText(p.Status), Message: p.Message, Insight: insights(p)}
+	if e.Error == "" {
+		e.Error = "Error"
+	}
+	if len(p.Failures) > 0 || p.Mapping != nil {
+		e.Details = &details{Failures: p.Failures[:min(len(p.Failures), maxListed)], Mapping: p.Mapping}
+		e.Details.Truncated = len(p.Failures) - len(e.Details.Failures)
+	}
+	if p.Remote != nil {
+		e.IsRemote, e.RawResponse = true, p.Remote.Raw
+		if p.Remote.Status != p.Status {
+			e.ProviderStatus = p.Remote.Status
+		}
+	}
+	return e
+}
+
+// insights sum up what a client may act on without reading the message. A list among them
+// has maxListed names at most.
+func insights(p *gateway.Problem) map[string]insight {
+	out := map[string]insight{}
+	var query, body []string
+	for _, f := range p.Failures {
+		if f.Code != gateway.CodeRequired {
+			continue
+		}
+		if name, inQuery := strings.CutPrefix(f.Pointer, "?"); inQuery {
+			query = append(query, name)
+		} else {
+			body = append(body, strings.TrimPrefix(f.Pointer, "/"))
+		}
+	}
+	if len(query) > 0 {
+		out["missing_required_query_parameters"] = insight{"The request lacks query parameters that this call needs.", firstNames(query)}
+	}
+	if len(body) > 0 {
+		out["missing_required_body_fields"] = insight{"The body lacks fields that this call needs.", firstNames(body)}
+	}
+	if p.Remote == nil {
+		return out
+	}
+	out["remote_error"] = insight{"The provider refused the call or could not answer it.", p.Message}
+	switch p.Status {
+	case http.StatusTooManyRequests:
+		out["rate_limit_error"] = insight{Description: "The provider's rate limit is reached. Wait before the next call."}
+	case http.StatusForbidden:
+		out["forbidden_error"] = insight{Description: "The connected account may not do this at the provider."}
+	}
+	return out
+}
+
+// firstNames are the first maxListed of names, repetitions beside each other left out.
+func firstNames(names []string) []string {
+	names = slices.Compact(names)
+	return names[:min(len(names), maxListed)]
+}
+
+// summary is for the log: no text that a caller or provider chose.
+func summary(p *gateway.Problem) string {
+	if len(p.Failures) == 0 {
+		return http.StatusText(p.Status)
+	}
+	codes := make([]string, 0, len(p.Failures))
+	for _, f := range p.Failures {
+		codes = append(codes, string(f.Code))
+	}
+	slices.Sort(codes)
+	return strings.Join(slices.Compact(codes), ",")
+}
+
+// otherwise answers what Echo found no handler for.
+func (s *Server) otherwise(err error, c echo.Context) {
+	q := requestOf(c)
+	p := &gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"}
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		p.Status = he.Code
+		p.Message = noRoute(q).Message
+		if he.Code == http.StatusMethodNotAllowed {
+			p.Message = q.Method + " is not a method of this route"
+			p.Allow = strings.Split(c.Response().Header().Get("Allow"), ", ")
+			c.Response().Header().Del("Allow")
+		}
+	}
+	s.write(c.Response().Writer, q, failed(p))
+}
+
+func noRoute(q *request) *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + q.URL.EscapedPath()}
+}

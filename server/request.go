@@ -1,0 +1,248 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"portolan/accounts"
+	"portolan/gateway"
+)
+
+// request is one HTTP request before any route has looked at it. It is only read.
+type request struct {
+	*http.Request
+	path  echo.Context // for the path's parameters
+	id    string       // in answer and log
+	start time.Time
+}
+
+// answer is what a request is answered with, as a value: one place writes it.
+type answer struct {
+	status int
+	header []gateway.Header
+	body   []byte
+	// For log and metrics.
+	caller  accounts.Token
+	problem *gateway.Problem // nil: success
+	report  *gateway.Report  // nil: no call was begun
+}
+
+// with is the answer with further headers.
+func (a *answer) with(header ...gateway.Header) *answer {
+	a.header = append(a.header, header...)
+	return a
+}
+
+// jsonAnswer answers with v, its own types or plain JSON, as JSON.
+func jsonAnswer(status int, v any) *answer {
+	return &answer{status: status, header: []gateway.Header{{Name: "Content-Type", Value: "application/json"}}, body: append(encodeJSON(v), '\n')}
+}
+
+// encodeJSON encodes v, for which that cannot fail.
+func encodeJSON(v any) []byte {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return []byte("null")
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n"))
+}
+
+var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+type requestKey struct{}
+
+// ServeHTTP answers one request. Every answer has a request id, whatever becomes of it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{id: r.Header.Get("X-Request-Id"), start: s.now()}
+	if !saneRequestID.MatchString(q.id) {
+		q.id = newRequestID()
+	}
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+	s.echo.ServeHTTP(w, r)
+}
+
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// requestOf is the request that Echo hands to a handler.
+func requestOf(c echo.Context) *request {
+	q := *c.Request().Context().Value(requestKey{}).(*request)
+	q.Request, q.path = c.Request(), c
+	return &q
+}
+
+// param is one segment of the path, decoded once. Echo hands it on still encoded if the path
+// holds an escape that the path's plain form does not show.
+func (q *request) param(name string) string {
+	v := q.path.Param(name)
+	if q.URL.RawPath == "" {
+		return v
+	}
+	decoded, err := url.PathUnescape(v)
+	if err != nil {
+		return v
+	}
+	return decoded
+}
+
+// handle is a handler of Echo's that writes what h answers. A panic is answered, counted and
+// logged too.
+func (s *Server) handle(h func(*request) *answer) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		q := requestOf(c)
+		q.Body = http.MaxBytesReader(c.Response().Writer, q.Body, s.limits.Body)
+		s.write(c.Response().Writer, q, s.answered(q, h))
+		return nil
+	}
+}
+
+func (s *Server) answered(q *request, h func(*request) *answer) (a *answer) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		if cause == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does: it is a panic value
+			panic(cause)
+		}
+		s.log.LogAttrs(q.Context(), slog.LevelError, "panic",
+			slog.String("request_id", q.id), slog.String("type", fmt.Sprintf("%T", cause)), slog.String("stack", string(debug.Stack())))
+		a = failed(&gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"})
+	}()
+	return h(q)
+}
+
+// write writes the answer, and its line in the log.
+func (s *Server) write(w http.ResponseWriter, q *request, a *answer) {
+	h := w.Header()
+	for _, header := range a.header {
+		h.Add(header.Name, header.Value)
+	}
+	if h.Get("Content-Type") == "" {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
+	h.Set("X-Request-Id", q.id)
+	h.Set("Server-Timing", serverTiming(s.now().Sub(q.start), a.report))
+	w.WriteHeader(a.status)
+	if a.status != http.StatusNoContent {
+		_, _ = w.Write(a.body) // a caller that is gone is not our failure
+	}
+	s.note(q, a)
+}
+
+// note counts and logs an answer.
+func (s *Server) note(q *request, a *answer) {
+	s.metrics.observe(s.now().Sub(q.start), a)
+	s.logAnswer(q, a)
+}
+
+func serverTiming(total time.Duration, report *gateway.Report) string {
+	if report == nil || report.Result == nil {
+		return "gateway;dur=" + milliseconds(total)
+	}
+	waited := report.Result.Waited()
+	timing := "gateway;dur=" + milliseconds(total-waited)
+	if report.Result.Calls() > 0 {
+		timing = "upstream;dur=" + milliseconds(waited) + ", " + timing
+	}
+	return timing
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(max(d, 0).Microseconds())/1000, 'f', -1, 64)
+}
+
+// logAnswer writes the one line of a request: no body, no query, no secret.
+func (s *Server) logAnswer(q *request, a *answer) {
+	level := slog.LevelInfo
+	if a.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", q.id), slog.String("method", q.Method), slog.String("path", loggedPath(q.Request)),
+		slog.Int("status", a.status), milli("duration_ms", s.now().Sub(q.start)),
+	}
+	if a.caller.ID != "" {
+		attrs = append(attrs, slog.String("token_id", a.caller.ID), slog.String("token_prefix", a.caller.Prefix))
+	}
+	attrs = append(attrs, reportAttrs(a.report)...)
+	if a.problem != nil {
+		attrs = append(attrs, slog.String("problem", summary(a.problem)))
+	}
+	s.log.LogAttrs(q.Context(), level, "request", attrs...)
+}
+
+func milli(name string, d time.Duration) slog.Attr {
+	return slog.Float64(name, float64(max(d, 0).Microseconds())/1000)
+}
+
+func reportAttrs(r *gateway.Report) []slog.Attr {
+	if r == nil {
+		return nil
+	}
+	var attrs []slog.Attr
+	if r.AccountID != "" {
+		attrs = append(attrs, slog.String("environment", r.Environment), slog.String("integrated_account_id", r.AccountID))
+	}
+	if r.Mapping != "" {
+		attrs = append(attrs, slog.String("mapping", r.Mapping))
+	}
+	if r.Result != nil {
+		attrs = append(attrs, milli("upstream_ms", r.Result.Waited()), slog.Int("calls", r.Result.Calls()))
+		if len(r.Result.Partial) > 0 {
+			attrs = append(attrs, slog.String("partial", strings.Join(r.Result.Partial, ",")))
+		}
+	}
+	if len(r.Warnings) > 0 {
+		attrs = append(attrs, slog.Int("response_warnings", len(r.Warnings)))
+	}
+	return attrs
+}
+
+// loggedPath is the request's path without the secret that a link's path holds.
+func loggedPath(r *http.Request) string {
+	const links = "/link/"
+	path := r.URL.EscapedPath()
+	if len(path) > len(links) && strings.EqualFold(path[:len(links)], links) {
+		return links + "***"
+	}
+	return secretInText.ReplaceAllString(path, "${1}_***")
+}
+
+// secretInText finds what accounts.NewSecret makes, if somebody takes it for an id.
+var secretInText = regexp.MustCompile(`(?i)([a-z]{2,8}_[0-9a-f]{8})_[a-z0-9_-]+`)
+
+// checkSize refuses a target or headers over the limits.
+func (s *Server) checkSize(q *request) *gateway.Problem {
+	if n := len(q.URL.EscapedPath()) + len(q.URL.RawQuery) + 1; n > s.limits.Target {
+		return &gateway.Problem{Status: http.StatusRequestURITooLong, Message: fmt.Sprintf("the request target is over %d bytes", s.limits.Target)}
+	}
+	size := 0
+	for name, values := range q.Header {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	if size > s.limits.Header {
+		return &gateway.Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Message: fmt.Sprintf("the headers are over %d bytes", s.limits.Header)}
+	}
+	return nil
+}
