@@ -39,7 +39,7 @@ const (
 )
 
 // Problem is why a call has no success. It is an error, and it shows no secret.
-type Problem struct {
+type Problem struct { //nolint:errname // a problem is what callers see; that it is an error too is for the engine's way back
 	Status     int
 	Message    string
 	Failures   []Failure

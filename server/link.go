@@ -173,7 +173,7 @@ func (l *linkSession) submit() (*answer, *gateway.Problem) {
 	}
 	if l.server.integration(l.link.Integration).Verify != nil {
 		tried := accounts.Account{Integration: l.link.Integration, Context: given}
-		if _, p := l.server.gateway.Verify(l.Context(), l.request.id, tried); p != nil {
+		if _, p := l.server.gateway.Verify(l.Context(), l.id, tried); p != nil {
 			return l.formAgain(given, p), nil
 		}
 	}
@@ -261,7 +261,7 @@ func readFields(asked []engine.Credential, form url.Values) (given accounts.Cont
 // connect makes the account, or gives it what is new of it, and sends the visitor on. It
 // uses up the link.
 func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*answer, *gateway.Problem) {
-	by := accounts.Actor{Name: "link " + l.link.ID, RequestID: l.request.id}
+	by := accounts.Actor{Name: "link " + l.link.ID, RequestID: l.id}
 	var account accounts.Account
 	var err error
 	if l.link.AccountID == "" {

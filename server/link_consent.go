@@ -135,7 +135,7 @@ func (l *linkSession) acceptConsent(code accounts.Secret) (*answer, *gateway.Pro
 	l.hide(grant.AccessToken, grant.RefreshToken)
 	in := l.server.integration(integration)
 	settings, err := in.OAuth.Settings(l.Context(), told)
-	if err != nil { // whose text is for whoever wrote the mapping, and may quote the answer
+	if err != nil { //nolint:nilerr // the page says it: the text is for whoever wrote the mapping, and may quote the answer
 		return l.formAgain(filled, unusableAnswer("")), nil
 	}
 	given := accounts.Context{}
