@@ -48,6 +48,7 @@ const (
 	UTF8      Kind = "utf8"      // bytes that are not UTF-8; ends decoding outside strings
 	Surrogate Kind = "surrogate" // half of a surrogate pair
 	Duplicate Kind = "duplicate" // a key that its object has already
+	Type      Kind = "type"      // not an object; DecodeObject only
 	Range     Kind = "range"     // a number that a 64-bit float holds as infinity, or as zero though it is not
 	Length    Kind = "length"    // a number of too many characters
 )
@@ -62,10 +63,13 @@ type Failure struct {
 
 // String is the pointer, or the offset if the pointer is empty, and the message.
 func (f Failure) String() string {
-	if f.Pointer == "" {
+	switch {
+	case f.Kind == Type:
+		return f.Message
+	case f.Pointer == "":
 		return fmt.Sprintf("byte %d: %s", f.Offset, f.Message)
 	}
-	return fmt.Sprintf("%s: %s", f.Pointer, f.Message)
+	return f.Pointer + ": " + f.Message
 }
 
 // DecodeError is why a document was refused.
@@ -107,6 +111,19 @@ func Decode(data []byte, options Options) (Document, error) {
 		return Document{}, &DecodeError{Failures: d.failures}
 	}
 	return d.out, nil
+}
+
+// DecodeObject is Decode where the value must be an object.
+func DecodeObject(data []byte, options Options) (map[string]any, error) {
+	doc, err := Decode(data, options)
+	if err != nil {
+		return nil, err
+	}
+	object, ok := doc.Value.(map[string]any)
+	if !ok {
+		return nil, &DecodeError{Failures: []Failure{{Kind: Type, Message: "must be an object"}}}
+	}
+	return object, nil
 }
 
 // Place converts an offset in data to a line and a column in runes, both from 1.

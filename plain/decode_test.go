@@ -196,6 +196,21 @@ func failuresOf(tb testing.TB, err error) []plain.Failure {
 	return refused.Failures
 }
 
+func TestDecodeObject(t *testing.T) {
+	t.Parallel()
+	got, err := plain.DecodeObject([]byte(`{"a":"b"}`), plain.Options{})
+	if diff := cmp.Diff(map[string]any{"a": "b"}, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+	for text, want := range map[string]string{
+		"null": "must be an object", "[{}]": "must be an object", "1": "must be an object", "": "byte 0: unexpected end of JSON input",
+	} {
+		if got, err := plain.DecodeObject([]byte(text), plain.Options{}); got != nil || err == nil || err.Error() != want {
+			t.Errorf("%q: got %v, %v, want %s", text, got, err, want)
+		}
+	}
+}
+
 func TestDecodeBoundsItsFailures(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

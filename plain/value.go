@@ -44,11 +44,8 @@ func Clone(v any) any {
 	}
 }
 
-// CloneObject is Clone of an object; nil stays nil.
+// CloneObject is Clone of an object; of nil it is an empty one.
 func CloneObject(object map[string]any) map[string]any {
-	if object == nil {
-		return nil
-	}
 	out := make(map[string]any, len(object))
 	for name, member := range object {
 		out[name] = Clone(member)

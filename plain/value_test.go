@@ -58,8 +58,8 @@ func TestClone(t *testing.T) {
 	if diff := cmp.Diff(decode(t, text), v); diff != "" {
 		t.Errorf("a change reached the original (-want +got)\n%s", diff)
 	}
-	if got := plain.CloneObject(nil); got != nil {
-		t.Errorf("got %v of nil", got)
+	if got := plain.CloneObject(nil); got == nil || len(got) > 0 {
+		t.Errorf("got %#v of nil, want an empty object", got)
 	}
 }
 
