@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"portolan/plain"
 )
 
 const maxSchemaDepth = 64
@@ -54,7 +56,7 @@ func (c *checker) walk(v any, at string) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			c.keyword(name, v[name], at+"/"+escapeToken(name))
+			c.keyword(name, v[name], at+"/"+plain.EscapeToken(name))
 		}
 	case []any:
 		for i, item := range v {
@@ -73,7 +75,7 @@ func (c *checker) keyword(name string, value any, at string) {
 	case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies":
 		members, _ := value.(map[string]any) // its names are no keywords
 		for _, member := range slices.Sorted(maps.Keys(members)) {
-			c.walk(members[member], at+"/"+escapeToken(member))
+			c.walk(members[member], at+"/"+plain.EscapeToken(member))
 		}
 	case "$id":
 		c.add(at, "only the schema as a whole may have an $id")
@@ -112,41 +114,6 @@ func (c *checker) reference(text, at string) {
 }
 
 func resolves(v any, pointer string) bool {
-	_, ok := lookup(v, pointer)
+	_, ok := plain.LookupPointer(v, pointer)
 	return ok
-}
-
-// lookup gives the part of v that an RFC 6901 pointer names.
-func lookup(v any, pointer string) (any, bool) {
-	if pointer == "" {
-		return v, true
-	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = unescapeToken(token)
-		switch container := v.(type) {
-		case map[string]any:
-			member, ok := container[token]
-			if !ok {
-				return nil, false
-			}
-			v = member
-		case []any:
-			i, err := strconv.Atoi(token)
-			if err != nil || i < 0 || i >= len(container) {
-				return nil, false
-			}
-			v = container[i]
-		default:
-			return nil, false
-		}
-	}
-	return v, true
-}
-
-func escapeToken(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
-}
-
-func unescapeToken(token string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 }

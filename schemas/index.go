@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"portolan/plain"
 )
 
 // index finds the compiled schema that an error of the library is about: the library
@@ -84,15 +86,15 @@ func (x index) find(location string) (e entry, path []string) {
 		if slash < 0 {
 			break
 		}
-		path = append([]string{unescapeToken(unquoteURL(owner[slash+1:]))}, path...)
+		path = append([]string{plain.UnescapeToken(unquoteURL(owner[slash+1:]))}, path...)
 		owner = owner[:slash]
 	}
 	return entry{}, nil
 }
 
 func unquoteURL(text string) string {
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
+	if unquoted, err := url.PathUnescape(text); err == nil {
+		return unquoted
 	}
 	return text
 }

@@ -186,7 +186,7 @@ func TestEditorKnowsTheLoadersKeys(t *testing.T) {
 					for _, d := range withCode(loadDocument(t, format, document), "E012-unknown-key") {
 						t.Errorf("with %s: %s", name, d)
 					}
-					if violations := editor(t, format).Validate(plain(t, document)); len(violations) > 0 {
+					if violations := editor(t, format).Validate(asJSON(t, document)); len(violations) > 0 {
 						t.Errorf("with %s the schema finds %v", name, texts(violations))
 					}
 				}
@@ -200,7 +200,7 @@ func TestEditorKnowsTheLoadersKeys(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("known keys (-schema +loader):\n%s", diff)
 				}
-				if len(editor(t, format).Validate(plain(t, p.in(unknown)))) == 0 {
+				if len(editor(t, format).Validate(asJSON(t, p.in(unknown)))) == 0 {
 					t.Error("the schema takes an unknown key")
 				}
 			})
@@ -230,7 +230,7 @@ func TestEditorRequiresWhatTheLoaderDoes(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("required keys (-schema +loader):\n%s", diff)
 				}
-				if len(withCode(found, "E005-missing-key")) > 0 && len(editor(t, format).Validate(plain(t, p.in(map[string]any{})))) == 0 {
+				if len(withCode(found, "E005-missing-key")) > 0 && len(editor(t, format).Validate(asJSON(t, p.in(map[string]any{})))) == 0 {
 					t.Error("the schema takes what the loader misses a key in")
 				}
 			})
@@ -253,7 +253,7 @@ func TestEditorRefusesTypesThatTheLoaderRefuses(t *testing.T) {
 					if len(wrong) > 0 {
 						refused++
 					}
-					if len(wrong) > 0 && len(s.Validate(plain(t, document))) == 0 {
+					if len(wrong) > 0 && len(s.Validate(asJSON(t, document))) == 0 {
 						t.Errorf("%s%s%s: the schema takes %v, the loader says %s", format, p.at, name, value, wrong[0])
 					}
 				}
@@ -365,8 +365,8 @@ func fromYAML(t *testing.T, file string, src []byte) any {
 	return value
 }
 
-// plain is document as the validator wants it.
-func plain(t *testing.T, document any) any {
+// asJSON is document as the validator wants it.
+func asJSON(t *testing.T, document any) any {
 	t.Helper()
 	src, err := json.Marshal(document)
 	if err != nil {

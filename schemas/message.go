@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/big"
@@ -10,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"portolan/plain"
 )
 
 const (
@@ -112,7 +113,7 @@ func valueText(value any) string {
 	if ok {
 		return strconv.Quote(clip(text))
 	}
-	source, err := json.Marshal(value)
+	source, err := plain.Append(nil, value)
 	if err != nil {
 		return typeOf(value)
 	}

@@ -2,13 +2,14 @@ package schemas
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"portolan/plain"
 )
 
 const (
@@ -74,21 +75,21 @@ func Compile(name string, schema any) (*Schema, error) {
 
 // plainSchema gives schema's JSON text and a copy of it as plain JSON.
 func plainSchema(schema any) (source []byte, doc any, problems []Problem) {
-	source, err := json.Marshal(schema)
+	source, err := plain.Append(nil, schema)
 	if err != nil {
 		return nil, nil, []Problem{{Message: fmt.Sprintf("not plain JSON: %v", err)}}
 	}
 	if len(source) > maxSchemaBytes {
 		return nil, nil, []Problem{{Message: fmt.Sprintf("larger than %d bytes", maxSchemaBytes)}}
 	}
-	d := json.NewDecoder(bytes.NewReader(source))
-	d.UseNumber()
-	if err := d.Decode(&doc); err != nil {
+	copied, err := plain.Decode(source, plain.Options{Lenient: true}) // a number out of range is the schema check's
+	if err != nil {
 		return nil, nil, []Problem{{Message: fmt.Sprintf("not plain JSON: %v", err)}}
 	}
+	doc = copied.Value
 	if object, ok := doc.(map[string]any); ok && object["$id"] != nil {
 		delete(object, "$id") // its name in the world is of no use here, where it would change what references mean
-		if source, err = json.Marshal(object); err != nil {
+		if source, err = plain.Append(nil, object); err != nil {
 			return nil, nil, []Problem{{Message: fmt.Sprintf("not plain JSON: %v", err)}}
 		}
 	}

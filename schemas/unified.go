@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"portolan/plain"
 )
 
 //go:embed */*.json
@@ -85,10 +87,8 @@ func modelKey(file string) (key, part string, ok bool) {
 }
 
 func decodeObject(source []byte) (map[string]any, error) {
-	d := json.NewDecoder(bytes.NewReader(source))
-	d.UseNumber()
-	var out map[string]any
-	if err := d.Decode(&out); err != nil {
+	out, err := plain.DecodeObject(source, plain.Options{})
+	if err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
 	return out, nil

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"portolan/plain"
 )
 
 // The codes of a Violation. The set is closed.
@@ -85,7 +87,7 @@ func notJSON(v any, at string) (pointer string, found bool) {
 		return "", false
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if p, bad := notJSON(v[name], at+"/"+escapeToken(name)); bad {
+			if p, bad := notJSON(v[name], at+"/"+plain.EscapeToken(name)); bad {
 				return p, true
 			}
 		}
@@ -249,7 +251,7 @@ func dependents(s *jsonschema.Schema, path []string) []string {
 }
 
 func (r *reporter) wrongType(at string, want []string) finding {
-	value, _ := lookup(r.value, at)
+	value, _ := plain.LookupPointer(r.value, at)
 	return finding{names: want, Violation: Violation{Pointer: at, Code: CodeType, Message: typeMessage(at, want, value)}}
 }
 
@@ -263,7 +265,7 @@ func (r *reporter) missing(at string, names []string) []finding {
 	var out []finding
 	for _, name := range names {
 		if _, ok := object[name]; !ok {
-			found := one(at+"/"+escapeToken(name), CodeRequired, "is required")
+			found := one(at+"/"+plain.EscapeToken(name), CodeRequired, "is required")
 			found[0].names = []string{name}
 			out = append(out, found...)
 		}
@@ -296,13 +298,13 @@ func (r *reporter) unknown(at string, s *jsonschema.Schema, room int) []finding 
 				predicate += " (did you mean " + strconv.Quote(near) + "?)"
 			}
 		}
-		out = append(out, one(at+"/"+escapeToken(name), CodeAdditional, predicate)...)
+		out = append(out, one(at+"/"+plain.EscapeToken(name), CodeAdditional, predicate)...)
 	}
 	return out
 }
 
 func (r *reporter) object(at string) map[string]any {
-	value, _ := lookup(r.value, at)
+	value, _ := plain.LookupPointer(r.value, at)
 	object, _ := value.(map[string]any)
 	return object
 }
