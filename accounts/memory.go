@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"portolan/plain"
 )
 
 // Memory is a Directory that holds everything in memory. It never changes.
@@ -36,7 +38,7 @@ func NewMemory(tokens []StoredToken, accounts []Account) (*Memory, error) {
 	}
 	for _, a := range accounts {
 		a.ID, a.Environment = strings.ToLower(a.ID), orDefault(a.Environment)
-		a.Context, _ = clone(map[string]any(a.Context)).(map[string]any)
+		a.Context = plain.CloneObject(a.Context)
 		if _, twice := m.accounts[a.ID]; twice {
 			problems = append(problems, fmt.Errorf("account id %s occurs twice", a.ID))
 		}
@@ -96,23 +98,3 @@ func orDefault(environment string) string {
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 func isUUID(s string) bool { return uuid.MatchString(s) }
-
-// clone copies a plain JSON value.
-func clone(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, member := range v {
-			out[name] = clone(member)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = clone(item)
-		}
-		return out
-	default:
-		return v
-	}
-}

@@ -79,6 +79,6 @@ func (d *DB) accessToken(s *stored) (accounts.Secret, error) {
 	if !ok {
 		return "", nil
 	}
-	plain, err := d.unseal(s.ID, accessTokenField, sealed)
-	return accounts.Secret(plain), err
+	text, err := d.unseal(s.ID, accessTokenField, sealed)
+	return accounts.Secret(text), err
 }

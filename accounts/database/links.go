@@ -99,7 +99,7 @@ func (d *DB) BeginConsent(ctx context.Context, linkID string, state accounts.Has
 	if err != nil {
 		return err
 	}
-	plain, err := json.Marshal(consent{l.Verifier.Reveal(), l.Context})
+	text, err := json.Marshal(consent{l.Verifier.Reveal(), l.Context})
 	if err != nil { // whose text may show a value
 		return invalid("a field of the consent is no JSON value")
 	}
@@ -110,7 +110,7 @@ func (d *DB) BeginConsent(ctx context.Context, linkID string, state accounts.Has
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO consent (link_id, state, sealed, browser) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (link_id) DO UPDATE SET state = excluded.state, sealed = excluded.sealed, browser = excluded.browser`,
-			id, state[:], d.Keys.Seal(id, consentField, plain), l.Browser[:])
+			id, state[:], d.Keys.Seal(id, consentField, text), l.Browser[:])
 		return err
 	})
 }
@@ -132,11 +132,11 @@ func (d *DB) TakeConsent(ctx context.Context, state accounts.Hash) (accounts.Lin
 	if err != nil {
 		return accounts.Link{}, err
 	}
-	plain, err := d.unseal(l.ID, consentField, sealed)
+	text, err := d.unseal(l.ID, consentField, sealed)
 	if err != nil {
 		return accounts.Link{}, err
 	}
-	begun, err := plainJSON(plain)
+	begun, err := decodeValue(text)
 	if err != nil {
 		return accounts.Link{}, err
 	}

@@ -1,7 +1,6 @@
 package database
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"portolan/accounts"
+	"portolan/plain"
 )
 
 // putContext merges fields into an account's: nil takes one away. In the order of their
@@ -27,48 +27,48 @@ func (d *DB) putContext(ctx context.Context, c *change, id string, fields accoun
 			}
 			continue
 		}
-		plain, err := json.Marshal(fields[name])
+		text, err := json.Marshal(fields[name])
 		if err != nil { // whose text may show the value
 			return invalid(fmt.Sprintf("credential %q is no JSON value", name))
 		}
-		if err := d.put(ctx, c, id, name, plain); err != nil {
+		if err := d.put(ctx, c, id, name, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *DB) put(ctx context.Context, c *change, id, field string, plain []byte) error {
+func (d *DB) put(ctx context.Context, c *change, id, field string, text []byte) error {
 	_, err := c.ExecContext(ctx, `INSERT INTO credential (account_id, field, sealed, set_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (account_id, field) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at`,
-		id, field, d.Keys.Seal(id, field, plain), micros(c.at))
+		id, field, d.Keys.Seal(id, field, text), micros(c.at))
 	return err
 }
 
 // unseal names the row of a value that does not open.
 func (d *DB) unseal(owner, field, sealed string) ([]byte, error) {
-	plain, err := d.Keys.Open(owner, field, sealed)
+	text, err := d.Keys.Open(owner, field, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("%s of %s: %w", field, owner, err)
 	}
-	return plain, nil
+	return text, nil
 }
 
 // open fills in what Directory.Account tells beyond AccountInfo.
 func (d *DB) open(s *stored) error {
 	s.Context = make(accounts.Context, len(s.sealed))
 	for field, sealed := range s.sealed {
-		plain, err := d.unseal(s.ID, field, sealed)
+		text, err := d.unseal(s.ID, field, sealed)
 		if err != nil {
 			return err
 		}
 		switch {
 		case field == accessTokenField && s.Grant != nil:
-			s.Grant.AccessToken = accounts.Secret(plain)
+			s.Grant.AccessToken = accounts.Secret(text)
 		case field == refreshTokenField && s.Grant != nil:
-			s.Grant.RefreshToken = accounts.Secret(plain)
+			s.Grant.RefreshToken = accounts.Secret(text)
 		default:
-			if s.Context[field], err = plainJSON(plain); err != nil {
+			if s.Context[field], err = decodeValue(text); err != nil {
 				return fmt.Errorf("%s of %s: %w", field, s.ID, err)
 			}
 		}
@@ -91,13 +91,12 @@ func (d *DB) open(s *stored) error {
 	return nil
 }
 
-func plainJSON(text []byte) (v any, err error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if decoder.Decode(&v) != nil {
+func decodeValue(text []byte) (any, error) {
+	doc, err := plain.Decode(text, plain.Options{Lenient: true})
+	if err != nil { // whose text may show the value
 		return nil, errDamaged
 	}
-	return v, nil
+	return doc.Value, nil
 }
 
 func overridesJSON(o accounts.Overrides) (string, error) {
@@ -209,11 +208,11 @@ func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
 			return err
 		}
 		for _, v := range values {
-			plain, err := d.unseal(v.owner, v.field, v.sealed)
+			text, err := d.unseal(v.owner, v.field, v.sealed)
 			if err != nil {
 				return err
 			}
-			sealed := d.Keys.Seal(v.owner, v.field, plain)
+			sealed := d.Keys.Seal(v.owner, v.field, text)
 			if v.consent {
 				_, err = tx.ExecContext(ctx, `UPDATE consent SET sealed = $1 WHERE link_id = $2 AND sealed = $3`, sealed, v.owner, v.sealed)
 			} else {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"portolan/accounts"
+	"portolan/plain"
 )
 
 const (
@@ -109,16 +110,13 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // answer is what the library found to be a token answer.
 func (r *recorder) answer() (map[string]any, error) {
-	out := map[string]any{}
 	if r.form {
+		out := map[string]any{}
 		values, err := url.ParseQuery(string(r.body))
 		for name := range values {
 			out[name] = values.Get(name)
 		}
 		return out, err
 	}
-	numbers := json.NewDecoder(bytes.NewReader(r.body))
-	numbers.UseNumber()
-	err := numbers.Decode(&out)
-	return out, err
+	return plain.DecodeObject(r.body, plain.Options{Lenient: true})
 }
