@@ -3,12 +3,13 @@ package golden
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"mime"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"portolan/plain"
 )
 
 // callText spells a provider call so that two calls are the same exactly where their texts
@@ -93,14 +94,13 @@ func canonicalBody(body []byte) string {
 	if !ok {
 		return string(body)
 	}
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if encoder.Encode(v) != nil {
+	text, err := plain.Append(nil, v)
+	if err != nil {
 		return string(body)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	var b bytes.Buffer
+	_ = json.Indent(&b, text, "", "  ") // it was just written: cannot fail
+	return b.String()
 }
 
 // compactBody is JSON on one line in its own order; text as it is.
@@ -114,14 +114,8 @@ func compactBody(body []byte) []byte {
 
 // decodeJSON reads body as one JSON value, numbers as json.Number.
 func decodeJSON(body []byte) (any, bool) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var v any
-	if decoder.Decode(&v) != nil {
-		return nil, false
-	}
-	_, err := decoder.Token()
-	return v, err == io.EOF
+	doc, err := plain.Decode(body, plain.Options{Lenient: true}) // what a provider may send
+	return doc.Value, err == nil
 }
 
 func isForm(m Message) bool {

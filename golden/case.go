@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"portolan/engine"
+	"portolan/plain"
 )
 
 // The sections of a case. The first call's are upstream.request and upstream.response,
@@ -220,11 +221,10 @@ func (c *Case) readName(file string) error {
 
 func (c *Case) readAccount(text string) error {
 	var doc struct {
-		Integration string         `json:"integration"`
-		Context     map[string]any `json:"context"`
+		Integration string          `json:"integration"`
+		Context     json.RawMessage `json:"context"`
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&doc); err != nil {
 		return err
@@ -235,8 +235,15 @@ func (c *Case) readAccount(text string) error {
 	if doc.Integration != c.Provider {
 		return fmt.Errorf("integration is %q in the folder of %q", doc.Integration, c.Provider)
 	}
+	var context map[string]any
+	if doc.Context != nil {
+		var err error
+		if context, err = plain.DecodeObject(doc.Context, plain.Options{}); err != nil {
+			return fmt.Errorf("context: %w", err)
+		}
+	}
 	_, query, _ := strings.Cut(c.Request.Target, "?")
 	values, _ := url.ParseQuery(query) // what of it is malformed is the case's point
-	c.Account = Account{ID: values.Get("integrated_account_id"), Integration: doc.Integration, Context: doc.Context}
+	c.Account = Account{ID: values.Get("integrated_account_id"), Integration: doc.Integration, Context: context}
 	return nil
 }

@@ -1,13 +1,12 @@
 package golden_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"strings"
 
 	"portolan/engine"
 	"portolan/golden"
+	"portolan/plain"
 )
 
 // expected is the run of c that gives what c says.
@@ -45,8 +44,5 @@ func replay(c *golden.Case) golden.HandlerFor {
 
 // engineBody reads a request body.
 func engineBody(data []byte) (map[string]any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var out map[string]any
-	return out, decoder.Decode(&out)
+	return plain.DecodeObject(data, plain.Options{})
 }
