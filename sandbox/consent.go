@@ -42,16 +42,16 @@ func (x *exchange) authorize() *response {
 	}
 	query, err := url.ParseQuery(x.http.URL.RawQuery)
 	if err != nil {
-		return plain(http.StatusBadRequest, "sandbox: the query cannot be read: "+err.Error())
+		return textResponse(http.StatusBadRequest, "sandbox: the query cannot be read: "+err.Error())
 	}
 	o := x.player.oauth
 	// Whoever asks is not known to be the client until these two are right: no redirect.
 	if len(query["client_id"]) != 1 || query.Get("client_id") != o.client.ID {
-		return plain(http.StatusBadRequest, "sandbox: client_id is not that of a client")
+		return textResponse(http.StatusBadRequest, "sandbox: client_id is not that of a client")
 	}
 	target, ok := redirectTarget(query["redirect_uri"])
 	if !ok {
-		return plain(http.StatusBadRequest, "sandbox: redirect_uri is no absolute http or https address without fragment")
+		return textResponse(http.StatusBadRequest, "sandbox: redirect_uri is no absolute http or https address without fragment")
 	}
 	state := query["state"]
 	if bad := o.asked(query); bad != nil {
@@ -76,7 +76,7 @@ func (x *exchange) authorize() *response {
 		}
 		return backTo(target, state, url.Values{"code": {x.player.authority.consented(c)}})
 	}
-	return plain(http.StatusBadRequest, "sandbox: the form has one decision, allow or deny")
+	return textResponse(http.StatusBadRequest, "sandbox: the form has one decision, allow or deny")
 }
 
 func (x *exchange) ask(target *url.URL, scope string) *response {
@@ -88,7 +88,7 @@ func (x *exchange) ask(target *url.URL, scope string) *response {
 	if err != nil {
 		return failed(err)
 	}
-	out := plain(http.StatusOK, page.String())
+	out := textResponse(http.StatusOK, page.String())
 	out.header.Set("Content-Type", "text/html; charset=utf-8")
 	out.header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	out.header.Set("Cache-Control", "no-store")
@@ -151,14 +151,14 @@ func backTo(target *url.URL, state []string, add url.Values) *response {
 		to.RawQuery += "&"
 	}
 	to.RawQuery += add.Encode()
-	out := plain(http.StatusSeeOther, "")
+	out := textResponse(http.StatusSeeOther, "")
 	out.header.Set("Location", to.String())
 	out.header.Set("Cache-Control", "no-store")
 	return out
 }
 
 func notAllowed(methods string) *response {
-	out := plain(http.StatusMethodNotAllowed, "sandbox: this endpoint has the methods "+methods)
+	out := textResponse(http.StatusMethodNotAllowed, "sandbox: this endpoint has the methods "+methods)
 	out.header.Set("Allow", methods)
 	return out
 }

@@ -72,7 +72,7 @@ func builtinAct(name string) act {
 }
 
 func rateLimited(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
-	out := plain(http.StatusTooManyRequests, "")
+	out := textResponse(http.StatusTooManyRequests, "")
 	out.json(map[string]any{"error": "too many requests"})
 	out.header.Set("Retry-After", "30")
 	out.header.Set("X-RateLimit-Limit", "150")
@@ -82,13 +82,13 @@ func rateLimited(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
 }
 
 func serverError(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
-	out := plain(http.StatusInternalServerError, "")
+	out := textResponse(http.StatusInternalServerError, "")
 	out.json(map[string]any{"error": "internal server error"})
 	out.write(w)
 }
 
 func htmlPage(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
-	out := plain(http.StatusOK, "<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n")
+	out := textResponse(http.StatusOK, "<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n")
 	out.header.Set("Content-Type", "text/html; charset=utf-8")
 	out.write(w)
 }
@@ -102,7 +102,7 @@ func truncated(_ *Sandbox, w http.ResponseWriter, x *exchange) {
 func reset(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		plain(http.StatusInternalServerError, fmt.Sprintf("sandbox: this connection cannot be reset: %s", err)).write(w)
+		textResponse(http.StatusInternalServerError, fmt.Sprintf("sandbox: this connection cannot be reset: %s", err)).write(w)
 		return
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -134,7 +134,7 @@ func huge(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
 }
 
 func redirect(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
-	out := plain(http.StatusTemporaryRedirect, "")
+	out := textResponse(http.StatusTemporaryRedirect, "")
 	out.header.Set("Location", "http://127.0.0.2/elsewhere") // another host, still this machine
 	out.write(w)
 }

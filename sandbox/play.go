@@ -1,13 +1,13 @@
 package sandbox
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+
+	"portolan/plain"
 )
 
 // play runs the exchange and gives the answer. change, where not nil, computes another
@@ -107,36 +107,13 @@ func (x *exchange) refusal(all []*checks) (*answer, error) {
 			if err != nil {
 				return nil, err
 			}
-			if truthy(problem) {
+			if plain.Truthy(problem) {
 				x.bindings["problem"] = problem
 				return c.answer, nil
 			}
 		}
 	}
 	return nil, nil
-}
-
-// truthy says whether v tells a problem: neither false nor nothing nor empty nor 0.
-func truthy(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case float64:
-		return v != 0
-	case json.Number:
-		f, err := v.Float64()
-		return err != nil || f != 0
-	case []any:
-		return len(v) > 0
-	case map[string]any:
-		return len(v) > 0
-	default:
-		return true
-	}
 }
 
 // commit changes the state as the route says. Later changes see earlier ones; if one
@@ -256,7 +233,7 @@ type response struct {
 	body   []byte
 }
 
-func plain(status int, text string) *response {
+func textResponse(status int, text string) *response {
 	out := &response{status: status, header: http.Header{}}
 	out.text(text)
 	return out
@@ -264,7 +241,7 @@ func plain(status int, text string) *response {
 
 // failed tells the author of a sandbox.yaml that an expression of it failed.
 func failed(err error) *response {
-	return plain(http.StatusInternalServerError, "sandbox: "+err.Error())
+	return textResponse(http.StatusInternalServerError, "sandbox: "+err.Error())
 }
 
 func (r *response) text(text string) {
@@ -273,15 +250,13 @@ func (r *response) text(text string) {
 }
 
 func (r *response) json(v any) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
+	body, err := plain.Append(nil, v)
+	if err != nil {
 		r.status = http.StatusInternalServerError
 		r.text("sandbox: " + err.Error())
 		return
 	}
-	r.body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	r.body = body
 	r.header.Set("Content-Type", "application/json; charset=utf-8")
 }
 

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"portolan/plain"
 )
 
 // FaultHeader is the request header that asks for a failure by name.
@@ -88,7 +89,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		plain(http.StatusNotFound, "sandbox: the path starts with the name of a provider: "+strings.Join(names, ", ")).write(w)
+		textResponse(http.StatusNotFound, "sandbox: the path starts with the name of a provider: "+strings.Join(names, ", ")).write(w)
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // first: only then a client that goes away is noticed
@@ -97,7 +98,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		plain(status, "sandbox: "+err.Error()).write(w)
+		textResponse(status, "sandbox: "+err.Error()).write(w)
 		return
 	}
 	name := p.atToken(path[1:])
@@ -119,7 +120,7 @@ func (s *Sandbox) serve(w http.ResponseWriter, name string, x *exchange) {
 		for _, f := range x.player.faults {
 			names = append(names, f.Name)
 		}
-		plain(http.StatusBadRequest, fmt.Sprintf("sandbox: %s has no fault %q; it has %s",
+		textResponse(http.StatusBadRequest, fmt.Sprintf("sandbox: %s has no fault %q; it has %s",
 			x.player.name, name, strings.Join(names, ", "))).write(w)
 		return
 	}
@@ -193,8 +194,8 @@ func requestValue(r *http.Request, path []string, body []byte) map[string]any {
 	if err == nil {
 		out["media_type"] = media
 	}
-	if v, err := decodeJSON(body); err == nil {
-		out["json"] = v
+	if doc, err := plain.Decode(body, plain.Options{Lenient: true}); err == nil {
+		out["json"] = doc.Value
 	}
 	if user, password, ok := r.BasicAuth(); ok {
 		out["basic"] = map[string]any{"user": user, "password": password}
@@ -208,18 +209,4 @@ func values(in map[string][]string, rename func(string) string) map[string]any {
 		out[rename(name)] = list[0]
 	}
 	return out
-}
-
-// decodeJSON reads one JSON value, numbers with every digit.
-func decodeJSON(src []byte) (any, error) {
-	decoder := json.NewDecoder(strings.NewReader(string(src)))
-	decoder.UseNumber()
-	var v any
-	if err := decoder.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
-	}
-	return v, nil
 }

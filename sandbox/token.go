@@ -5,6 +5,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+
+	"portolan/plain"
 )
 
 const formType = "application/x-www-form-urlencoded"
@@ -17,7 +19,7 @@ type refusal struct {
 func badGrant(description string) *refusal { return &refusal{"invalid_grant", description} }
 
 func (r *refusal) response() *response {
-	out := plain(http.StatusBadRequest, "")
+	out := textResponse(http.StatusBadRequest, "")
 	if r.code == "invalid_client" {
 		out.status = http.StatusUnauthorized
 		out.header.Set("WWW-Authenticate", `Basic realm="sandbox"`)
@@ -91,7 +93,7 @@ func (x *exchange) given(g given) *response {
 	if !present {
 		answer = body
 	}
-	out := plain(http.StatusOK, "")
+	out := textResponse(http.StatusOK, "")
 	out.json(answer)
 	out.header.Set("Cache-Control", "no-store")
 	out.header.Set("Pragma", "no-cache")
@@ -111,7 +113,7 @@ func (x *exchange) revoke() *response {
 		return bad.response()
 	}
 	x.player.authority.revoke(params["token"])
-	return plain(http.StatusOK, "")
+	return textResponse(http.StatusOK, "")
 }
 
 // clientParams reads the body of a request that the client must prove to be its own.
@@ -155,15 +157,16 @@ func readParams(media string, body []byte) (map[string]string, error) {
 			out[name] = values[0]
 		}
 	case "application/json":
-		v, err := decodeJSON(body)
-		object, ok := v.(map[string]any)
-		if err != nil || !ok {
+		object, err := plain.DecodeObject(body, plain.Options{Lenient: true})
+		if err != nil {
 			return nil, errors.New("the body is no JSON object")
 		}
 		for name, member := range object {
-			if out[name], ok = member.(string); !ok {
+			text, ok := member.(string)
+			if !ok {
 				return nil, errors.New("a parameter is no text")
 			}
+			out[name] = text
 		}
 	default:
 		return nil, errors.New("the body is neither a form nor JSON")
