@@ -181,18 +181,16 @@ func (a *administration) override(ctx context.Context, path string, flags overri
 	if err != nil {
 		return err
 	}
-	var now struct {
-		Version   int64          `json:"version"`
-		Overrides map[string]any `json:"overrides"`
-	}
-	if err := decode(answer, &now); err != nil {
+	now, err := decode(answer)
+	if err != nil {
 		return err
 	}
-	if body["overrides"], err = flags.lay(now.Overrides); err != nil {
+	overrides, _ := now["overrides"].(map[string]any)
+	if body["overrides"], err = flags.lay(overrides); err != nil {
 		return err
 	}
 	if _, given := body["version"]; !given {
-		body["version"] = now.Version
+		body["version"] = now["version"]
 	}
 	return nil
 }

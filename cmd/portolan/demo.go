@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -11,6 +9,7 @@ import (
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/plain"
 	"portolan/sandbox"
 )
 
@@ -100,7 +99,7 @@ func (w *world) demoCurl(origin string, provider *sandbox.Provider) string {
 	}
 	target := fmt.Sprintf("%s/unified/%s/%s/%s?%s", origin, op.Model, op.Resource, url.PathEscape(demo.SampleID), query)
 	return fmt.Sprintf("curl -X PATCH %s \\\n  -H %s -H %s -d %s",
-		quoted(target), quoted("Authorization: Bearer "+demoToken), quoted("Content-Type: application/json"), quoted(string(encoded(body))))
+		quoted(target), quoted("Authorization: Bearer "+demoToken), quoted("Content-Type: application/json"), quoted(plain.Text(body)))
 }
 
 // demoBody is a small body of which the provider takes everything: a name, or else the
@@ -128,14 +127,3 @@ func demoBody(support *engine.Support) map[string]any {
 
 // quoted is text as one word of a shell command.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-
-// encoded is v, a plain JSON value, in one line.
-func encoded(v any) []byte {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		return []byte(fmt.Sprint(v)) // no plain JSON value: only in a message
-	}
-	return bytes.TrimRight(out.Bytes(), "\n")
-}

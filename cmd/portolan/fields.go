@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"portolan/plain"
 )
 
 // fieldFlags give an account's credentials and settings.
@@ -54,8 +55,8 @@ func (f fieldFlags) readFile(p *process) (map[string]any, error) {
 	if err != nil {
 		return nil, usagef("--fields-file: %w", err)
 	}
-	var fields map[string]any
-	if err := decode(src, &fields); err != nil || fields == nil {
+	fields, err := plain.DecodeObject(src, plain.Options{})
+	if err != nil { // whose text may show a character of a secret
 		return nil, usagef("--fields-file: %s is no JSON object", f.FieldsFile)
 	}
 	return fields, nil
@@ -101,8 +102,8 @@ func (f overrideFlags) lay(over map[string]any) (map[string]any, error) {
 		if err != nil {
 			return nil, usagef("--override: %w", err)
 		}
-		var expressions map[string]any
-		if err := json.Unmarshal(src, &expressions); err != nil || expressions == nil {
+		expressions, err := plain.DecodeObject(src, plain.Options{})
+		if err != nil {
 			return nil, usagef("--override: %s is no JSON object", file)
 		}
 		over[method] = expressions

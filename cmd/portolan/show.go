@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"portolan/plain"
 )
 
 // column is one of a list's table.
@@ -25,30 +26,29 @@ func (a *administration) list(ctx context.Context, path string, q url.Values, co
 	if a.json {
 		return a.raw(answer)
 	}
-	var page struct {
-		Result     []map[string]any `json:"result"`
-		NextCursor *string          `json:"next_cursor"`
-	}
-	if err := decode(answer, &page); err != nil {
+	page, err := decode(answer)
+	if err != nil {
 		return err
 	}
+	result, _ := page["result"].([]any)
 	var headings []string
 	for _, c := range columns {
 		headings = append(headings, c.heading)
 	}
-	rows := make([][]string, 0, len(page.Result))
-	for _, item := range page.Result {
+	rows := make([][]string, 0, len(result))
+	for _, item := range result {
+		object, _ := item.(map[string]any)
 		var row []string
 		for _, c := range columns {
-			row = append(row, shown(item[c.key]))
+			row = append(row, shown(object[c.key]))
 		}
 		rows = append(rows, row)
 	}
 	if err := writeTable(a.p.stdout, headings, rows); err != nil {
 		return err
 	}
-	if page.NextCursor != nil {
-		fmt.Fprintf(a.p.stderr, "there are more: --cursor %s\n", *page.NextCursor)
+	if cursor, ok := page["next_cursor"].(string); ok {
+		fmt.Fprintf(a.p.stderr, "there are more: --cursor %s\n", cursor)
 	}
 	return nil
 }
@@ -72,8 +72,8 @@ func (a *administration) created(answer []byte, key string, hide ...string) erro
 	if a.json {
 		return a.raw(answer)
 	}
-	var made map[string]any
-	if err := decode(answer, &made); err != nil {
+	made, err := decode(answer)
+	if err != nil {
 		return err
 	}
 	fmt.Fprintln(a.p.stdout, shown(made[key]))
@@ -89,8 +89,8 @@ func (a *administration) raw(answer []byte) error {
 }
 
 func describe(w io.Writer, answer []byte) error {
-	var values map[string]any
-	if err := decode(answer, &values); err != nil {
+	values, err := decode(answer)
+	if err != nil {
 		return err
 	}
 	return describeValues(w, values)
@@ -143,11 +143,10 @@ func shown(v any) string {
 }
 
 // decode reads an answer; integers keep their digits.
-func decode(answer []byte, v any) error {
-	decoder := json.NewDecoder(bytes.NewReader(answer))
-	decoder.UseNumber()
-	if err := decoder.Decode(v); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+func decode(answer []byte) (map[string]any, error) {
+	object, err := plain.DecodeObject(answer, plain.Options{Lenient: true})
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	return nil
+	return object, nil
 }
