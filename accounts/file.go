@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"portolan/plain"
 )
 
 const (
@@ -268,7 +270,7 @@ func (l *loader) scalar(n *yaml.Node) any {
 	case "!!bool":
 		return strings.EqualFold(n.Value, "true")
 	case "!!int", "!!float":
-		if !json.Valid([]byte(n.Value)) {
+		if !plain.IsNumber(n.Value) {
 			l.report(l.pos(n), "E006-bad-value", "quote it where text is meant", "this is a number in YAML and none in JSON")
 		}
 		return json.Number(n.Value)
