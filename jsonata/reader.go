@@ -23,7 +23,7 @@ func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
 		panic(err) // cannot fail
 	}
 	x.Source, x.node, x.broken = src, n, true
-	if len(*r.Diags) > told { // no text at all
+	if n.Refused() || len(*r.Diags) > told { // no text at all
 		return x
 	}
 	if !n.KnowsPlaces() {

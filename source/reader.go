@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -11,6 +12,18 @@ import (
 // return the zero value for what they refuse, so that reading goes on.
 type Reader struct {
 	Diags *Diagnostics
+
+	// HideValues keeps the values of the file out of every message and hint: they may be
+	// secrets. The names of keys are shown all the same.
+	HideValues bool
+}
+
+// quote returns a value of the file as a message may show it.
+func (r *Reader) quote(value string) string {
+	if r.HideValues {
+		return "this value"
+	}
+	return strconv.Quote(value)
 }
 
 // Fields says what to do with each member that an object may have.
@@ -74,11 +87,17 @@ func (r *Reader) String(n *Node) string {
 	if !r.Is(n, Scalar) {
 		return ""
 	}
-	if n.Type == "null" || n.Type == "boolean" {
-		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want text, got %s", n.Type)
+	switch n.Type {
+	case "null":
+		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want text, got nothing")
 		return ""
+	case "boolean":
+		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want text, got boolean")
+		r.Diags.Hintf("quote it if text is meant")
+		return ""
+	default:
+		return n.Text
 	}
-	return n.Text
 }
 
 // OneOf returns n's text, which must be one of allowed.
@@ -87,7 +106,7 @@ func (r *Reader) OneOf(n *Node, allowed ...string) string {
 	if s == "" || slices.Contains(allowed, s) {
 		return s
 	}
-	r.Diags.Errorf(n.Pos, "E006-bad-value", "%q is none of %s", s, strings.Join(allowed, ", "))
+	r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is none of %s", r.quote(s), strings.Join(allowed, ", "))
 	if near := Nearest(s, allowed); near != "" {
 		r.Diags.Hintf("did you mean %q?", near)
 	}
@@ -109,7 +128,7 @@ func (r *Reader) Int(n *Node) int {
 	}
 	var i int
 	if n.Type != "integer" || json.Unmarshal([]byte(n.Text), &i) != nil {
-		r.Diags.Errorf(n.Pos, "E004-wrong-type", "want a whole number, got %q", n.Text)
+		r.Diags.Errorf(n.Pos, "E004-wrong-type", "%s is not a whole number", r.quote(n.Text))
 	}
 	return i
 }
@@ -142,8 +161,8 @@ func (r *Reader) scalar(n *Node) any {
 		return strings.EqualFold(n.Text, "true")
 	case "integer", "number":
 		if !json.Valid([]byte(n.Text)) {
-			r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is no JSON number", n.Text)
-			r.Diags.Hintf("quote it where text is meant")
+			r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is not a valid JSON number", r.quote(n.Text))
+			r.Diags.Hintf("quote it if text is meant")
 		}
 		return json.Number(n.Text)
 	default:
@@ -151,8 +170,12 @@ func (r *Reader) scalar(n *Node) any {
 	}
 }
 
-// Is reports whether n is of the kind want, and reports a problem if it is not.
+// Is reports whether n is of the kind want, and reports a problem if it is not. What
+// ParseYAML refused is of no kind, and is not reported again.
 func (r *Reader) Is(n *Node, want NodeKind) bool {
+	if n.refused {
+		return false
+	}
 	if n.Kind == want {
 		return true
 	}
@@ -167,21 +190,27 @@ func (r *Reader) Is(n *Node, want NodeKind) bool {
 // CheckFormat reports whether root is an object whose `format` is want; anything else is
 // reported, and nothing more should be: a file of another format has other keys.
 func (r *Reader) CheckFormat(root *Node, want string) bool {
-	start := Pos{File: root.Pos.File, Line: 1, Col: 1}
+	if !r.Is(root, Object) {
+		return false
+	}
 	format := root.Get("format")
 	switch {
-	case root.Kind != Object:
-		r.Diags.Errorf(start, "E004-wrong-type", "want an object, got %s", root.Kind)
 	case format == nil:
-		r.Diags.Errorf(start, "E010-missing-format", "key %q is missing", "format")
+		r.Diags.Errorf(Pos{File: root.Pos.File, Line: 1, Col: 1}, "E010-missing-format", "key %q is missing", "format")
 		r.Diags.Hintf("start the file with format: %s", want)
 		return true // its keys can still be checked
+	case !r.Is(format, Scalar):
+		return false
 	case format.Text != want:
-		r.Diags.Errorf(format.Pos, "E011-wrong-format", "format is %q, want %q", format.Text, want)
+		if r.HideValues {
+			r.Diags.Errorf(format.Pos, "E011-wrong-format", "format is not %q", want)
+		} else {
+			r.Diags.Errorf(format.Pos, "E011-wrong-format", "format is %q, want %q", format.Text, want)
+		}
+		return false
 	default:
 		return true
 	}
-	return false
 }
 
 var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -194,7 +223,7 @@ func (r *Reader) Name(n *Node) string {
 // CheckName returns name, which stands at pos and must be a name as Name wants it.
 func (r *Reader) CheckName(name string, pos Pos) string {
 	if name != "" && !nameRule.MatchString(name) {
-		r.Diags.Errorf(pos, "E006-bad-value", "%q is no name", name)
+		r.Diags.Errorf(pos, "E006-bad-value", "%s is not a valid name", r.quote(name))
 		r.Diags.Hintf("lower-case letters, digits and underscores")
 	}
 	return name

@@ -37,8 +37,9 @@ type Node struct {
 	Entries []Entry // an Object's members, in the order of the file
 	Items   []*Node // a List's members
 
-	lines []string // the file, for places inside Text
-	style yaml.Style
+	lines   []string // the file, for places inside Text
+	style   yaml.Style
+	refused bool // ParseYAML reported it, and read nothing of it
 }
 
 // Entry is one member of an Object.
@@ -61,13 +62,16 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
+// Refused reports whether ParseYAML refused n: it is reported, and n holds nothing.
+func (n *Node) Refused() bool { return n.refused }
+
 // TextNode is text that stands in no YAML file but is one of its own, from 1:1 on.
 func TextNode(file, text string) *Node {
 	return &Node{Pos: Pos{File: file}, Text: text, Type: "string", style: yaml.LiteralStyle}
 }
 
 // At returns the place of the byte at offset of Text, in the file's own coordinates.
-// Where YAML makes it unknowable (folded text, escapes) it is the start of the value.
+// If YAML makes it unknowable (folded text, escapes) it is the start of the value.
 func (n *Node) At(offset int) Pos {
 	offset = min(max(offset, 0), len(n.Text))
 	before := n.Text[:offset]
@@ -79,14 +83,12 @@ func (n *Node) At(offset int) Pos {
 	if n.style&yaml.FoldedStyle != 0 || strings.Contains(n.Text, "\n") {
 		return n.Pos
 	}
-	col := n.Pos.Col + utf8.RuneCountInString(before)
-	if quote := n.style & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle); quote != 0 {
-		col++
-		if !n.standsVerbatim() {
-			return n.Pos
-		}
-	} else if !n.standsVerbatim() {
+	if !n.standsVerbatim() {
 		return n.Pos
+	}
+	col := n.Pos.Col + utf8.RuneCountInString(before)
+	if n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		col++
 	}
 	return Pos{File: n.Pos.File, Line: n.Pos.Line, Col: col}
 }
@@ -94,6 +96,7 @@ func (n *Node) At(offset int) Pos {
 // literalIndent is the indentation of a | block: that of its first line with text.
 func (n *Node) literalIndent() int {
 	for _, line := range n.lines[min(n.Pos.Line, len(n.lines)):] {
+		line = strings.TrimSuffix(line, "\r")
 		if text := strings.TrimLeft(line, " "); text != "" {
 			return len(line) - len(text)
 		}
@@ -114,8 +117,8 @@ func (n *Node) standsVerbatim() bool {
 	return start <= len(runes) && strings.HasPrefix(string(runes[start:]), n.Text)
 }
 
-// KnowsPlaces reports whether At can find the places inside Text: not where YAML joins
-// lines, nor behind an explicit indentation (|2).
+// KnowsPlaces reports whether At can find the places inside Text: not if YAML joins
+// lines, nor after an explicit indentation (|2).
 func (n *Node) KnowsPlaces() bool {
 	if n.Pos.Line < 1 || n.Pos.Line > len(n.lines) {
 		return true
@@ -129,20 +132,26 @@ func (n *Node) KnowsPlaces() bool {
 		header, _, _ := strings.Cut(rest, "#")
 		return !strings.ContainsAny(header, "123456789")
 	case n.style&yaml.DoubleQuotedStyle != 0:
-		return regexp.MustCompile(`^"(\\.|[^"\\])*"`).MatchString(rest)
+		return doubleQuotedLine.MatchString(rest)
 	case n.style&yaml.SingleQuotedStyle != 0:
-		return regexp.MustCompile(`^'(''|[^'])*'`).MatchString(rest)
+		return singleQuotedLine.MatchString(rest)
 	default:
 		return n.standsVerbatim()
 	}
 }
+
+// Quoted text that ends on the line where it starts.
+var (
+	doubleQuotedLine = regexp.MustCompile(`^"(\\.|[^"\\])*"`)
+	singleQuotedLine = regexp.MustCompile(`^'(''|[^'])*'`)
+)
 
 // MaxYAMLSource is the largest file that ParseYAML takes, in bytes.
 const MaxYAMLSource = 1 << 20
 
 // ParseYAML reads one YAML document of name file (used in places only). Problems go to
 // d: syntax errors, duplicate keys, and what has no place of its own or means two things
-// (anchors, aliases, merge keys, tags, further documents). The result is nil where
+// (anchors, aliases, merge keys, tags, further documents). The result is nil if
 // nothing can be read.
 func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 	start := Pos{File: file, Line: 1, Col: 1}
@@ -200,15 +209,12 @@ func (c *yamlConverter) node(y *yaml.Node, depth int) *Node {
 	n := &Node{Pos: c.pos(y), lines: c.lines, style: y.Style}
 	if depth > maxYAMLDepth {
 		c.diags.Errorf(n.Pos, "E003-unsupported-yaml", "nested deeper than %d levels", maxYAMLDepth)
+		n.refused = true
 		return n
 	}
-	if y.Anchor != "" || y.Kind == yaml.AliasNode {
-		c.diags.Errorf(n.Pos, "E003-unsupported-yaml", "anchors and aliases are not supported")
-		c.diags.Hintf("write the value out where it is needed")
+	if !c.plain(y) {
+		n.refused = true
 		return n
-	}
-	if y.Style&yaml.TaggedStyle != 0 {
-		c.diags.Errorf(n.Pos, "E003-unsupported-yaml", "tags are not supported")
 	}
 	switch y.Kind {
 	case yaml.MappingNode:
@@ -225,6 +231,22 @@ func (c *yamlConverter) node(y *yaml.Node, depth int) *Node {
 	return n
 }
 
+// plain reports whether y has no anchor or tag and is no alias, and reports a problem if it
+// is not.
+func (c *yamlConverter) plain(y *yaml.Node) bool {
+	switch {
+	case y.Anchor != "" || y.Kind == yaml.AliasNode:
+		c.diags.Errorf(c.pos(y), "E003-unsupported-yaml", "anchors and aliases are not supported")
+		c.diags.Hintf("write the value out where it is needed, and quote text that starts with & or *")
+	case y.Style&yaml.TaggedStyle != 0:
+		c.diags.Errorf(c.pos(y), "E003-unsupported-yaml", "tags are not supported")
+		c.diags.Hintf("quote text that starts with !")
+	default:
+		return true
+	}
+	return false
+}
+
 func (c *yamlConverter) members(n *Node, y *yaml.Node, depth int) {
 	seen := make(map[string]Pos, len(y.Content)/2)
 	for i := 0; i+1 < len(y.Content); i += 2 {
@@ -235,6 +257,8 @@ func (c *yamlConverter) members(n *Node, y *yaml.Node, depth int) {
 			continue
 		case key.Kind != yaml.ScalarNode:
 			c.diags.Errorf(pos, "E003-unsupported-yaml", "a key must be a single value")
+			continue
+		case !c.plain(key):
 			continue
 		case twice:
 			c.diags.Errorf(pos, "E002-duplicate-key", "key %q occurs twice", key.Value)
@@ -261,15 +285,21 @@ func scalarType(y *yaml.Node) string {
 	}
 }
 
+var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
+
 func yamlErrorPos(file string, err error) Pos {
 	line := 1
-	if m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); m != nil {
+	if m := yamlErrorLine.FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: ")); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
 	return Pos{File: file, Line: max(line, 1), Col: 1}
 }
 
+// yamlErrorText never holds a value of the file.
 func yamlErrorText(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	return regexp.MustCompile(`^line \d+: `).ReplaceAllString(text, "")
+	text := yamlErrorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "")
+	if strings.HasPrefix(text, "unknown anchor") { // goes on with what may be an unquoted secret
+		return "a value that starts with * must be quoted"
+	}
+	return text
 }
