@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"portolan/plain"
+	"portolan/source"
 )
 
 // The codes of a Violation. The set is closed.
@@ -294,7 +295,7 @@ func (r *reporter) unknown(at string, s *jsonschema.Schema, room int) []finding 
 		}
 		predicate := "is not a known field"
 		if len(out) < maxSuggestions {
-			if near := nearest(name, free); near != "" {
+			if near := source.Nearest(name, free); near != "" {
 				predicate += " (did you mean " + strconv.Quote(near) + "?)"
 			}
 		}

@@ -15,19 +15,19 @@ type Pos struct {
 	Col  int
 }
 
-// String gives file:line:col.
+// String returns file:line:col.
 func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
 
 // Severity says whether a Diagnostic refuses the mapping.
 type Severity int
 
-// SeverityError refuses the mapping; SeverityWarning is only told.
+// SeverityError refuses the mapping; SeverityWarning is only shown.
 const (
 	SeverityError Severity = iota
 	SeverityWarning
 )
 
-// String gives "error" or "warning".
+// String returns "error" or "warning".
 func (s Severity) String() string {
 	if s == SeverityWarning {
 		return "warning"
@@ -47,7 +47,7 @@ type Diagnostic struct {
 	Hint     string // may be empty
 }
 
-// String gives "file:line:col: code: message (hint)".
+// String returns "file:line:col: code: message (hint)".
 func (d Diagnostic) String() string {
 	s := fmt.Sprintf("%s: %s: %s", d.Pos, d.Code, d.Message)
 	if d.Hint != "" {
@@ -74,7 +74,7 @@ func (d *Diagnostics) Warnf(pos Pos, code, format string, args ...any) {
 	*d = append(*d, Diagnostic{Code: code, Severity: SeverityWarning, Pos: pos, Message: fmt.Sprintf(format, args...)})
 }
 
-// Sorted gives the findings by file, line, column and code, without repetitions,
+// Sorted returns the findings by file, line, column and code, without repetitions,
 // at most MaxDiagnostics of them.
 func (d Diagnostics) Sorted() Diagnostics {
 	out := slices.Clone(d)
@@ -93,42 +93,4 @@ func (d Diagnostics) Sorted() Diagnostics {
 // Failed reports whether any finding is an error.
 func (d Diagnostics) Failed() bool {
 	return slices.ContainsFunc(d, func(x Diagnostic) bool { return x.Severity == SeverityError })
-}
-
-// maxSuggested is the longest name that is worth a suggestion, in bytes.
-const maxSuggested = 64
-
-// Nearest returns the known name closest to name, or "" where none is close: at most
-// about a third of its letters may differ.
-func Nearest(name string, known []string) string {
-	if len(name) > maxSuggested {
-		return ""
-	}
-	best, bestDistance := "", (len(name)+2)/3
-	for _, k := range known {
-		d := editDistance(strings.ToLower(name), strings.ToLower(k))
-		if d <= len(k)/2 && (d < bestDistance || d == bestDistance && best == "") {
-			best, bestDistance = k, d
-		}
-	}
-	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = min(diagonal, row[j], row[j+1]) + 1
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
