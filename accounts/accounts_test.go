@@ -142,12 +142,12 @@ func bytesOf(s string) string { return strings.Trim(fmt.Sprintf("%d", []byte(s))
 
 // Whatever prints an account, a token or a store, no secret of it is seen.
 func TestNothingPrintsSecrets(t *testing.T) {
-	file, err := accounts.LoadFile("a.yaml", []byte(`format: portolan/accounts/v1
+	file, found := accounts.LoadFile("a.yaml", []byte(`format: portolan/accounts/v1
 tokens: [{name: ci, token: `+canary+`}]
 accounts: [{id: `+id1+`, integration: example, context: {api_key: `+canary+`, deep: [{x: "${KEY}"}]}}]
 `), func(string) (string, bool) { return canary, true }, accounts.Options{})
-	if err != nil {
-		t.Fatal(err)
+	if len(found) > 0 {
+		t.Fatal(found)
 	}
 	account := file.Accounts[0]
 	memory, err := accounts.NewMemory(file.Tokens, []accounts.Account{account.Account})

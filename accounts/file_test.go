@@ -2,7 +2,6 @@ package accounts_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/accounts"
+	"portolan/source"
 )
 
 func lookup(name string) (string, bool) {
@@ -33,9 +33,9 @@ accounts:
     integration: other
     environment: 2026
 `
-	file, err := accounts.LoadFile("a.yaml", []byte(src), lookup, accounts.Options{AllowInsecureUpstreams: true})
-	if err != nil {
-		t.Fatal(err)
+	file, found := accounts.LoadFile("a.yaml", []byte(src), lookup, accounts.Options{AllowInsecureUpstreams: true})
+	if len(found) > 0 {
+		t.Fatal(found)
 	}
 	wantTokens := []accounts.StoredToken{
 		{Token: accounts.Token{Name: "ci", Environment: "default"}, Hash: accounts.HashToken("t0ken==")},
@@ -75,20 +75,23 @@ func TestLoadFileProblems(t *testing.T) {
 	}
 	token := func(rest string) string { return head + "tokens:\n  - {name: ci, " + rest + "}\n" }
 	for name, tt := range map[string]struct{ src, want string }{
-		"empty":          {"", "1:1: E010-missing-format: file is empty (start with `format: portolan/accounts/v1`)"},
-		"no format":      {"tokens: []\n", "1:1: E010-missing-format: key \"format\" is missing (start with `format: portolan/accounts/v1`)"},
-		"other format":   {"tokkens: []\nformat: portolan/accounts/v2\n", "2:9: E011-wrong-format: not an accounts file of this version (start with `format: portolan/accounts/v1`)"},
+		"empty":          {"", "1:1: E001-yaml-syntax: file is empty"},
+		"no format":      {"tokens: []\n", "1:1: E010-missing-format: key \"format\" is missing (start the file with format: portolan/accounts/v1)"},
+		"other format":   {"tokkens: []\nformat: portolan/accounts/v2\n", "2:9: E011-wrong-format: format is not \"portolan/accounts/v1\""},
 		"a list":         {"- a\n", "1:1: E004-wrong-type: want an object, got a list"},
 		"nothing":        {"---\n", "2:1: E004-wrong-type: want an object, got nothing"},
 		"syntax":         {head + "tokens: [\n", "2:1: E001-yaml-syntax: did not find expected node content"},
 		"not UTF-8":      {"\xff", "1:1: E001-yaml-syntax: file is not UTF-8 text"},
 		"too large":      {strings.Repeat("#", 1<<20) + "\n", "1:1: E001-yaml-syntax: file is larger than 1048576 bytes"},
 		"two documents":  {head + "---\n" + head, "2:1: E003-unsupported-yaml: a file holds one document"},
-		"deep":           {head + "accounts: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "2:111: E003-unsupported-yaml: nested deeper than 100 levels"},
+		"deep":           {head + "accounts: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "2:12: E004-wrong-type: want an object, got a list\n2:111: E003-unsupported-yaml: nested deeper than 100 levels"},
 		"unquoted *":     {token("token: *" + canary), "1:1: E001-yaml-syntax: a value that starts with * must be quoted"},
-		"anchor":         {token("token: &" + canary + " x"), "3:23: E003-unsupported-yaml: anchors and aliases are not supported (quote a value that starts with & or *)"},
-		"tag":            {token("token: !" + canary + " x"), "3:23: E003-unsupported-yaml: tags are not supported (quote a value that starts with !)"},
-		"merge key":      {account("<<: {a: b}"), "3:70: E003-unsupported-yaml: a key must be a single value"},
+		"anchor":         {token("token: &" + canary + " x"), "3:23: E003-unsupported-yaml: anchors and aliases are not supported (write the value out where it is needed, and quote text that starts with & or *)"},
+		"tag":            {token("token: !" + canary + " x"), "3:23: E003-unsupported-yaml: tags are not supported (quote text that starts with !)"},
+		"anchored list":  {head + "tokens: &" + canary + " [{}]\n", "2:9: E003-unsupported-yaml: anchors and aliases are not supported (write the value out where it is needed, and quote text that starts with & or *)"},
+		"anchored key":   {head + "&" + canary + " tokens: []\n", "2:1: E003-unsupported-yaml: anchors and aliases are not supported (write the value out where it is needed, and quote text that starts with & or *)"},
+		"secret format":  {"format: " + canary + "\n", `1:9: E011-wrong-format: format is not "portolan/accounts/v1"`},
+		"merge key":      {account("<<: {a: b}"), "3:70: E003-unsupported-yaml: merge keys are not supported"},
 		"unknown key":    {head + "acounts: []\n", `2:1: E012-unknown-key: unknown key "acounts" (did you mean "accounts"?)`},
 		"strange key":    {token("token: a, zzz: b"), `3:26: E012-unknown-key: unknown key "zzz" (known keys: environment, name, sha256, token)`},
 		"duplicate key":  {account("context: {a: " + canary + ", a: x}"), `3:98: E002-duplicate-key: key "a" occurs twice (first at line 3)`},
@@ -96,54 +99,96 @@ func TestLoadFileProblems(t *testing.T) {
 		"no object":      {head + "tokens: [" + canary + "]\n", "2:10: E004-wrong-type: want an object, got a single value"},
 		"no name":        {head + "tokens: [{token: a}]\n", `2:10: E005-missing-key: key "name" is missing`},
 		"no token":       {head + "tokens: [{name: a}]\n", `2:10: E005-missing-key: key "token" or "sha256" is missing`},
-		"both":           {token("token: " + canary + ", sha256: " + canary), "3:46: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)\na.yaml:3:46: E006-bad-value: \"token\" and \"sha256\" exclude each other (keep one of them)"},
+		"both":           {token("token: " + canary + ", sha256: " + canary), "3:46: E006-bad-value: \"token\" and \"sha256\" exclude each other (keep one of them)\n3:46: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
 		"short hash":     {token("sha256: abcd"), "3:24: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
 		"token object":   {token("token: {a: " + canary + "}"), "3:23: E004-wrong-type: want a single value, got an object"},
 		"token null":     {token("token: null"), "3:23: E004-wrong-type: want text, got nothing"},
-		"token boolean":  {token("token: true"), "3:23: E004-wrong-type: want text, got true or false (quote it)"},
+		"token boolean":  {token("token: true"), "3:23: E004-wrong-type: want text, got boolean (quote it if text is meant)"},
 		"token spaces":   {token(`token: "a ` + canary + `"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
 		"token newline":  {token(`token: "${BROKEN}"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
 		"token empty":    {token(`token: "${EMPTY}"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
 		"token unset":    {token(`token: "x${NOPE}"`), "3:23: E080-unset-variable: environment variable NOPE is not set"},
 		"token twice":    {token("token: "+canary) + "  - {name: two, token: " + canary + "}\n", "4:5: E082-duplicate-token: the same token occurs twice (first at line 3)"},
-		"id":             {head + "accounts: [{id: seven, integration: x}]\n", "2:17: E006-bad-value: id is no uuid (62f44730-dd91-461e-bd6a-aedd9e0ad79d is one)"},
+		"id":             {head + "accounts: [{id: seven, integration: x}]\n", "2:17: E006-bad-value: id is not a valid UUID (for example 62f44730-dd91-461e-bd6a-aedd9e0ad79d)"},
 		"id twice":       {account("environment: a") + "  - {id: " + strings.ToUpper(id1) + ", integration: x}\n", "4:10: E081-duplicate-account: account id " + id1 + " occurs twice (first at line 3)"},
-		"no id":          {head + "accounts: [{}]\n", "2:12: E005-missing-key: key \"id\" is missing\na.yaml:2:12: E005-missing-key: key \"integration\" is missing"},
+		"no id":          {head + "accounts: [{}]\n", "2:12: E005-missing-key: key \"id\" is missing\n2:12: E005-missing-key: key \"integration\" is missing"},
 		"context list":   {account("context: []"), "3:79: E004-wrong-type: want an object, got a list"},
-		"context unset":  {account("context: {a: [{b: \"${NOPE}" + canary + "\"}], c: \"${ALSO}\"}"), "3:88: E080-unset-variable: environment variable NOPE is not set\na.yaml:3:117: E080-unset-variable: environment variable ALSO is not set"},
+		"context unset":  {account("context: {a: [{b: \"${NOPE}" + canary + "\"}], c: \"${ALSO}\"}"), "3:88: E080-unset-variable: environment variable NOPE is not set\n3:117: E080-unset-variable: environment variable ALSO is not set"},
 		"bad reference":  {account("context: {a: \"${no-name" + canary + "\"}"), "3:83: E006-bad-value: ${ is not followed by a variable's name and } (a value that holds ${ itself can come from a variable)"},
-		"octal":          {account("context: {a: 0o17}"), "3:83: E006-bad-value: this is a number in YAML and none in JSON (quote it where text is meant)"},
-		"infinity":       {account("context: {a: .inf}"), "3:83: E006-bad-value: this is a number in YAML and none in JSON (quote it where text is meant)"},
+		"octal":          {account("context: {a: 0o17}"), "3:83: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},
+		"infinity":       {account("context: {a: .inf}"), "3:83: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},
 		"empty base_url": {account("base_url: ''"), "3:80: E004-wrong-type: want text, got nothing"},
 		"everything": {"tokens: [{nme: a}]\naccounts: [{integraton: b}]\n", strings.Join([]string{
-			"1:1: E010-missing-format: key \"format\" is missing (start with `format: portolan/accounts/v1`)",
-			`a.yaml:1:10: E005-missing-key: key "name" is missing`,
-			`a.yaml:1:10: E005-missing-key: key "token" or "sha256" is missing`,
-			`a.yaml:1:11: E012-unknown-key: unknown key "nme" (did you mean "name"?)`,
-			`a.yaml:2:12: E005-missing-key: key "id" is missing`,
-			`a.yaml:2:12: E005-missing-key: key "integration" is missing`,
-			`a.yaml:2:13: E012-unknown-key: unknown key "integraton" (did you mean "integration"?)`,
+			"1:1: E010-missing-format: key \"format\" is missing (start the file with format: portolan/accounts/v1)",
+			`1:10: E005-missing-key: key "name" is missing`,
+			`1:10: E005-missing-key: key "token" or "sha256" is missing`,
+			`1:11: E012-unknown-key: unknown key "nme" (did you mean "name"?)`,
+			`2:12: E005-missing-key: key "id" is missing`,
+			`2:12: E005-missing-key: key "integration" is missing`,
+			`2:13: E012-unknown-key: unknown key "integraton" (did you mean "integration"?)`,
 		}, "\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file, err := accounts.LoadFile("a.yaml", []byte(tt.src), lookup, accounts.Options{AllowInsecureUpstreams: true})
-			if diff := cmp.Diff("a.yaml:"+tt.want, fmt.Sprint(err)); diff != "" || file != nil {
+			file, found := accounts.LoadFile("a.yaml", []byte(tt.src), lookup, accounts.Options{AllowInsecureUpstreams: true})
+			lines := make([]string, len(found))
+			for i, d := range found {
+				lines[i] = strings.TrimPrefix(d.String(), "a.yaml:")
+			}
+			if diff := cmp.Diff(tt.want, strings.Join(lines, "\n")); diff != "" || file != nil {
 				t.Errorf("file %v, %s", file, diff)
 			}
-			if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), canary) {
-				t.Errorf("shows a secret: %v", err)
+			if strings.Contains(fmt.Sprintf("%v %+v %#v", found, found, found), canary) {
+				t.Errorf("shows a secret: %v", found)
 			}
 		})
 	}
 }
 
-func TestBaseURL(t *testing.T) {
-	load := func(url string, opts accounts.Options) error {
-		_, err := accounts.LoadFile("a.yaml", []byte("format: portolan/accounts/v1\naccounts: [{id: "+id1+", integration: x, base_url: '"+url+"'}]\n"), lookup, opts)
-		return err
+// Whatever a value is and however it is written, no finding repeats it.
+func TestFindingsHideValues(t *testing.T) {
+	const digits = "8675309"
+	values := []string{
+		canary, "*" + canary, "&" + canary + " x", "&x " + canary, "!" + canary + " x", "!!int " + canary, "!<" + canary, "'" + canary, `"` + canary,
+		`"\z` + canary + `"`, "[" + canary + "]", "[" + canary, "{a: " + canary + "}", "{a: " + canary, "@" + canary, "%" + canary, "`" + canary,
+		"|" + canary, "> " + canary, "a: " + canary, "\n" + canary + "\n" + canary, "\t" + canary + ": x",
+		`"${NOPE}` + canary + `"`, `"${KEY} "`, "${" + canary, "0o" + digits, "0x" + digits, "1_" + digits, "." + digits + "e", "-." + digits,
+		"https://u:" + canary + "@example.com/", "[[" + canary + "]]", "- " + canary, "<<: " + canary,
 	}
-	const place = "a.yaml:2:81: "
-	if want, got := place+"E083-base-url-refused: an account may not have a base_url of its own (it needs --allow-insecure-upstreams)",
+	places := []string{
+		"format: %s\n", "format: portolan/accounts/v1\ntokens: %s\n", "format: portolan/accounts/v1\naccounts: %s\n", "%s", "format: portolan/accounts/v1\n--- %s\n",
+	}
+	for _, key := range []string{"name", "environment", "token", "sha256", "nosuch"} {
+		places = append(places, "format: portolan/accounts/v1\ntokens:\n  - name: x\n    "+key+": %s\n")
+	}
+	for _, key := range []string{"id", "integration", "environment", "base_url", "context", "nosuch"} {
+		places = append(places, "format: portolan/accounts/v1\naccounts:\n  - "+key+": %s\n")
+	}
+	places = append(places, "format: portolan/accounts/v1\naccounts:\n  - context:\n      api_key: %s\n", "format: portolan/accounts/v1\naccounts:\n  - context: {a: [%s]}\n")
+	reported := 0
+	for _, place := range places {
+		for _, value := range values {
+			src := fmt.Sprintf(place, value)
+			_, found := accounts.LoadFile("a.yaml", []byte(src), lookup, accounts.Options{AllowInsecureUpstreams: true})
+			for _, d := range found {
+				reported++
+				if text := d.String(); strings.Contains(text, canary) || strings.Contains(text, digits) {
+					t.Errorf("%q: %s", src, text)
+				}
+			}
+		}
+	}
+	if reported < len(places)*len(values) {
+		t.Errorf("only %d findings", reported)
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	load := func(url string, opts accounts.Options) source.Diagnostics {
+		_, found := accounts.LoadFile("a.yaml", []byte("format: portolan/accounts/v1\naccounts: [{id: "+id1+", integration: x, base_url: '"+url+"'}]\n"), lookup, opts)
+		return found
+	}
+	const place = "[a.yaml:2:81: "
+	if want, got := place+"E083-base-url-refused: an account may not have a base_url of its own (it needs --allow-insecure-upstreams)]",
 		fmt.Sprint(load("http://127.0.0.1", accounts.Options{})); got != want {
 		t.Error(cmp.Diff(want, got))
 	}
@@ -153,17 +198,17 @@ func TestBaseURL(t *testing.T) {
 		"http://u:" + canary + "@example.com": false, "http://example.com?": false, "http://example.com?a=" + canary: false,
 		"http://example.com/#": false, "http://example.com/%zz": false, "http://${HOST}/": false,
 	} {
-		err := load(url, accounts.Options{AllowInsecureUpstreams: true})
-		if good != (err == nil) || strings.Contains(fmt.Sprint(err), canary) {
-			t.Errorf("%s: %v", url, err)
+		found := load(url, accounts.Options{AllowInsecureUpstreams: true})
+		if good != (len(found) == 0) || strings.Contains(fmt.Sprint(found), canary) {
+			t.Errorf("%s: %v", url, found)
 		}
 	}
 }
 
 func TestAtMost100Problems(t *testing.T) {
-	_, err := accounts.LoadFile("a.yaml", []byte("format: portolan/accounts/v1\ntokens:\n"+strings.Repeat("  - a\n", 150)), lookup, accounts.Options{})
-	if problems, ok := errors.AsType[accounts.FileErrors](err); !ok || len(problems) != 100 || problems[99].Pos.Line != 102 {
-		t.Errorf("got %v", err)
+	_, found := accounts.LoadFile("a.yaml", []byte("format: portolan/accounts/v1\ntokens:\n"+strings.Repeat("  - a\n", 150)), lookup, accounts.Options{})
+	if len(found) != 100 || found[99].Pos.Line != 102 {
+		t.Errorf("got %v", found)
 	}
 }
 
@@ -173,19 +218,15 @@ func FuzzLoadFile(f *testing.F) {
 	f.Add([]byte("# nothing\n"))
 	f.Add([]byte("--- |\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		file, err := accounts.LoadFile("a.yaml", src, lookup, accounts.Options{})
-		if err != nil {
-			problems, ok := errors.AsType[accounts.FileErrors](err)
-			if !ok || len(problems) == 0 || file != nil {
-				t.Fatalf("file %v, error %#v", file, err)
+		file, found := accounts.LoadFile("a.yaml", src, lookup, accounts.Options{})
+		if file == nil {
+			if !found.Failed() {
+				t.Fatalf("no file and no error: %v", found)
 			}
-			lines := 2
-			for _, lineBreak := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} { // YAML has all these
-				lines += strings.Count(string(src), lineBreak)
-			}
-			for _, p := range problems {
-				if p.Pos.Line < 1 || p.Pos.Line > lines || p.Pos.Col < 1 || strings.Contains(p.String(), canary) {
-					t.Errorf("problem %v", p)
+			lines := strings.Count(string(src), "\n") + 2
+			for _, d := range found {
+				if d.Pos.Line < 1 || d.Pos.Line > lines || d.Pos.Col < 1 || strings.Contains(d.String(), canary) {
+					t.Errorf("finding %v", d)
 				}
 			}
 			return

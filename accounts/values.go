@@ -2,31 +2,33 @@ package accounts
 
 import (
 	"encoding/hex"
-	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
+
+	"portolan/source"
 )
 
-// The methods below give meaning to a file's texts. An empty text is one that has been
-// reported already.
+// The methods below read a file's texts. An empty text is one that was reported already.
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*\})?`)
 
-// expand puts the values of variables into text; false where one has none.
-func (l *loader) expand(pos Pos, text string) (string, bool) {
+// expand puts the values of variables into text. The result is false if one is not set or
+// a reference is not well formed; that is reported at pos.
+func (l *loader) expand(pos source.Pos, text string) (string, bool) {
 	ok := true
 	text = variable.ReplaceAllStringFunc(text, func(reference string) string {
 		name := strings.TrimSuffix(reference[2:], "}")
 		if name == "" {
 			ok = false
-			l.report(pos, "E006-bad-value", "a value that holds ${ itself can come from a variable", "${ is not followed by a variable's name and }")
+			l.Diags.Errorf(pos, "E006-bad-value", "${ is not followed by a variable's name and }")
+			l.Diags.Hintf("a value that holds ${ itself can come from a variable")
 			return ""
 		}
 		value, set := l.lookup(name)
 		if !set {
 			ok = false
-			l.report(pos, "E080-unset-variable", "", "environment variable %s is not set", name)
+			l.Diags.Errorf(pos, "E080-unset-variable", "environment variable %s is not set", name)
 		}
 		return value
 	})
@@ -35,55 +37,61 @@ func (l *loader) expand(pos Pos, text string) (string, bool) {
 
 var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 6750 §2.1
 
-func (l *loader) secret(pos Pos, text string) (Hash, bool) {
+func (l *loader) secret(pos source.Pos, text string) (Hash, bool) {
 	if text == "" {
 		return Hash{}, false
 	}
 	text, ok := l.expand(pos, text)
 	if ok && !bearer.MatchString(text) {
-		l.report(pos, "E006-bad-value", "letters, digits and . _ ~ + / - , then any =", "token is empty or not of a form that a bearer token can have")
+		l.Diags.Errorf(pos, "E006-bad-value", "token is empty or not of a form that a bearer token can have")
+		l.Diags.Hintf("letters, digits and . _ ~ + / - , then any =")
 		return Hash{}, false
 	}
 	return HashToken(text), ok
 }
 
-func (l *loader) hash(pos Pos, text string) (h Hash, ok bool) {
+func (l *loader) hash(pos source.Pos, text string) (h Hash, ok bool) {
 	if text == "" {
 		return h, false
 	}
 	sum, err := hex.DecodeString(text)
 	if err != nil || len(sum) != len(h) {
-		l.report(pos, "E006-bad-value", `printf %s "$TOKEN" | sha256sum`, "sha256 is not 64 hexadecimal digits")
+		l.Diags.Errorf(pos, "E006-bad-value", "sha256 is not 64 hexadecimal digits")
+		l.Diags.Hintf("%s", `printf %s "$TOKEN" | sha256sum`)
 		return h, false
 	}
 	return Hash(sum), true
 }
 
-func (l *loader) id(pos Pos, text string) string {
+func (l *loader) id(pos source.Pos, text string) string {
 	id := strings.ToLower(text)
 	switch first, twice := l.ids[id]; {
 	case id == "":
 	case !isUUID(id):
-		l.report(pos, "E006-bad-value", "62f44730-dd91-461e-bd6a-aedd9e0ad79d is one", "id is no uuid")
+		l.Diags.Errorf(pos, "E006-bad-value", "id is not a valid UUID")
+		l.Diags.Hintf("for example 62f44730-dd91-461e-bd6a-aedd9e0ad79d")
 	case twice:
-		l.report(pos, "E081-duplicate-account", fmt.Sprintf("first at line %d", first), "account id %s occurs twice", id)
+		l.Diags.Errorf(pos, "E081-duplicate-account", "account id %s occurs twice", id)
+		l.Diags.Hintf("first at line %d", first)
 	default:
 		l.ids[id] = pos.Line
 	}
 	return id
 }
 
-func (l *loader) baseURL(pos Pos, text string) string {
+func (l *loader) baseURL(pos source.Pos, text string) string {
 	if text == "" {
 		return ""
 	}
 	if !l.opts.AllowInsecureUpstreams {
-		l.report(pos, "E083-base-url-refused", "it needs --allow-insecure-upstreams", "an account may not have a base_url of its own")
+		l.Diags.Errorf(pos, "E083-base-url-refused", "an account may not have a base_url of its own")
+		l.Diags.Hintf("it needs --allow-insecure-upstreams")
 		return ""
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
-		l.report(pos, "E006-bad-value", "http://127.0.0.1:9000/api/v1 is one", "base_url is no http or https URL without user, query and fragment")
+		l.Diags.Errorf(pos, "E006-bad-value", "base_url is not an http or https URL without user, query and fragment")
+		l.Diags.Hintf("for example http://127.0.0.1:9000/api/v1")
 		return ""
 	}
 	return text

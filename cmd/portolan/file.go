@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/source"
 )
 
 // readAccounts reads the file of --accounts and checks it against the integrations. Every
@@ -17,41 +17,35 @@ func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*a
 	if err != nil {
 		return nil, usagef("--accounts: %w", err)
 	}
-	file, err := accounts.LoadFile(name, src, p.lookup, opts)
-	var problems accounts.FileErrors
-	if err != nil && !errors.As(err, &problems) {
-		return nil, err
+	file, found := accounts.LoadFile(name, src, p.lookup, opts)
+	if file != nil {
+		found = w.checkAccounts(file)
 	}
-	if err == nil {
-		problems = w.checkAccounts(file)
+	for _, d := range found {
+		fmt.Fprintln(p.stderr, d)
 	}
-	for _, problem := range problems {
-		fmt.Fprintln(p.stderr, problem)
-	}
-	if len(problems) > 0 {
+	if len(found) > 0 {
 		return nil, errReported
 	}
 	return file, nil
 }
 
-// checkAccounts says which accounts are of no known integration or lack its credentials.
-func (w *world) checkAccounts(file *accounts.File) accounts.FileErrors {
-	var out accounts.FileErrors
+// checkAccounts reports the accounts that are of no known integration or lack its credentials.
+func (w *world) checkAccounts(file *accounts.File) source.Diagnostics {
+	var found source.Diagnostics
 	known := w.integrations()
 	for _, a := range file.Accounts {
 		in := w.catalog.Integration(a.Integration)
 		if in == nil {
-			out = append(out, accounts.Problem{
-				Pos: a.At("integration"), Code: "E084-unknown-integration",
-				Message: fmt.Sprintf("there is no integration %q", a.Integration), Hint: "known: " + strings.Join(known, ", "),
-			})
+			found.Errorf(a.At("integration"), "E084-unknown-integration", "there is no integration %q", a.Integration)
+			found.Hintf("known: %s", strings.Join(known, ", "))
 			continue
 		}
 		for _, problem := range engine.CheckContext(in.Credentials, engine.Context(a.Context)) {
-			out = append(out, accounts.Problem{Pos: a.At("context"), Code: "E085-bad-context", Message: problem})
+			found.Errorf(a.At("context"), "E085-bad-context", "%s", problem)
 		}
 	}
-	return out
+	return found
 }
 
 func accountsOf(file *accounts.File) []accounts.Account {
