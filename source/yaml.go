@@ -38,6 +38,7 @@ type Node struct {
 	Items   []*Node // a List's members
 
 	lines   []string // the file, for places inside Text
+	rest    string   // the line of the file from Pos on
 	style   yaml.Style
 	refused bool // ParseYAML reported it, and read nothing of it
 }
@@ -106,35 +107,26 @@ func (n *Node) literalIndent() int {
 
 // standsVerbatim reports whether Text stands in the file as it is: no escapes, one line.
 func (n *Node) standsVerbatim() bool {
-	if n.Pos.Line > len(n.lines) {
-		return false
+	rest := n.rest
+	if rest != "" && n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		rest = rest[1:]
 	}
-	runes := []rune(n.lines[n.Pos.Line-1])
-	start := n.Pos.Col - 1
-	if n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
-		start++
-	}
-	return start <= len(runes) && strings.HasPrefix(string(runes[start:]), n.Text)
+	return strings.HasPrefix(rest, n.Text)
 }
 
 // KnowsPlaces reports whether At can find the places inside Text: not if YAML joins
 // lines, nor after an explicit indentation (|2).
 func (n *Node) KnowsPlaces() bool {
-	if n.Pos.Line < 1 || n.Pos.Line > len(n.lines) {
-		return true
-	}
-	runes := []rune(n.lines[n.Pos.Line-1])
-	rest := string(runes[min(max(n.Pos.Col-1, 0), len(runes)):])
 	switch {
 	case n.style&yaml.FoldedStyle != 0:
 		return false
 	case n.style&yaml.LiteralStyle != 0:
-		header, _, _ := strings.Cut(rest, "#")
+		header, _, _ := strings.Cut(n.rest, "#")
 		return !strings.ContainsAny(header, "123456789")
 	case n.style&yaml.DoubleQuotedStyle != 0:
-		return doubleQuotedLine.MatchString(rest)
+		return doubleQuotedLine.MatchString(n.rest)
 	case n.style&yaml.SingleQuotedStyle != 0:
-		return singleQuotedLine.MatchString(rest)
+		return singleQuotedLine.MatchString(n.rest)
 	default:
 		return n.standsVerbatim()
 	}
@@ -168,6 +160,7 @@ func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 		d.Errorf(Pos{File: file, Line: line, Col: 1}, "E001-yaml-syntax", "a line ends with a character other than a line feed")
 		return nil
 	}
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // the library's columns don't count it
 	decoder := yaml.NewDecoder(bytes.NewReader(src))
 	var root yaml.Node
 	if err := decoder.Decode(&root); err != nil {
@@ -197,10 +190,29 @@ type yamlConverter struct {
 	file  string
 	lines []string
 	diags *Diagnostics
+
+	at   Pos    // where restOfLine stopped
+	left string // what it returned
 }
 
 func (c *yamlConverter) pos(n *yaml.Node) Pos {
 	return Pos{File: c.file, Line: max(n.Line, 1), Col: max(n.Column, 1)} // the library counts runes too
+}
+
+// restOfLine returns the line of the file from pos on. Nodes come in the order of the file, so
+// each line is walked once, however many nodes stand in it.
+func (c *yamlConverter) restOfLine(pos Pos) string {
+	if pos.Line > len(c.lines) {
+		return ""
+	}
+	if pos.Line != c.at.Line || pos.Col < c.at.Col {
+		c.at, c.left = Pos{Line: pos.Line, Col: 1}, c.lines[pos.Line-1]
+	}
+	for c.at.Col < pos.Col && c.left != "" {
+		_, size := utf8.DecodeRuneInString(c.left)
+		c.at.Col, c.left = c.at.Col+1, c.left[size:]
+	}
+	return c.left
 }
 
 const maxYAMLDepth = 100
@@ -212,7 +224,8 @@ func (c *yamlConverter) node(y *yaml.Node, depth int) *Node {
 		n.refused = true
 		return n
 	}
-	if !c.plain(y) {
+	n.rest = c.restOfLine(n.Pos)
+	if !c.plain(y, n.rest) {
 		n.refused = true
 		return n
 	}
@@ -231,14 +244,14 @@ func (c *yamlConverter) node(y *yaml.Node, depth int) *Node {
 	return n
 }
 
-// plain reports whether y has no anchor or tag and is no alias, and reports a problem if it
-// is not.
-func (c *yamlConverter) plain(y *yaml.Node) bool {
+// plain reports whether y, which starts with rest, has no anchor or tag and is not an alias;
+// if not, that is reported.
+func (c *yamlConverter) plain(y *yaml.Node, rest string) bool {
 	switch {
 	case y.Anchor != "" || y.Kind == yaml.AliasNode:
 		c.diags.Errorf(c.pos(y), "E003-unsupported-yaml", "anchors and aliases are not supported")
 		c.diags.Hintf("write the value out where it is needed, and quote text that starts with & or *")
-	case y.Style&yaml.TaggedStyle != 0:
+	case y.Style&yaml.TaggedStyle != 0, y.Kind == yaml.ScalarNode && strings.HasPrefix(rest, "!"): // the library drops a tag that is only !
 		c.diags.Errorf(c.pos(y), "E003-unsupported-yaml", "tags are not supported")
 		c.diags.Hintf("quote text that starts with !")
 	default:
@@ -258,7 +271,7 @@ func (c *yamlConverter) members(n *Node, y *yaml.Node, depth int) {
 		case key.Kind != yaml.ScalarNode:
 			c.diags.Errorf(pos, "E003-unsupported-yaml", "a key must be a single value")
 			continue
-		case !c.plain(key):
+		case !c.plain(key, c.restOfLine(pos)):
 			continue
 		case twice:
 			c.diags.Errorf(pos, "E002-duplicate-key", "key %q occurs twice", key.Value)
