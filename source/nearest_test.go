@@ -16,7 +16,7 @@ func TestNearest(t *testing.T) {
 	}{
 		{"resorces", keys, "resources"},
 		{"acounts", keys, "accounts"},
-		{"nmae", keys, "name"}, // two letters changed places
+		{"paht", keys, "path"}, // two letters changed places
 		{"nam", keys, "name"},
 		{"NAME", keys, "name"},
 		{"Base_URL", keys, "base_url"},
@@ -24,7 +24,8 @@ func TestNearest(t *testing.T) {
 		{"große", keys, "größe"},
 		{"ÄÖÜ", []string{"äöx"}, "äöx"},
 		{"日本", []string{"日本語"}, "日本語"},
-		{"日本語", []string{"英中韓"}, ""}, // bytes in common, and no letter
+		{"日本語", []string{"日本ab"}, ""}, // two of three letters, though of nine bytes
+		{"日本語", []string{"英中韓"}, ""},  // bytes in common, and no letter
 		{"it", keys, "id"},
 		{"x", keys, ""},
 		{"zzz", keys, ""},

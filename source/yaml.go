@@ -81,10 +81,7 @@ func (n *Node) At(offset int) Pos {
 		col := n.literalIndent() + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
 		return Pos{File: n.Pos.File, Line: line, Col: col}
 	}
-	if n.style&yaml.FoldedStyle != 0 || strings.Contains(n.Text, "\n") {
-		return n.Pos
-	}
-	if !n.standsVerbatim() {
+	if n.style&yaml.FoldedStyle != 0 || !n.standsVerbatim() {
 		return n.Pos
 	}
 	col := n.Pos.Col + utf8.RuneCountInString(before)
@@ -205,7 +202,7 @@ func (c *yamlConverter) restOfLine(pos Pos) string {
 	if pos.Line > len(c.lines) {
 		return ""
 	}
-	if pos.Line != c.at.Line || pos.Col < c.at.Col {
+	if pos.Line != c.at.Line {
 		c.at, c.left = Pos{Line: pos.Line, Col: 1}, c.lines[pos.Line-1]
 	}
 	for c.at.Col < pos.Col && c.left != "" {

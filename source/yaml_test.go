@@ -147,6 +147,7 @@ func TestNodeAt(t *testing.T) {
 		"literal, deep":          {src: "a:\n- k: |-\n      aX", letter: "X", want: "3:8"},
 		"literal at the root":    {src: "--- |\n aX\n", letter: "X", want: "2:3"},
 		"literal, its indent":    {src: "k: |2\n    aX\n", letter: "X", want: "2:8", unknown: true}, // two spaces are of the text
+		"folded, as its header":  {src: "k: >-\n  >-\n", letter: "-", want: "1:4", unknown: true},
 		"folded":                 {src: "k: >\n  ab\n  cX\n", letter: "X", want: "1:4", unknown: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,6 +249,7 @@ func FuzzParseYAML(f *testing.F) {
 
 // placesHold checks what At says of the scalars in n.
 func placesHold(t *testing.T, n *source.Node, text []string) {
+	t.Helper()
 	for _, e := range n.Entries {
 		placesHold(t, e.Value, text)
 	}
