@@ -53,7 +53,7 @@ func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, er
 	if err != nil {
 		return nil, err
 	}
-	b := builder{ctx: ctx, title: p.title, step: p.main, scope: sc}
+	b := builder{ctx: ctx, title: p.title, operation: p.operation, step: p.main, scope: sc}
 	return b.call(req, body, query, req.RemoteQuery)
 }
 
@@ -75,7 +75,7 @@ func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, sc scope) (
 	if err != nil {
 		return nil, err
 	}
-	b := builder{ctx: ctx, title: p.title, step: s, scope: sc}
+	b := builder{ctx: ctx, title: p.title, operation: p.operation, step: s, scope: sc}
 	return b.call(req, body, query, nil)
 }
 
@@ -117,10 +117,11 @@ func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, a
 type builder struct {
 	scope
 
-	ctx   context.Context
-	title string
-	step  *step
-	err   error
+	ctx       context.Context
+	title     string
+	operation Operation // zero: an endpoint without a mapping
+	step      *step
+	err       error
 }
 
 // call puts the parts together. remote goes to the provider's query as it is.
@@ -133,6 +134,7 @@ func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, er
 		b.fail(&Error{Kind: KindAccount, Op: b.title, Err: err})
 	}
 	call := &Call{
+		Integration: b.step.Integration.Name, Environment: req.Environment, Account: req.Account, Operation: b.operation,
 		Name: b.step.name, Method: b.step.verb, Repeatable: b.step.repeatable,
 		URL: target, ShownURL: joinURL(shownBase, shownPath), Body: b.body(body),
 	}

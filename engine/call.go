@@ -62,6 +62,12 @@ type Call struct {
 	Header     []Param
 	Body       []byte // nil: none
 	Repeatable bool   // sending it twice has the effect of once
+
+	// Whose call it is. It is not sent.
+	Integration string
+	Environment string
+	Account     string    // id, unique in its environment; "" for credentials that are not stored
+	Operation   Operation // zero for a call that verifies credentials
 }
 
 // Target is URL and query as they go over the wire. It may hold secrets.

@@ -210,6 +210,30 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Every call of a method, those of its steps too, names the account that it is made for.
+func TestCallsNameTheirAccount(t *testing.T) {
+	doer := &scripted{answers: map[string]*engine.Reply{
+		"GET /find": reply(200, `{"number":42}`), "PUT /people/42": reply(200, `{}`),
+		"POST /people/u1/notes": reply(201, ``), "GET /people/u1": reply(200, `{"id":1}`),
+	}}
+	req := &engine.Request{
+		ID: "u1", Body: map[string]any{"first_name": "Ada", "last_name": "Quill"}, Context: engine.Context{"site": "site", "key": "k1"},
+		Environment: "staging", Account: "a1",
+	}
+	plan := stepsPlan(t)
+	result, err := engine.New(doer, time.Now).Do(t.Context(), plan, req, engine.Full)
+	if err != nil || len(result.Steps) != 4 {
+		t.Fatalf("%d steps, %v", len(result.Steps), err)
+	}
+	want := engine.Call{Integration: "acme", Environment: "staging", Account: "a1", Operation: plan.Operation()}
+	for _, s := range result.Steps {
+		got := engine.Call{Integration: s.Call.Integration, Environment: s.Call.Environment, Account: s.Call.Account, Operation: s.Call.Operation}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", s.Name, diff)
+		}
+	}
+}
+
 func TestAccountSettingsAreChecked(t *testing.T) {
 	for name, context := range map[string]engine.Context{
 		"missing": {"site": "site"}, "bad site": {"site": "evil.com/", "key": "k1"}, "no text": {"site": "site", "key": 7.0},

@@ -15,7 +15,9 @@ type Request struct {
 	Query       map[string]any // the unified parameters, normalised
 	RawQuery    map[string]any // the parameters as decoded, before they were normalised
 	RemoteQuery []Param        // goes to the provider as it is
-	Context     Context        // of the integrated account
+	Environment string         // the integrated account's
+	Account     string         // the integrated account's id; "" for credentials that are not stored
+	Context     Context        // the integrated account's
 	BaseURL     string         // replaces the integration's; "" for its own
 	Header      []Param        // further headers of every provider call
 	Renewer     Renewer        // of the account's credentials; nil: they cannot be renewed

@@ -90,6 +90,7 @@ func (r *Ready) request(in *Input) *engine.Request {
 		ID: r.target.ID, Body: in.Body,
 		Query:    completeConsts(r.snapshot.schemas[r.plan.Base()].queryDoc, in.Query),
 		RawQuery: in.RawQuery, RemoteQuery: in.RemoteQuery, Header: in.Header,
+		Environment: r.account.Environment, Account: r.account.ID,
 		Context: engine.Context(r.account.Context), BaseURL: r.account.BaseURL,
 	}
 }
@@ -197,6 +198,9 @@ func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts
 		}
 	}
 	req := &engine.Request{Context: context, BaseURL: g.baseURLs[account.Integration]}
+	if account.Version > 0 { // it is stored, so that its id is its own
+		req.Environment, req.Account = account.Environment, account.ID
+	}
 	result, err := g.engine.Call(ctx, endpoint, req)
 	report.Result = result
 	tried := account

@@ -327,6 +327,25 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// Credentials are tried in the name of an account only if they are for one that is stored.
+// The id that a new one asks for may be another's.
+func TestVerifyNamesAccount(t *testing.T) {
+	o := newOffice(t)
+	var named []string
+	o.provider = func(c *engine.Call) (*engine.Reply, error) {
+		named = append(named, c.Environment+"/"+c.Account)
+		return answers(200, `{}`)(c)
+	}
+	const id = "00000000-0000-4000-8000-00000000abcd"
+	const create = `{"id":"` + id + `","integration":"example","context":{"site":"new","api_key":"canary-1"}}`
+	o.must(201, "root", "POST", "/integrated-account?verify=true", create)
+	o.must(409, "root", "POST", "/integrated-account?verify=true", create)
+	o.must(200, "root", "PATCH", "/integrated-account/"+id+"?verify=true", `{"label":"other"}`)
+	if diff := cmp.Diff([]string{"/", "/", "default/" + id}, named); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Where a provider is played, new credentials are tried there.
 func TestVerifyAtAnotherBase(t *testing.T) {
 	o := newOffice(t, gateway.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))

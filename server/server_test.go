@@ -190,6 +190,9 @@ func TestUpdateGoesThrough(t *testing.T) {
 	if got, want := string(sent.Body), `{"profile":{"firstName":"Ada"}}`; got != want {
 		t.Errorf("sent %s, want %s", got, want)
 	}
+	if sent.Environment != "default" || sent.Account != hiveID {
+		t.Errorf("called for account %q of %q", sent.Account, sent.Environment)
+	}
 	want := `{"id":"u1","name":"Ada Quill","first_name":"Ada","last_name":"Quill","emails":[{"email":"ada@example.com"}],"remote_data":` + hiveUser + "}\n"
 	if w.Body.String() != want {
 		t.Errorf("answered %s, want %s", w.Body, want)
