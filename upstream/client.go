@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -20,12 +21,13 @@ const (
 	maxRedirects = 3
 )
 
-// Client is an engine.Doer over HTTP. It is immutable and safe for concurrent use.
+// Client is an engine.Doer over HTTP. Its settings never change, and it is safe for
+// concurrent use.
 type Client struct {
-	transport http.RoundTripper
-	timeout   time.Duration
-	maxBody   int64
-	clock     func() time.Time
+	pools   *pools
+	timeout time.Duration
+	maxBody int64
+	clock   func() time.Time
 }
 
 var _ engine.Doer = (*Client)(nil)
@@ -33,11 +35,13 @@ var _ engine.Doer = (*Client)(nil)
 type settings struct {
 	timeout   time.Duration
 	maxBody   int64
-	transport http.RoundTripper // nil: the guarded one
+	pools     int
+	transport http.RoundTripper // nil: guarded ones, one for each account
 	loopback  []netip.AddrPort
 	insecure  bool
 	proxy     *url.URL
-	resolver  *net.Resolver // nil: the system's
+	resolver  *net.Resolver  // nil: the system's
+	roots     *x509.CertPool // nil: the system's
 	clock     func() time.Time
 }
 
@@ -50,7 +54,12 @@ func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout 
 // WithMaxBody bounds an answer's body, in bytes after decompression. Default 10 MiB.
 func WithMaxBody(bytes int64) Option { return func(s *settings) { s.maxBody = bytes } }
 
-// WithRoundTripper replaces the transport, its guard included. WithLoopback, WithProxy and
+// WithPools bounds how many accounts keep connections: those that made calls most recently.
+// Default 1,024; with 0, no call leaves a connection behind.
+func WithPools(accounts int) Option { return func(s *settings) { s.pools = accounts } }
+
+// WithRoundTripper replaces the transports, their guard included. Every account's calls go
+// through t, which has to keep them apart itself. WithPools, WithLoopback, WithProxy and
 // WithInsecure then have no effect.
 func WithRoundTripper(t http.RoundTripper) Option { return func(s *settings) { s.transport = t } }
 
@@ -73,29 +82,24 @@ func New(opts ...Option) *Client {
 	s := settings{
 		timeout: 30 * time.Second,
 		maxBody: 10 << 20,
+		pools:   defaultPools,
 		clock:   func() time.Time { return time.Time{} },
 	}
 	for _, opt := range opts {
 		opt(&s)
 	}
-	if s.transport == nil {
-		pool := newTransport(s)
-		s.transport = pool
-		if s.proxy != nil && !s.insecure {
-			s.transport = &proxied{pool, s.loopback}
-		}
-	}
-	return &Client{transport: s.transport, timeout: s.timeout, maxBody: s.maxBody, clock: s.clock}
+	return &Client{pools: newPools(s), timeout: s.timeout, maxBody: s.maxBody, clock: s.clock}
 }
 
-// CloseIdleConnections closes kept connections that no call is using.
-func (c *Client) CloseIdleConnections() {
-	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
+// CloseIdleConnections closes kept connections that no call is using. It leaves those of a
+// transport of WithRoundTripper alone.
+func (c *Client) CloseIdleConnections() { c.pools.closeIdle() }
 
 // Do sends call and reads the whole answer, whatever its status.
+//
+// Calls of one account share connections, up to 16 of them kept for 90 s; those of two
+// accounts never do. A call without an account has a connection of its own, which is closed
+// after the answer.
 //
 // A redirect is followed within the same scheme, host and port, three times at the most,
 // and only where the method stays what it is. A call that is Repeatable is sent once more
@@ -119,7 +123,9 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 	if err != nil {
 		return nil, err
 	}
-	res, attempts, err := c.send(ctx, m)
+	pool := c.pools.acquire(owner{call.Environment, call.Account})
+	defer c.pools.release(pool)
+	res, attempts, err := c.send(ctx, pool, m)
 	if err != nil {
 		return nil, noAnswer(ctx, m.op, err)
 	}
@@ -143,10 +149,10 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 
 // send gives the answer's head, after redirects and retry, and how often m was sent from
 // the start or, after a redirect, from where it led.
-func (c *Client) send(ctx context.Context, m *message) (res *http.Response, attempts int, err error) {
+func (c *Client) send(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, attempts int, err error) {
 	retries, redirects := 0, 0
 	for {
-		res, repeatable, err := c.roundTrip(ctx, m)
+		res, repeatable, err := roundTrip(ctx, over, m)
 		if err != nil {
 			if !repeatable || retries == maxRetries || ctx.Err() != nil {
 				return nil, 0, err

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -39,8 +40,18 @@ func address(server *httptest.Server) netip.AddrPort {
 	return server.Listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// trusting lets a Client trust server's certificate.
+func trusting(server *httptest.Server) Option {
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	return func(s *settings) { s.roots = roots }
+}
+
 func call(method, target string) *engine.Call {
-	return &engine.Call{Name: "main", Method: method, URL: target, ShownURL: "https://shown.example.com/users/u1"}
+	return &engine.Call{
+		Name: "main", Method: method, URL: target, ShownURL: "https://shown.example.com/users/u1",
+		Environment: "default", Account: "a1",
+	}
 }
 
 // secretly gives c a secret wherever a Call can have one.
@@ -291,9 +302,7 @@ func TestHTTP2(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	pool := newTransport(settings{loopback: []netip.AddrPort{address(server)}})
-	pool.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	client := New(WithRoundTripper(pool))
+	client := New(WithLoopback(address(server)), trusting(server))
 	defer client.CloseIdleConnections()
 	c := call(http.MethodGet, server.URL+"/a%2Fb/%2e%2e")
 	c.Header = []engine.Param{{Name: "api_key", Value: "k1"}}

@@ -10,7 +10,9 @@ import (
 const maxTokenAnswer = 1 << 20
 
 // HTTP returns a client for the token endpoints of authorization servers, which a library
-// calls: c's connections, guard and timeout, answers of at most 1 MiB, no cookies.
+// calls: c's guard and timeout, answers of at most 1 MiB, no cookies. Every request has a
+// connection of its own, which is closed after the answer: it cannot bring another
+// account's token.
 //
 // A redirect is followed as Do does: within the same scheme, host and port, and only where
 // the method stays what it is. The cause inside an error, which is a *url.Error as ever of
@@ -18,7 +20,7 @@ const maxTokenAnswer = 1 << 20
 // it quotes the request's own URL.
 func (c *Client) HTTP() *http.Client {
 	return &http.Client{
-		Transport:     &tokenTransport{c.transport},
+		Transport:     &tokenTransport{c.pools},
 		Timeout:       c.timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -26,11 +28,12 @@ func (c *Client) HTTP() *http.Client {
 
 // tokenTransport follows redirects itself, because http.Client quotes in its errors where
 // they lead, and bounds what is read.
-type tokenTransport struct{ next http.RoundTripper }
+type tokenTransport struct{ pools *pools }
 
 func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	over := t.pools.acquire(owner{}) // it keeps no connection, so there is nothing to release
 	for redirects := 0; ; redirects++ {
-		res, err := t.next.RoundTrip(req)
+		res, err := over.RoundTrip(req)
 		if err != nil {
 			return nil, unquoted(req.Context(), err)
 		}
@@ -58,11 +61,6 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		req = again
 	}
-}
-
-// CloseIdleConnections lets http.Client close kept connections.
-func (t *tokenTransport) CloseIdleConnections() {
-	(&Client{transport: t.next}).CloseIdleConnections()
 }
 
 // unquoted is err in words of our own; its cause stays to be asked for.

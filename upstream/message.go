@@ -106,9 +106,9 @@ func isToken(s string) bool {
 	return s != "" && strings.Trim(s, letters+others) == ""
 }
 
-// roundTrip sends m once. Where that fails, repeatable says whether it may be tried
+// roundTrip sends m over a transport once. Where that fails, repeatable says whether it may be tried
 // again: m allows it and the connection broke, or never came to be, before any answer.
-func (c *Client) roundTrip(ctx context.Context, m *message) (res *http.Response, repeatable bool, err error) {
+func roundTrip(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, repeatable bool, err error) {
 	var connected, answered atomic.Bool // set from the connection's own goroutines
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -123,7 +123,7 @@ func (c *Client) roundTrip(ctx context.Context, m *message) (res *http.Response,
 		return nil, false, err
 	}
 	req.URL, req.Host, req.Header = m.url, m.url.Host, m.header
-	res, err = c.transport.RoundTrip(req)
+	res, err = over.RoundTrip(req)
 	if err != nil {
 		broken := connected.Load() || isAny(err, syscall.ECONNREFUSED, syscall.ECONNRESET, io.EOF)
 		return nil, m.repeatable && broken && !answered.Load(), err

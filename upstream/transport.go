@@ -14,7 +14,13 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// newTransport is the connection pool. A proxy of the environment is ignored: it would
+// Connections that an account's pool keeps without a call.
+const (
+	maxIdleConns    = 16
+	idleConnTimeout = 90 * time.Second
+)
+
+// newTransport is one connection pool. A proxy of the environment is ignored: it would
 // dial in the guard's place. Dialing and the TLS handshake have limits of their own,
 // because the standard library finishes both in the background for a call that is long over.
 func newTransport(s settings) *http.Transport {
@@ -44,12 +50,12 @@ func newTransport(s settings) *http.Transport {
 	return &http.Transport{
 		Proxy:                  proxy,
 		DialContext:            dial,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.roots},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    maxIdleConns,
+		IdleConnTimeout:        idleConnTimeout,
 		MaxResponseHeaderBytes: 1 << 20,
 	}
 }
