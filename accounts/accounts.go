@@ -25,6 +25,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the thing exists already, has another version by now, or is still in use.
 	ErrConflict = errors.New("conflict")
+	// ErrReadOnly: the thing comes with the server and cannot be changed.
+	ErrReadOnly = errors.New("read-only")
 	// ErrUnavailable: the store cannot be reached or cannot write, so nothing is known
 	// about the token or account. Nothing was changed, unless the connection broke while a
 	// change was being committed: then nobody knows.

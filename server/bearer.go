@@ -46,6 +46,8 @@ func (s *Server) storeProblem(q *request, err error, what, conflict string) *gat
 		return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no " + what}
 	case errors.Is(err, accounts.ErrConflict):
 		return &gateway.Problem{Status: http.StatusConflict, Message: conflict}
+	case errors.Is(err, accounts.ErrReadOnly):
+		return &gateway.Problem{Status: http.StatusConflict, Message: "this integrated account comes with the server: it can be read and called, not changed"}
 	case errors.Is(err, accounts.ErrCursor):
 		return gateway.Invalid([]gateway.Failure{gateway.Failuref("?cursor", gateway.CodeFormat, "cursor is none that this list gave")})
 	case errors.Is(q.Context().Err(), context.Canceled):

@@ -14,19 +14,34 @@ import (
 )
 
 // demoToken opens the demo accounts, demoAdminToken the admin API of a database that ends
-// with the process. They are no secrets.
+// with the process. They are not secrets.
 const (
 	demoToken      = "sandbox-token"
 	demoAdminToken = "sandbox-admin"
 )
 
-// demoTokens are without the administrator's where the database lasts: everyone knows it.
+// demoEnvironment is where the demo accounts are if accounts are served that outlast the
+// process: everyone knows demoToken, so it must not reach those. No database has an
+// environment of this name, because a name in it has no dot.
+const demoEnvironment = "sandbox.demo"
+
+// demoTokens are those of an environment. Without lasting accounts they are in the
+// environment that the database of the process has, and one of them administers it.
 func demoTokens(lasting bool) []accounts.StoredToken {
-	tokens := []accounts.StoredToken{{Token: accounts.Token{Name: "sandbox"}, Hash: accounts.HashToken(demoToken)}}
+	call := accounts.Token{Name: "sandbox", Environment: demoEnvironmentOf(lasting)}
+	tokens := []accounts.StoredToken{{Token: call, Hash: accounts.HashToken(demoToken)}}
 	if !lasting {
-		tokens = append(tokens, accounts.StoredToken{Token: accounts.Token{Name: "sandbox admin", Role: accounts.RoleAdmin}, Hash: accounts.HashToken(demoAdminToken)})
+		admin := accounts.Token{Name: "sandbox admin", Environment: call.Environment, Role: accounts.RoleAdmin}
+		tokens = append(tokens, accounts.StoredToken{Token: admin, Hash: accounts.HashToken(demoAdminToken)})
 	}
 	return tokens
+}
+
+func demoEnvironmentOf(lasting bool) string {
+	if lasting {
+		return demoEnvironment
+	}
+	return accounts.DefaultEnvironment
 }
 
 // demoAccounts gives an account for each provider that can be played. origin, where set,

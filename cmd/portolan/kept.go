@@ -19,8 +19,8 @@ type kept struct {
 	close func()
 }
 
-// keep opens the database that the flags ask for: a lasting one, one that ends with the
-// process under --sandbox, or none where all accounts are in a file.
+// keep opens the database that the flags ask for: a lasting one, none if all accounts are
+// in a file, or under --sandbox one that ends with the process.
 func (c *serveCommand) keep(ctx context.Context, p *process, log *slog.Logger) (*kept, error) {
 	var db *database.DB
 	var err error
@@ -31,7 +31,7 @@ func (c *serveCommand) keep(ctx context.Context, p *process, log *slog.Logger) (
 		if c.Sandbox && errors.Is(err, errNoKey) {
 			err = usagef("%w (under --sandbox too: what a throw-away key sealed in a lasting database, nobody could read later)", err)
 		}
-	case c.Sandbox:
+	case c.Accounts == "":
 		db, remove, err = openThrowAway(ctx, p, log)
 	default:
 		return &kept{close: remove}, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,6 +30,16 @@ func loopbackOrigin(l net.Listener) string {
 		return ""
 	}
 	return "http://" + address.String()
+}
+
+// isLoopback reports whether an address to listen at is reached from this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // proxy is the address of a proxy, which may hold a password: it prints as "***".

@@ -1,12 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/accounts"
 )
 
 // demo are the demo accounts.
@@ -53,8 +63,20 @@ func TestSandboxKeepsAStoreWhileItRuns(t *testing.T) {
 	}
 }
 
-// The sandbox's token for administrators is known to everyone: it opens nothing that lasts.
-func TestSandboxTokenOpensNoLastingStore(t *testing.T) {
+// hive is the demo account of that integration, and the target of a call to its sample.
+func hive(t *testing.T) (account demoAccountJSON, target string) {
+	t.Helper()
+	for _, d := range demo(t) {
+		if d.Integration == "hive" {
+			return d, "/unified/ticketing/users/" + d.SampleID + "?integrated_account_id="
+		}
+	}
+	t.Fatal("hive is not played")
+	return demoAccountJSON{}, ""
+}
+
+// Everyone knows the sandbox's tokens: they open nothing that lasts.
+func TestSandboxTokensOpenNoLastingStore(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
 	folder := t.TempDir()
 	admin := command(t, "tokens", "create", "--name", "ops", "--role", "admin", "--data", folder)
@@ -65,11 +87,183 @@ func TestSandboxTokenOpensNoLastingStore(t *testing.T) {
 		printed <- out
 	}()
 	r.must(t, http.StatusUnauthorized, http.MethodGet, accountsPath, demoAdminToken, nil)
-	r.must(t, http.StatusOK, http.MethodGet, accountsPath, admin, nil)
+	r.must(t, http.StatusForbidden, http.MethodGet, accountsPath, demoToken, nil)
+
+	d, target := hive(t)
+	kept := map[string]any{"integration": d.Integration, "context": d.Credentials}
+	made := r.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, kept)["id"].(string)
+	r.must(t, http.StatusOK, http.MethodPatch, target+made, admin, ada)
+	r.must(t, http.StatusNotFound, http.MethodPatch, target+made, demoToken, ada)
+	r.must(t, http.StatusUnauthorized, http.MethodPatch, target+made, demoAdminToken, ada)
+
+	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, demoToken, ada)
+	r.must(t, http.StatusNotFound, http.MethodPatch, target+d.IntegratedAccountID, admin, ada)
+	if list := r.must(t, http.StatusOK, http.MethodGet, accountsPath, admin, nil); list["result_count"] != 1.0 {
+		t.Errorf("%v", list)
+	}
+	kept["id"] = d.IntegratedAccountID // the database may have an account of this id
+	r.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, kept)
+	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, admin, ada)
+
+	r.must(t, http.StatusBadRequest, http.MethodPost, environmentsPath, admin, map[string]any{"name": demoEnvironment})
+	r.must(t, http.StatusBadRequest, http.MethodPost, "/api-token", admin, map[string]any{"name": "x", "role": "call", "environment": demoEnvironment})
 	r.stop()
 	if out := <-printed; strings.Contains(string(out), demoAdminToken) {
 		t.Errorf("%s", out)
 	}
+}
+
+// So it is with a file of accounts, which needs no database.
+func TestSandboxTokensOpenNoFile(t *testing.T) {
+	origin, _, _ := pretend(t)
+	file := writeAccounts(t, origin)
+	folder := t.TempDir()
+	t.Setenv("TMPDIR", folder)
+	r := start(t, "--sandbox", "--accounts", file, "--allow-insecure-upstreams")
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+	d, target := hive(t)
+	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, demoToken, ada)
+	r.must(t, http.StatusNotFound, http.MethodPatch, fileTarget, demoToken, ada)
+	r.must(t, http.StatusUnauthorized, http.MethodPatch, fileTarget, demoAdminToken, ada)
+	r.must(t, http.StatusNotFound, http.MethodPatch, target+d.IntegratedAccountID, "tok-example", ada)
+	r.must(t, http.StatusNotFound, http.MethodGet, accountsPath, "tok-example", nil)
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
+		t.Errorf("a database was made: %v, %v", left, err)
+	}
+}
+
+// Whatever else has an environment of the same name is not reached.
+func TestDemoEnvironmentIsApart(t *testing.T) {
+	own, rest := memory(t, "own", fileID), memory(t, "rest", storeID)
+	d := apart{accounts.DefaultEnvironment, own, rest}
+	if got, err := d.Account(t.Context(), accounts.DefaultEnvironment, fileID); err != nil || got.ID != fileID {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := d.Account(t.Context(), accounts.DefaultEnvironment, storeID); !errors.Is(err, accounts.ErrNotFound) {
+		t.Errorf("%v, %v", got, err)
+	}
+	d.environment = demoEnvironment
+	if got, err := d.Account(t.Context(), accounts.DefaultEnvironment, storeID); err != nil || got.ID != storeID {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, token := range []string{"own", "rest"} {
+		if got, err := d.Authenticate(t.Context(), token); err != nil || got.Name != token {
+			t.Errorf("%s: %v, %v", token, got, err)
+		}
+	}
+}
+
+// The demo accounts are listed before what was created; they are called, and not changed.
+func TestDemoAccountsAreReadOnly(t *testing.T) {
+	r := start(t, "--sandbox")
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+	d, target := hive(t)
+	var want []string
+	for _, d := range demo(t) {
+		want = append(want, d.IntegratedAccountID)
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, r.listed(t, "?")); diff != "" {
+		t.Errorf("(-want +listed)\n%s", diff)
+	}
+	for limit := 1; limit <= len(want)+1; limit++ { // nothing follows them
+		if diff := cmp.Diff(want, r.listed(t, "?limit="+strconv.Itoa(limit))); diff != "" {
+			t.Errorf("limit %d (-want +listed)\n%s", limit, diff)
+		}
+	}
+	body := map[string]any{"integration": d.Integration, "context": d.Credentials, "tenant_id": "acme"}
+	var made []string
+	for range 2 {
+		made = append(made, r.must(t, http.StatusCreated, http.MethodPost, accountsPath, demoAdminToken, body)["id"].(string))
+	}
+	for limit := 1; limit <= len(want)+3; limit++ {
+		if diff := cmp.Diff(append(slices.Clone(want), made...), r.listed(t, "?limit="+strconv.Itoa(limit))); diff != "" {
+			t.Errorf("limit %d (-want +listed)\n%s", limit, diff)
+		}
+	}
+	for query, want := range map[string][]string{
+		"?tenant_id=acme": made, "?status=disabled": nil, "?integration=hive": append([]string{d.IntegratedAccountID}, made...),
+	} {
+		if diff := cmp.Diff(want, r.listed(t, query)); diff != "" {
+			t.Errorf("%s (-want +listed)\n%s", query, diff)
+		}
+	}
+	for _, cursor := range []string{"demo.", "demo.x", "demo.-1", "demo.99", "other"} {
+		r.must(t, http.StatusBadRequest, http.MethodGet, accountsPath+"?cursor="+cursor, demoAdminToken, nil)
+	}
+
+	one := accountsPath + "/" + d.IntegratedAccountID
+	shown := r.must(t, http.StatusOK, http.MethodGet, one, demoAdminToken, nil)
+	var fields []string
+	for _, c := range shown["credentials"].([]any) {
+		fields = append(fields, c.(map[string]any)["name"].(string))
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(d.Credentials)), fields); diff != "" || shown["status"] != "active" || shown["context"] != nil {
+		t.Errorf("%v\n(-want +shown)\n%s", shown, diff)
+	}
+	body["id"] = d.IntegratedAccountID
+	for _, change := range []struct {
+		method, path string
+		body         any
+	}{
+		{http.MethodPatch, one, map[string]any{"label": "mine"}},
+		{http.MethodDelete, one, nil},
+		{http.MethodPost, one + "/token", map[string]any{}},
+		{http.MethodPost, "/link-token", map[string]any{"integration": d.Integration, "integrated_account_id": d.IntegratedAccountID}},
+	} {
+		answer := r.must(t, http.StatusConflict, change.method, change.path, demoAdminToken, change.body)
+		if message, _ := answer["message"].(string); !strings.Contains(message, "can be read and called, not changed") {
+			t.Errorf("%s %s: %s", change.method, change.path, message)
+		}
+	}
+	r.must(t, http.StatusConflict, http.MethodPost, accountsPath, demoAdminToken, body)
+	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, demoToken, ada)
+}
+
+// listed are the ids of all pages of a list of accounts. query begins with "?".
+func (r *running) listed(t *testing.T, query string) []string {
+	t.Helper()
+	var ids []string
+	for cursor := ""; ; {
+		page := r.must(t, http.StatusOK, http.MethodGet, accountsPath+query+cursor, demoAdminToken, nil)
+		result := page["result"].([]any)
+		if len(result) == 0 && cursor != "" {
+			t.Errorf("%s: an empty page", query)
+		}
+		for _, account := range result {
+			ids = append(ids, account.(map[string]any)["id"].(string))
+		}
+		next, more := page["next_cursor"].(string)
+		if !more {
+			return ids
+		}
+		cursor = "&cursor=" + next
+	}
+}
+
+// With tokens that everyone knows, others are let in only if somebody says so.
+func TestSandboxIsNotPublicByAccident(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:0": true, "127.8.9.1:0": true, "[::1]:0": true, "[::ffff:127.0.0.1]:0": true, "localhost:0": true,
+		":0": false, "0.0.0.0:0": false, "[::]:0": false, "10.0.0.1:0": false, "example.com:0": false, "127.0.0.1": false, "": false,
+	} {
+		if got := isLoopback(address); got != want {
+			t.Errorf("%q: loopback %v", address, got)
+		}
+	}
+	var problems bytes.Buffer
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel() // whatever would be served ends at once
+	for _, address := range []string{":0", "0.0.0.0:0"} {
+		if code := run(stopped, []string{"serve", "--sandbox", "--listen", address}, nil, io.Discard, &problems); code != exitUsage {
+			t.Errorf("%s: exit %d", address, code)
+		}
+	}
+	if strings.Count(problems.String(), "--allow-public-sandbox") != 2 {
+		t.Errorf("%s", &problems)
+	}
+	r := start(t, "--sandbox", "--listen", "0.0.0.0:0", "--allow-public-sandbox")
+	r.stop()
 }
 
 // A file beside a database: the accounts of both are served. A file alone has nothing to

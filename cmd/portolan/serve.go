@@ -24,7 +24,8 @@ type serveCommand struct {
 	storeFlags
 
 	Listen                 string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to serve at. This and every other flag of serve can also come from the environment: PORTOLAN_LISTEN."`
-	Sandbox                bool           `help:"Play the providers as well, with a demo account for each, and keep what is made in a database that ends with the process."`
+	Sandbox                bool           `help:"Play the providers as well, with a demo account for each. Without --data, --database-url and --accounts, what is created is kept in a database that ends with the process."`
+	AllowPublicSandbox     bool           `help:"Let --sandbox listen on an address that is not loopback. Everyone knows its tokens."`
 	Accounts               string         `placeholder:"FILE" help:"Tokens and integrated accounts. Without --data or --database-url there is no database then."`
 	PublicURL              string         `placeholder:"URL" help:"Where customers reach this server (https://portolan.example.com), for links and OAuth. Needed unless it listens on a loopback address."`
 	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
@@ -40,6 +41,10 @@ type serveCommand struct {
 
 // Run serves until ctx ends. Nothing is answered before everything is loaded.
 func (c *serveCommand) Run(ctx context.Context, p *process) error {
+	if c.Sandbox && !c.AllowPublicSandbox && !isLoopback(c.Listen) {
+		return usagef("--sandbox serves with tokens that everyone knows, and %s is not a loopback address: "+
+			"listen on 127.0.0.1, or give --allow-public-sandbox", c.Listen)
+	}
 	overrides := newEvaluators(c.EvalTimeout)
 	defer overrides.close()
 	w, err := p.loadServable(c.mappingFlags, overrides.evaluate)
@@ -60,7 +65,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		services = append(services, service{newHTTPServer(play, log), listener})
 		pretend = &pretence{address: listener.Addr()}
 	}
-	memory, err := c.memory(p, w, pretend)
+	file, err := c.file(p, w)
 	if err != nil {
 		return err
 	}
@@ -74,7 +79,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	handler, err := c.newServer(p, w, memory, kept, pretend, listener, log)
+	handler, err := c.newServer(p, w, file, kept, pretend, listener, log)
 	if err != nil {
 		return err
 	}
@@ -105,25 +110,47 @@ func (x *pretence) origin() string {
 	return "http://" + x.address.String()
 }
 
-// memory holds the accounts of the file and, where the providers are played, the demo ones.
-func (c *serveCommand) memory(p *process, w *world, pretend *pretence) (*accounts.Memory, error) {
-	var tokens []accounts.StoredToken
-	var list []accounts.Account
-	if c.Accounts != "" {
-		file, err := p.readAccounts(c.Accounts, w, accounts.Options{AllowInsecureUpstreams: c.AllowInsecureUpstreams})
-		if err != nil {
-			return nil, err
+// lasting reports whether accounts or tokens are served that outlast the process.
+func (c *serveCommand) lasting() bool { return c.given() || c.Accounts != "" }
+
+// file holds what is in the accounts file; nothing if there is none.
+func (c *serveCommand) file(p *process, w *world) (*accounts.Memory, error) {
+	if c.Accounts == "" {
+		return accounts.NewMemory(nil, nil)
+	}
+	file, err := p.readAccounts(c.Accounts, w, accounts.Options{AllowInsecureUpstreams: c.AllowInsecureUpstreams})
+	if err != nil {
+		return nil, err
+	}
+	for _, token := range file.Tokens {
+		if c.Sandbox && (token.Hash == accounts.HashToken(demoToken) || token.Hash == accounts.HashToken(demoAdminToken)) {
+			return nil, usagef("--accounts: the token %q is one of the sandbox's, which everyone knows: choose another", token.Name)
 		}
-		tokens, list = file.Tokens, accountsOf(file)
 	}
-	if c.Sandbox {
-		tokens = append(tokens, demoTokens(c.given())...)
-		list = append(list, w.demoAccounts(pretend.origin())...)
-	}
-	return accounts.NewMemory(tokens, list)
+	return accounts.NewMemory(file.Tokens, accountsOf(file))
 }
 
-func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, kept *kept, pretend *pretence, listener net.Listener, log *slog.Logger) (*server.Server, error) {
+// directory joins what is served: the file, the database if there is one, and the demo
+// accounts if the providers are played.
+func (c *serveCommand) directory(file *accounts.Memory, kept *kept, demo []accounts.Account, bases map[string]string) (accounts.Directory, error) {
+	var directory accounts.Directory = file
+	if kept.db != nil {
+		directory = union{file, played{kept.cache, bases}}
+	}
+	if !c.Sandbox {
+		return directory, nil
+	}
+	memory, err := accounts.NewMemory(demoTokens(c.lasting()), demo)
+	if err != nil {
+		return nil, err
+	}
+	if c.lasting() {
+		return apart{demoEnvironment, memory, directory}, nil
+	}
+	return union{memory, directory}, nil
+}
+
+func (c *serveCommand) newServer(p *process, w *world, file *accounts.Memory, kept *kept, pretend *pretence, listener net.Listener, log *slog.Logger) (*server.Server, error) {
 	client := append(c.Proxy.options(), upstream.WithTimeout(c.UpstreamTimeout), upstream.WithClock(p.now))
 	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy)}
 	options := []server.Option{
@@ -138,7 +165,18 @@ func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, 
 		options = append(options, server.WithForwarded(sandbox.FaultHeader))
 	}
 	caller := upstream.New(client...)
-	var directory accounts.Directory = memory
+	bases := w.bases(pretend.origin())
+	var demo []accounts.Account
+	if c.Sandbox {
+		demo = w.demoAccounts(pretend.origin())
+		for i := range demo {
+			demo[i].Environment = demoEnvironmentOf(c.lasting())
+		}
+	}
+	directory, err := c.directory(file, kept, demo, bases)
+	if err != nil {
+		return nil, err
+	}
 	if kept.db != nil {
 		apps, err := p.oauthApps(w, pretend.origin())
 		if err != nil {
@@ -148,10 +186,12 @@ func (c *serveCommand) newServer(p *process, w *world, memory *accounts.Memory, 
 		if err != nil {
 			return nil, err
 		}
-		bases := w.bases(pretend.origin())
-		directory = union{memory, played{kept.cache, bases}}
+		var store accounts.Store = kept.db
+		if !c.lasting() {
+			store = newDemoStore(kept.db, demo, p.now())
+		}
 		inner = append(inner, gateway.WithBaseURLs(bases), gateway.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
-		options = append(options, server.WithStore(kept.db))
+		options = append(options, server.WithStore(store))
 		if public != "" {
 			options = append(options, server.WithPublicURL(public))
 		}
@@ -179,7 +219,7 @@ func (c *serveCommand) announce(p *process, w *world, listener net.Listener) {
 			fmt.Fprintf(p.stdout, "\n# %s\n%s\n", provider.Name(), curl)
 		}
 	}
-	if !c.given() {
+	if !c.lasting() {
 		fmt.Fprintf(p.stdout, "\n# the accounts that are kept in the database\ncurl %s \\\n  -H %s\n",
 			quoted(origin+accountsPath), quoted("Authorization: Bearer "+demoAdminToken))
 	}
