@@ -97,7 +97,7 @@ func onServer(tb testing.TB, statement string) {
 	defer cancel()
 	conn, err := pgx.Connect(ctx, serverURL())
 	if err != nil {
-		tb.Fatalf("these tests need PostgreSQL: %v", err)
+		tb.Fatalf("the tests need PostgreSQL (./test starts it): %v", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	if _, err := conn.Exec(ctx, statement); err != nil {

@@ -21,6 +21,9 @@ func terminate(t *testing.T, d *DB) {
 	must(t, err)
 }
 
+// TestPostgresUsable runs first in ./test, which looks for a server that the tests can use.
+func TestPostgresUsable(t *testing.T) { newPostgres(t).open(t, options(t)) }
+
 // TestPostgresSessionsEnd: calls go on as if nothing had happened.
 func TestPostgresSessionsEnd(t *testing.T) {
 	p := newPostgres(t)

@@ -30,7 +30,7 @@ func newPostgres(t *testing.T) string {
 		t.Helper()
 		conn, err := pgx.Connect(context.Background(), server)
 		if err != nil {
-			t.Fatalf("the tests need PostgreSQL: %v", err)
+			t.Fatalf("the tests need PostgreSQL (./test starts it): %v", err)
 		}
 		defer func() { _ = conn.Close(context.Background()) }()
 		if _, err := conn.Exec(context.Background(), statement); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -230,14 +231,25 @@ func TestReadmeTryIt(t *testing.T) {
 	if block == nil {
 		t.Fatal("no commands")
 	}
-	if diff := cmp.Diff("go run ./cmd/portolan serve --sandbox\ngo test ./...\n", block[1]); diff != "" {
+	if diff := cmp.Diff("go run ./cmd/portolan serve --sandbox\n./test\n", block[1]); diff != "" {
 		t.Errorf("commands (-want +readme):\n%s", diff)
+	}
+	run, err := os.ReadFile(filepath.Join(root, ".ci/run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(run), "\n./test\n") {
+		t.Error(".ci/run does not run ./test")
+	}
+	help, err := exec.CommandContext(t.Context(), filepath.Join(root, "test"), "--help").CombinedOutput()
+	if err != nil || !strings.Contains(string(help), "PORTOLAN_TEST_POSTGRES") {
+		t.Errorf("./test --help: %v\n%s", err, help)
 	}
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	version := regexp.MustCompile(`Needs Go (\d+\.\d+) and`).FindStringSubmatch(section)
+	version := regexp.MustCompile(`Needs Go (\d+\.\d+)\.`).FindStringSubmatch(section)
 	if version == nil || !regexp.MustCompile(`(?m)^go `+regexp.QuoteMeta(version[1])+`(\.|$)`).Match(module) {
 		t.Errorf("needs Go %v, go.mod says otherwise", version)
 	}
