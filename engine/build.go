@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +11,7 @@ import (
 	"strings"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // Build computes the main provider call that req asks for. before holds the answers of the
@@ -44,9 +43,9 @@ func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, er
 		return nil, err
 	}
 	if extra, ok := req.Body[RemoteData].(map[string]any); ok {
-		body = mergeDeep(body, extra)
+		body = plain.Merge(body, extra)
 	}
-	if p.mapsBody() && isNothing(body) {
+	if p.mapsBody() && plain.IsNothing(body) {
 		return nil, &Error{Kind: KindInvalid, Op: p.title, Err: ErrNothingToSend}
 	}
 	query, err := p.mapped(ctx, p.main, queryKey, sc.bindings)
@@ -63,7 +62,7 @@ func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, sc scope) (
 	defer cancel()
 	if s.runIf != nil {
 		v, _, err := evaluate(ctx, s.runIf, sc.bindings, place{p.title, s.name, "run_if"})
-		if err != nil || !truthy(v) {
+		if err != nil || !plain.Truthy(v) {
 			return nil, err
 		}
 	}
@@ -133,10 +132,14 @@ func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, er
 	if err != nil {
 		b.fail(&Error{Kind: KindAccount, Op: b.title, Err: err})
 	}
+	shown := target
+	if shownBase != base || shownPath != path {
+		shown = joinURL(shownBase, shownPath)
+	}
 	call := &Call{
 		Integration: b.step.Integration.Name, Environment: req.Environment, Account: req.Account, Operation: b.operation,
 		Name: b.step.name, Method: b.step.verb, Repeatable: b.step.repeatable,
-		URL: target, ShownURL: joinURL(shownBase, shownPath), Body: b.body(body),
+		URL: target, ShownURL: shown, Body: b.body(body),
 	}
 	call.Query = b.query(query, remote, auth)
 	call.Header = b.header(call.Body != nil, req.Header, auth)
@@ -187,7 +190,10 @@ func (b *builder) base(req *Request) (base, shown string) {
 }
 
 func (b *builder) path(id string) (path, shown string) {
-	values := map[string]string{} // encoded
+	var hidden map[string]string // what to show for each variable, if the path hides any
+	if b.step.hidesPath {
+		hidden = map[string]string{}
+	}
 	path, err := b.step.path.expand(func(name string) (string, error) {
 		text := id
 		v, declared := b.step.variables[name]
@@ -197,29 +203,28 @@ func (b *builder) path(id string) (path, shown string) {
 				return "", b.err
 			}
 			if text = ""; present && value != nil {
-				text = scalarText(value)
+				text = plain.Text(value)
 			}
 		}
 		encoded, err := encodeSegment(text)
-		if err != nil {
+		switch {
+		case err != nil:
 			return "", b.badVariable(name, v, err)
+		case v.secret:
+			hidden[name] = masked
+		case hidden != nil:
+			hidden[name] = encoded
 		}
-		values[name] = encoded
 		return encoded, nil
 	})
 	if err != nil {
 		b.fail(err)
 		return "", ""
 	}
-	if !b.step.hidesPath {
+	if hidden == nil {
 		return path, path
 	}
-	shown, _ = b.step.path.expand(func(name string) (string, error) {
-		if b.step.variables[name].secret {
-			return masked, nil
-		}
-		return values[name], nil
-	})
+	shown, _ = b.step.path.expand(func(name string) (string, error) { return hidden[name], nil })
 	return path, shown
 }
 
@@ -235,13 +240,20 @@ func (b *builder) badVariable(name string, v param, cause error) error {
 	return &Error{Kind: KindMapping, Op: b.title + ": path_variables." + name, Pos: v.expr.Pos(), Err: fmt.Errorf("path variable %q %w", name, cause)}
 }
 
+// bodySize is room for the usual body, in bytes.
+const bodySize = 256
+
 // body encodes what the request body mapping gives; nil for none.
 func (b *builder) body(value any) []byte {
 	if b.err != nil || value == nil || b.step.verb == verbGet {
 		return nil
 	}
 	if !b.step.form {
-		return b.encodeJSON(value)
+		encoded, err := plain.Append(make([]byte, 0, bodySize), value)
+		if err != nil {
+			b.fail(&Error{Kind: KindMapping, Op: b.title + ": request_body_mapping", Err: err})
+		}
+		return encoded
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -252,16 +264,6 @@ func (b *builder) body(value any) []byte {
 		return nil
 	}
 	return []byte(encodeForm(object))
-}
-
-func (b *builder) encodeJSON(value any) []byte {
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		b.fail(&Error{Kind: KindMapping, Op: b.title + ": request_body_mapping", Err: err})
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // query collects the parameters in order: the endpoint's own, the mapping's, the caller's
@@ -322,7 +324,7 @@ func (b *builder) params(params []param, bindings jsonata.Bindings) []Param {
 	for _, p := range params {
 		value, present := b.eval(p.expr, p.name, bindings)
 		if present && value != nil {
-			out = append(out, Param{Name: p.name, Value: scalarText(value), Secret: p.secret})
+			out = append(out, Param{Name: p.name, Value: plain.Text(value), Secret: p.secret})
 		}
 	}
 	return out
@@ -331,15 +333,6 @@ func (b *builder) params(params []param, bindings jsonata.Bindings) []Param {
 // joinURL puts exactly one slash between base and path.
 func joinURL(base, path string) string {
 	return strings.TrimRight(base, "/") + "/" + strings.TrimLeft(path, "/")
-}
-
-// scalarText is a JSON value as URL or header text: text as it is, anything else as JSON.
-func scalarText(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	text, _ := json.Marshal(v) // plain JSON: cannot fail
-	return string(text)
 }
 
 // flattenParams turns {"a": {"b": 1}, "c": [2]} into a[b]=1, c[0]=2, in sorted order.
@@ -359,7 +352,7 @@ func flattenParams(object map[string]any) []Param {
 				walk(name+"["+strconv.Itoa(i)+"]", item)
 			}
 		default:
-			out = append(out, Param{Name: name, Value: scalarText(v)})
+			out = append(out, Param{Name: name, Value: plain.Text(v)})
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portolan/jsonata"
+	"portolan/plain"
 	"portolan/source"
 )
 
@@ -197,12 +198,12 @@ func (c *compiler) idleValue(d declaration, path string, v any) {
 	pos := d.pos
 	if d.enum != nil {
 		for _, item := range d.enum.Items {
-			if item.Text == scalarText(v) {
+			if item.Text == plain.Text(v) {
 				pos = item.Pos
 			}
 		}
 	}
-	c.diags.Errorf(pos, "E042-not-effective", "the value %s of %s is declared, but never reaches the provider", scalarText(v), path)
+	c.diags.Errorf(pos, "E042-not-effective", "the value %s of %s is declared, but never reaches the provider", plain.Text(v), path)
 }
 
 // checkIdle reports top-level properties that leave it to probing which of their leaves they
@@ -291,7 +292,7 @@ func (c *compiler) checkEnum(n *source.Node, s schemaPair) {
 	known, isOpen := s.unified["x-known-values"].([]any)
 	provider := n.Get("x-provider-values")
 	for _, item := range enum.Items {
-		is := func(v any) bool { return v != nil && scalarText(v) == item.Text }
+		is := func(v any) bool { return v != nil && plain.Text(v) == item.Text }
 		switch {
 		case isFixed && !slices.ContainsFunc(fixed, is):
 			c.diags.Errorf(item.Pos, "E044-enum-outside-schema", "%q is none of the unified schema's values", item.Text)
@@ -306,7 +307,7 @@ func (c *compiler) checkEnum(n *source.Node, s schemaPair) {
 func texts(values []any) string {
 	out := make([]string, 0, len(values))
 	for _, v := range values {
-		out = append(out, scalarText(v))
+		out = append(out, plain.Text(v))
 	}
 	return strings.Join(out, ", ")
 }

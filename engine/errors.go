@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"portolan/source"
@@ -45,6 +46,8 @@ const (
 )
 
 const verbGet = "GET"
+
+var errGivesNoObject = errors.New("does not return an object")
 
 // Provider is a provider's failure, as the integration's `errors` reads it.
 type Provider struct {

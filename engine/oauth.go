@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"portolan/plain"
 )
 
 // OAuth is how an account of an integration connects by its customer's consent (OAuth 2.0,
@@ -31,7 +33,7 @@ func (o *OAuth) Endpoints(account Context) (authorize, token string, err error) 
 		return "", "", &Error{Kind: KindAccount, Op: o.op(), Err: errors.New(strings.Join(problems, "; "))}
 	}
 	values := withDefaults(credentials, account)
-	value := func(name string) (string, error) { return scalarText(values[name]), nil }
+	value := func(name string) (string, error) { return plain.Text(values[name]), nil }
 	authorize, _ = o.authorize.expand(value)
 	token, _ = o.token.expand(value)
 	return authorize, token, nil
@@ -55,7 +57,7 @@ func (o *OAuth) Settings(ctx context.Context, answer map[string]any) (map[string
 			return nil, &Error{Kind: KindMapping, Op: o.op() + ": settings." + s.name, Pos: s.expr.Pos(), Err: errors.New("gives no text")}
 		}
 		if present && value != nil && value != "" {
-			out[s.name] = scalarText(value)
+			out[s.name] = plain.Text(value)
 		}
 	}
 	return out, nil

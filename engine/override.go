@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // Override lays own expressions over a method's mapping. Each is evaluated on the same
@@ -111,9 +112,9 @@ func (p *Plan) lay(ctx context.Context, value any, key mappingKey, bindings json
 		case key == queryKey:
 			object = p.withoutAuthorizing(object)
 		case key == responseKey: // null says nothing, and clears nothing
-			object, _ = withoutNulls(object).(map[string]any)
+			object, _ = plain.WithoutNulls(object).(map[string]any)
 		}
-		value = mergeDeep(value, object)
+		value = plain.Merge(value, object)
 	}
 	return value, nil
 }

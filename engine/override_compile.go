@@ -168,7 +168,7 @@ func (o *overrider) runs() bool {
 			case jsonata.Costly(err):
 				o.diags.Errorf(x.Pos(), "E047-costly-override", "%s", err)
 			case err == nil && given != nil && !object:
-				o.diags.Errorf(x.Pos(), "E048-no-object", "the expression %s, and must give one or nothing", errGivesNoObject)
+				o.diags.Errorf(x.Pos(), "E048-no-object", "the expression %s; it must return an object or nothing", errGivesNoObject)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // prober runs a write mapping on made-up bodies to learn which unified fields reach the
@@ -208,7 +209,7 @@ func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *E
 			if errors.Is(err, context.DeadlineExceeded) { // another failure may be for want of answers
 				put(zone, nil, err)
 			}
-			if err != nil || !truthy(v) {
+			if err != nil || !plain.Truthy(v) {
 				continue
 			}
 		}

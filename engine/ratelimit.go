@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // RateLimit is what a provider's answer says of its limits; "" for what it does not say.
@@ -35,7 +36,7 @@ func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, w
 		if err != nil || !present || v == nil {
 			return was
 		}
-		return scalarText(v)
+		return plain.Text(v)
 	}
 	rate := RateLimit{Limit: read(rules.limit, was.Limit), Remaining: read(rules.remaining, was.Remaining), Reset: read(rules.reset, "")}
 	if rate.Reset == "" {

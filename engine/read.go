@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // maxMessage is how much of a provider's text becomes an error's message, in bytes.
@@ -92,7 +92,7 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 		if err != nil {
 			return withReply(err, reply)
 		}
-		if !truthy(failed) && reply.Status < statusBadRequest {
+		if !plain.Truthy(failed) && reply.Status < statusBadRequest {
 			return nil
 		}
 	}
@@ -205,26 +205,6 @@ func cut(text string) string {
 		end--
 	}
 	return text[:end] + "…"
-}
-
-// truthy is JSONata's idea of true for plain values.
-func truthy(v any) bool {
-	switch v := v.(type) {
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case float64:
-		return v != 0
-	case json.Number:
-		f, err := v.Float64()
-		return err == nil && f != 0
-	case map[string]any:
-		return len(v) > 0
-	case []any:
-		return slices.ContainsFunc(v, truthy)
-	}
-	return false
 }
 
 func wholeNumber(v any) (int, bool) {

@@ -4,7 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
+
+	"portolan/plain"
 )
 
 // Outcome is what becomes of one unified field or query parameter.
@@ -67,7 +68,7 @@ func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			out = p.leafReceipts(pointer+"/"+escapePointer(name), v[name], out)
+			out = p.leafReceipts(pointer+"/"+plain.EscapeToken(name), v[name], out)
 		}
 		if len(v) > 0 {
 			return out
@@ -92,9 +93,4 @@ func (p *Plan) outcome(reaches bool) Outcome {
 		return Applied
 	}
 	return Unsupported
-}
-
-// escapePointer writes name as one segment of a JSON pointer.
-func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // Answer is a provider's answer that is no failure, read once for all expressions.
@@ -65,7 +66,7 @@ func (p *Plan) output(ctx context.Context, req *Request, answers Answers, bindin
 func (p *Plan) mapRecord(ctx context.Context, bindings jsonata.Bindings, raw json.RawMessage, id string) (Record, error) {
 	ctx, cancel := p.withDeadline(ctx)
 	defer cancel()
-	record := Record{Fields: map[string]any{}, Remote: raw}
+	record := Record{Remote: raw}
 	if p.response != nil {
 		value, _, err := evaluate(ctx, p.response, bindings, place{p.title, mainCall, responseKey.String()})
 		if err != nil {
@@ -76,10 +77,13 @@ func (p *Plan) mapRecord(ctx context.Context, bindings jsonata.Bindings, raw jso
 			if !ok {
 				return Record{}, &Error{Kind: KindMapping, Op: p.title + ": response_mapping", Pos: p.response.Pos(), Err: errGivesNoObject}
 			}
-			record.Fields, _ = withoutNulls(fields).(map[string]any)
+			record.Fields, _ = plain.WithoutNulls(fields).(map[string]any)
 		}
 	}
 	if len(p.over) > 0 {
+		if record.Fields == nil {
+			record.Fields = map[string]any{}
+		}
 		laid, err := p.lay(ctx, record.Fields, responseKey, bindings)
 		if err != nil {
 			return Record{}, err
@@ -87,8 +91,9 @@ func (p *Plan) mapRecord(ctx context.Context, bindings jsonata.Bindings, raw jso
 		record.Fields, _ = laid.(map[string]any)
 	}
 	if given, ok := record.Fields["id"]; !ok || given == "" {
-		record.Fields = maps.Clone(record.Fields)
-		record.Fields["id"] = id
+		fields := make(map[string]any, len(record.Fields)+1)
+		maps.Copy(fields, record.Fields)
+		fields["id"], record.Fields = id, fields
 	}
 	return record, nil
 }
@@ -105,6 +110,9 @@ func answeredBindings(answers Answers) map[string]any {
 }
 
 func answerBodies(answers map[string]*Answer) map[string]any {
+	if len(answers) == 0 {
+		return nil
+	}
 	out := make(map[string]any, len(answers))
 	for name, a := range answers {
 		if a.isJSON {
@@ -117,7 +125,9 @@ func answerBodies(answers map[string]*Answer) map[string]any {
 // readAnswer parses what reply holds.
 func readAnswer(reply *Reply) *Answer {
 	a := &Answer{reply: reply, header: headerBinding(reply)}
-	a.body, a.isJSON = parseBody(reply.Body)
+	if doc, err := plain.Decode(reply.Body, plain.Options{Lenient: true}); err == nil {
+		a.body, a.isJSON = doc.Value, true
+	}
 	return a
 }
 
@@ -128,20 +138,6 @@ func headerBinding(reply *Reply) map[string]any {
 		out[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
 	return out
-}
-
-// parseBody reads a body as JSON; false where it is empty or anything else.
-func parseBody(body []byte) (any, bool) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var v any
-	if decoder.Decode(&v) != nil || decoder.More() {
-		return nil, false
-	}
-	if _, err := decoder.Token(); err == nil {
-		return nil, false
-	}
-	return v, true
 }
 
 // remote cuts the provider's record out of the answer that holds it, as it came.

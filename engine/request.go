@@ -35,15 +35,10 @@ const RemoteData = "remote_data"
 
 // requestBindings are what request-side expressions see.
 func (p *Plan) requestBindings(req *Request, account, before map[string]any) (jsonata.Bindings, error) {
-	object := func(m map[string]any) map[string]any {
-		if m == nil {
-			return map[string]any{}
-		}
-		return m
-	}
+	// A nil map is an empty object to expressions.
 	bindings, err := jsonata.Ready(map[string]any{
-		"body": object(req.Body), "query": object(req.Query), "rawQuery": object(req.RawQuery),
-		"context": account, "id": req.ID, "before": object(before),
+		"body": req.Body, "query": req.Query, "rawQuery": req.RawQuery,
+		"context": account, "id": req.ID, "before": before,
 	})
 	if err != nil {
 		return bindings, &Error{Kind: KindMapping, Op: p.title, Err: err}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -10,59 +9,56 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/plain"
 )
 
-// encode is the record as JSON, its fields in documented order.
+// encode is the record as JSON, its fields in documented order and then any others. A value
+// that JSON cannot hold, which the closed walk of expressions rules out, becomes null.
 func (m *method) encode(record *engine.Record, o *Options) []byte {
-	names := m.order
-	for _, extra := range slices.Sorted(maps.Keys(record.Fields)) {
-		if !slices.Contains(names, extra) {
-			names = append(slices.Clip(names), extra)
-		}
-	}
 	properties := member(m.responseDoc, "properties")
-	var out bytes.Buffer
-	out.WriteByte('{')
-	for _, name := range names {
+	out := make([]byte, 0, 512+len(record.Remote))
+	out = append(out, '{')
+	write := func(name string) {
 		if slices.Contains(o.Exclude, name) || name == engine.RemoteData && o.IgnoreRemoteData {
-			continue
+			return
 		}
 		value, ok := record.Fields[name]
-		if name == engine.RemoteData && record.Remote != nil {
-			value, ok = record.Remote, true
-		} else if o.Format == FormatNormalized {
+		switch {
+		case name == engine.RemoteData && record.Remote != nil: // as it came: not even its white space is touched
+			out = append(plain.AppendKey(out, name), record.Remote...)
+			return
+		case o.Format == FormatNormalized:
 			value, ok = normalize(value, member(properties, name)), true
 		}
 		if !ok {
-			continue
+			return
 		}
-		if out.Len() > 1 {
-			out.WriteByte(',')
+		out = plain.AppendKey(out, name)
+		encoded, err := plain.Append(out, value)
+		if err != nil {
+			encoded = append(out, "null"...)
 		}
-		writeMember(&out, name, value)
+		out = encoded
 	}
-	out.WriteByte('}')
-	return out.Bytes()
+	for _, name := range m.order {
+		write(name)
+	}
+	for _, name := range m.undocumented(record.Fields) {
+		write(name)
+	}
+	return append(out, '}')
 }
 
-func writeMember(out *bytes.Buffer, name string, value any) {
-	out.Write(encodeJSON(name))
-	out.WriteByte(':')
-	if raw, ok := value.(json.RawMessage); ok { // as it came: not even its white space is touched
-		out.Write(raw)
-		return
+// undocumented are the names of fields that are not in the documented order, sorted.
+func (m *method) undocumented(fields map[string]any) []string {
+	var out []string
+	for name := range fields {
+		if !slices.Contains(m.order, name) {
+			out = append(out, name)
+		}
 	}
-	out.Write(encodeJSON(value))
-}
-
-func encodeJSON(v any) []byte {
-	var buf bytes.Buffer
-	e := json.NewEncoder(&buf)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return []byte("null")
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	slices.Sort(out)
+	return out
 }
 
 // normalize completes v to what its schema says: null or [] for nothing, text where text

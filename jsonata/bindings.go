@@ -9,18 +9,26 @@ import (
 // evaluations. They are immutable and safe for concurrent use.
 type Bindings struct {
 	plain map[string]any // as given
-	ready map[string]any // with the expression library's own null; plain itself if it holds none
+	ready map[string]any // with the expression library's own null; plain itself if there is none
+	null  bool           // there is one
 }
 
 // Ready makes values, plain JSON that must no longer change, ready to be evaluated over. The
 // error says that they are not plain JSON.
 func Ready(values map[string]any) (Bindings, error) {
+	null, err := holdsNull(values, 0)
+	if err != nil {
+		return Bindings{}, fmt.Errorf("bindings: %w", err)
+	}
+	if !null {
+		return Bindings{plain: values, ready: values}, nil
+	}
 	ready, err := withNulls(values)
 	if err != nil {
 		return Bindings{}, fmt.Errorf("bindings: %w", err)
 	}
 	object, _ := ready.(map[string]any)
-	return Bindings{values, object}, nil
+	return Bindings{values, object, true}, nil
 }
 
 // With is b with more values, or others in the place of some. Only those are made ready.
@@ -29,7 +37,11 @@ func (b Bindings) With(more map[string]any) (Bindings, error) {
 	if err != nil {
 		return Bindings{}, err
 	}
-	return Bindings{laidOver(b.plain, added.plain), laidOver(b.ready, added.ready)}, nil
+	out := Bindings{plain: laidOver(b.plain, added.plain)}
+	if out.ready = out.plain; b.null || added.null {
+		out.ready, out.null = laidOver(b.ready, added.ready), true
+	}
+	return out, nil
 }
 
 func laidOver(base, over map[string]any) map[string]any {

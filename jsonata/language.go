@@ -26,6 +26,10 @@ type Limits struct {
 	EvalTimeout time.Duration // of one evaluation; default 100 ms
 	ResultBytes int           // size of a result, about; default 10 MiB
 	SourceBytes int           // length of one expression; default 64 KiB
+
+	// Clock measures EvalTimeout, without a timer for each deadline. It must be safe for
+	// concurrent use and move on; nil: timers.
+	Clock func() time.Time
 }
 
 // Language is JSONata with Portolan's function library, a clock, a random source and limits.
@@ -133,6 +137,7 @@ type Expr struct {
 	meter  bool         // an override's: its memory is bounded, and it is evaluated apart where that can be
 	lang   *Language
 	prog   *gnata.Expression
+	path   []string // of an expression that is names joined by dots; nil: it is more
 }
 
 // Compile compiles src. The error is a *SyntaxError.
@@ -147,7 +152,7 @@ func (l *Language) Compile(src string) (*Expr, error) {
 	if err := checkMeaning(src); err != nil {
 		return nil, err
 	}
-	return &Expr{Source: src, lang: l, prog: prog}, nil
+	return &Expr{Source: src, lang: l, prog: prog, path: plainPath(src)}, nil
 }
 
 func gnataCompile(src string) (_ *gnata.Expression, err error) {
@@ -165,17 +170,6 @@ func (x *Expr) Untrusted() *Expr {
 	out := *x
 	out.meter = true
 	return &out
-}
-
-type deadlineKey struct{}
-
-// ErrOverrun is an evaluation that took longer than its deadline.
-var ErrOverrun = fmt.Errorf("expression took too long: %w", context.DeadlineExceeded)
-
-// WithDeadline gives ctx the deadline of an evaluation, for callers with several
-// evaluations in a row: one timer serves them all. Eval does it itself for any other ctx.
-func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.WithValue(ctx, deadlineKey{}, true), l.limits.EvalTimeout, ErrOverrun)
 }
 
 // Eval evaluates the expression over bindings, plain JSON values that are only read. It is
@@ -198,7 +192,12 @@ func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, pre
 	if x.meter && !x.broken && x.lang.apart != nil {
 		return x.evalApart(ctx, bindings.plain)
 	}
-	if ctx.Value(deadlineKey{}) == nil {
+	if x.path != nil && !x.meter {
+		if value, present, plain := readPath(bindings.plain, x.path); plain {
+			return value, present, nil
+		}
+	}
+	if !hasDeadline(ctx) {
 		var cancel context.CancelFunc
 		ctx, cancel = x.lang.WithDeadline(ctx)
 		defer cancel()
@@ -216,7 +215,7 @@ func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, pre
 	case err != nil && errors.Is(ctx.Err(), ErrMemory):
 		return nil, false, ErrMemory
 	case err != nil && ctx.Err() != nil:
-		return nil, false, context.Cause(ctx)
+		return nil, false, causeOf(ctx)
 	case err != nil:
 		return nil, false, x.withoutValues(err)
 	case v == nil:

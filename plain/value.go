@@ -68,8 +68,12 @@ func IsNothing(v any) bool {
 	return true
 }
 
-// WithoutNulls is a copy of v without the members and items that are null, however deep.
+// WithoutNulls is v without the members and items that are null, however deep. It shares with
+// v what holds none; v itself stays as it is.
 func WithoutNulls(v any) any {
+	if !holdsNull(v) {
+		return v
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
@@ -90,6 +94,20 @@ func WithoutNulls(v any) any {
 	default:
 		return v
 	}
+}
+
+func holdsNull(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, member := range v {
+			if member == nil || holdsNull(member) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(item any) bool { return item == nil || holdsNull(item) })
+	}
+	return false
 }
 
 // Truthy is JSONata's idea of true: not null, false, "", 0, an empty object, nor an array

@@ -27,6 +27,7 @@ const (
 type Schema struct {
 	root  *jsonschema.Schema
 	index index
+	quick *quick
 }
 
 // CompileError says why a schema does not compile.
@@ -70,7 +71,7 @@ func Compile(name string, schema any) (*Schema, error) {
 	if err != nil {
 		return nil, &CompileError{Name: name, Problems: explain(err, doc)}
 	}
-	return &Schema{root: root, index: newIndex(root)}, nil
+	return &Schema{root: root, index: newIndex(root), quick: newQuick(root)}, nil
 }
 
 // plainSchema gives schema's JSON text and a copy of it as plain JSON.

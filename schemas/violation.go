@@ -45,6 +45,9 @@ const MaxViolations = 1000
 // the value (json.RawMessage in a field that may hold anything); elsewhere what is not
 // plain JSON, NaN and the infinities included, is a CodeType violation.
 func (s *Schema) Validate(v any) []Violation {
+	if s.quick.valid(v) {
+		return nil
+	}
 	err := validate(s.root, v)
 	if err == nil {
 		return nil

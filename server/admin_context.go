@@ -10,6 +10,7 @@ import (
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/plain"
 )
 
 // maxContextBytes is how much the names and texts of a context may hold in all.
@@ -60,7 +61,7 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 		size += len(name) + len(fmt.Sprint(given[name]))
 		switch {
 		case !slices.Contains(names, name):
-			a.failf("/context/"+escapePointer.Replace(name), gateway.CodeAdditional, "context/%s is no credential of %s%s", name, integration, gateway.Suggestion(name, names...))
+			a.failf("/context/"+plain.EscapeToken(name), gateway.CodeAdditional, "context/%s is no credential of %s%s", name, integration, gateway.Suggestion(name, names...))
 		case given[name] == nil:
 			delete(merged, name)
 		default:
@@ -78,7 +79,7 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 
 // contextFailure tells of a credential as of the member of the body that it is.
 func contextFailure(p engine.ContextProblem) gateway.Failure {
-	at := "/context/" + escapePointer.Replace(p.Credential.Name)
+	at := "/context/" + plain.EscapeToken(p.Credential.Name)
 	f := gateway.Failure{Pointer: at, Message: at[1:] + " " + strings.TrimPrefix(p.Message, fmt.Sprintf("credential %q ", p.Credential.Name))}
 	switch p.Fault {
 	case engine.FaultMissing:

@@ -8,6 +8,7 @@ import (
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/plain"
 	"portolan/source"
 )
 
@@ -61,7 +62,7 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 		if len(a.failures) >= gateway.MaxFailures {
 			break
 		}
-		at := "/overrides/" + escapePointer.Replace(key)
+		at := "/overrides/" + plain.EscapeToken(key)
 		plan, below, known := find(key)
 		if plan == nil {
 			a.failf(at, gateway.CodeAdditional, "%s is no method to override%s", at[1:], gateway.Suggestion(key, known...))

@@ -92,6 +92,9 @@ func TestDecodeBodyRefuses(t *testing.T) {
 	one := func(code gateway.Code, message string) []gateway.Failure {
 		return []gateway.Failure{{Code: code, Message: message}}
 	}
+	at := func(pointer, message string) []gateway.Failure {
+		return []gateway.Failure{{Pointer: pointer, Code: gateway.CodeSyntax, Message: message}}
+	}
 	tests := []struct {
 		name, body string
 		want       []gateway.Failure
@@ -104,20 +107,20 @@ func TestDecodeBodyRefuses(t *testing.T) {
 		{"number", `1`, one(gateway.CodeType, "the body must be an object")},
 		{"byte order mark", "\uFEFF{}", one(gateway.CodeSyntax, "the body starts with a byte order mark: leave it out")},
 		{"UTF-16", "\xff\xfe{\x00}\x00", one(gateway.CodeSyntax, "line 1, column 1: invalid UTF-8")},
-		{"invalid UTF-8", "{\"é\":\n\"\xe9\"}", one(gateway.CodeSyntax, "line 2, column 2: invalid UTF-8")},
-		{"encoded surrogate", "{\"a\":\"\xed\xa0\x80\"}", one(gateway.CodeSyntax, "line 1, column 7: invalid UTF-8")},
-		{"high surrogate alone", `{"a":"\ud800"}`, one(gateway.CodeSyntax, "line 1, column 7: half of a surrogate pair")},
-		{"low surrogate alone", `{"a":"x\uDFFF"}`, one(gateway.CodeSyntax, "line 1, column 8: half of a surrogate pair")},
-		{"two high surrogates", `{"a":"\ud800\ud800"}`, one(gateway.CodeSyntax, "line 1, column 7: half of a surrogate pair")},
-		{"surrogate in a key", `{"\ud800x":1}`, one(gateway.CodeSyntax, "line 1, column 3: half of a surrogate pair")},
-		{"trailing data", "{}\n{}", one(gateway.CodeSyntax, "the body is no JSON: line 2, column 1: invalid character '{' after top-level value")},
-		{"trailing letter", "{} x", one(gateway.CodeSyntax, "the body is no JSON: line 1, column 4: invalid character 'x' after top-level value")},
-		{"cut", `{"a":`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 5: unexpected end of JSON input")},
-		{"comma", `{"é":1,}`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 8: invalid character '}' looking for beginning of object key string")},
-		{"no quotes", `{a:1}`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 2: invalid character 'a' looking for beginning of object key string")},
-		{"not a number", `{"a":NaN}`, one(gateway.CodeSyntax, "the body is no JSON: line 1, column 6: invalid character 'N' looking for beginning of value")},
-		{"control character", "{\"a\":\"\n\"}", one(gateway.CodeSyntax, `the body is no JSON: line 1, column 7: invalid character '\n' in string literal`)},
-		{"HTML", "<html>", one(gateway.CodeSyntax, "the body is no JSON: line 1, column 1: invalid character '<' looking for beginning of value")},
+		{"invalid UTF-8", "{\"é\":\n\"\xe9\"}", at("/é", "line 2, column 2: invalid UTF-8")},
+		{"encoded surrogate", "{\"a\":\"\xed\xa0\x80\"}", at("/a", "line 1, column 7: invalid UTF-8")},
+		{"high surrogate alone", `{"a":"\ud800"}`, at("/a", "line 1, column 7: half of a surrogate pair")},
+		{"low surrogate alone", `{"a":"x\uDFFF"}`, at("/a", "line 1, column 8: half of a surrogate pair")},
+		{"two high surrogates", `{"a":"\ud800\ud800"}`, at("/a", "line 1, column 7: half of a surrogate pair")},
+		{"surrogate in a key", `{"\ud800x":1}`, at("/�x", "line 1, column 3: half of a surrogate pair")},
+		{"trailing data", "{}\n{}", one(gateway.CodeSyntax, "the body is not valid JSON: line 2, column 1: invalid character '{' after top-level value")},
+		{"trailing letter", "{} x", one(gateway.CodeSyntax, "the body is not valid JSON: line 1, column 4: invalid character 'x' after top-level value")},
+		{"cut", `{"a":`, one(gateway.CodeSyntax, "the body is not valid JSON: line 1, column 5: unexpected end of JSON input")},
+		{"comma", `{"é":1,}`, one(gateway.CodeSyntax, "the body is not valid JSON: line 1, column 8: invalid character '}' looking for beginning of object key string")},
+		{"no quotes", `{a:1}`, one(gateway.CodeSyntax, "the body is not valid JSON: line 1, column 2: invalid character 'a' looking for beginning of object key string")},
+		{"not a number", `{"a":NaN}`, one(gateway.CodeSyntax, "the body is not valid JSON: line 1, column 6: invalid character 'N' looking for beginning of value")},
+		{"control character", "{\"a\":\"\n\"}", one(gateway.CodeSyntax, `the body is not valid JSON: line 1, column 7: invalid character '\n' in string literal`)},
+		{"HTML", "<html>", one(gateway.CodeSyntax, "the body is not valid JSON: line 1, column 1: invalid character '<' looking for beginning of value")},
 		{"duplicate keys", `{"a":1,"b":[{"c/~":1,"c\/~":2}],"a":{"d":1,"d":2},"\u0061":3}`, []gateway.Failure{
 			{Pointer: "/b/0/c~1~0", Code: gateway.CodeSyntax, Message: "given more than once"},
 			{Pointer: "/a", Code: gateway.CodeSyntax, Message: "given more than once"},
@@ -194,7 +197,7 @@ func TestReadBody(t *testing.T) {
 		{"identity", header("Content-Type", jsonType, "Content-Encoding", "identity"), "{}", 415, `content-encoding "identity" is not supported: send the body as it is`},
 		{"type before size", header("Content-Type", "text/plain"), strings.Repeat("x", 100), 415, `content-type "text/plain" is not supported: send application/json or application/merge-patch+json`},
 		{"size before syntax", header("Content-Type", jsonType), strings.Repeat("x", 100), 413, "the body is larger than 30 bytes"},
-		{"syntax", header("Content-Type", jsonType), "x", 400, "the body is no JSON: line 1, column 1: invalid character 'x' looking for beginning of value"},
+		{"syntax", header("Content-Type", jsonType), "x", 400, "the body is not valid JSON: line 1, column 1: invalid character 'x' looking for beginning of value"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func decodeQuery(raw string) (query, []gateway.Failure) {
 		}
 	}
 	for name, v := range q.values {
-		q.values[name] = plain(v)
+		q.values[name] = withoutHoles(v)
 	}
 	for _, p := range pairs {
 		if p.path[0].name != remoteQuery {
@@ -378,18 +378,18 @@ func (l *list) object() map[string]any {
 	return out
 }
 
-// plain closes the holes of lists.
-func plain(v any) any {
+// withoutHoles closes the holes of lists.
+func withoutHoles(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			v[name] = plain(inner)
+			v[name] = withoutHoles(inner)
 		}
 	case *list:
 		out := []any{}
 		for _, item := range v.items {
 			if item != nil {
-				out = append(out, plain(item))
+				out = append(out, withoutHoles(item))
 			}
 		}
 		return out

@@ -74,7 +74,7 @@ func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalo
 		op, _ := engine.ParseOperation(key)
 		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 	}
-	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout})
+	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout, Clock: time.Now})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
 	c, more := engine.Compile(docs, known)
 	return c, append(found, more...)
