@@ -149,6 +149,7 @@ func FuzzLocate(f *testing.F) {
 			if _, err := parseTree(src); err != nil {
 				t.Fatalf("%q compiles and has no tree", src)
 			}
+			x.Uses("body")
 		}
 	})
 }

@@ -37,7 +37,8 @@ type nameCheck struct {
 	findings  []finding
 
 	inFunction     bool
-	rootInFunction []int // offsets of names and $ that read the root inside a function
+	rootInFunction []int              // offsets of names and $ that read the root inside a function
+	atRoot         map[*treeNode]bool // nil: not asked for; names, $, wildcards and calls that read the root
 }
 
 // nameScope is a block or a function body with the variables that it binds anywhere: one
@@ -84,7 +85,12 @@ func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 		c.name(n, root)
 		return false
 	case treeVariable:
-		return c.variable(n, root, s, "E024-unknown-variable")
+		isRoot := c.variable(n, root, s, "E024-unknown-variable")
+		c.reads(n, isRoot)
+		return isRoot
+	case treeLiteral:
+		c.reads(n, root && (n.token.is(c.src, "*") || n.token.is(c.src, "**")) || n.token.is(c.src, "%"))
+		return false
 	case treePath:
 		if n.left.kind == treeLiteral && n.left.token.kind == tokenString {
 			c.name(n.left, root) // in a path, a string is a name
@@ -111,6 +117,7 @@ func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 		c.nodes(n.items, false, s)
 		return false
 	case treeCall:
+		c.reads(n, root)
 		c.callee(n.left, root, s)
 	case treeObject:
 		for i, item := range n.items {
@@ -150,8 +157,16 @@ func (c *nameCheck) nodes(all []*treeNode, root bool, s *nameScope) (last bool) 
 	return last
 }
 
+// reads notes whether n reads the root.
+func (c *nameCheck) reads(n *treeNode, root bool) {
+	if root && c.atRoot != nil {
+		c.atRoot[n] = true
+	}
+}
+
 func (c *nameCheck) name(n *treeNode, root bool) {
 	name := n.token.text(c.src)
+	c.reads(n, root)
 	if root && c.inFunction {
 		c.rootInFunction = append(c.rootInFunction, n.start)
 	}

@@ -8,32 +8,80 @@ type Use struct {
 
 // Uses finds where the expression reads the binding called name. whole reports that it may
 // read more of the binding than the plain members listed: all of it, or a computed member.
+// A field of the same name, of some other value, is not a use.
 func (x *Expr) Uses(name string) (members []Use, whole bool) {
-	tokens := significant(lex(x.Source))
-	for i, t := range tokens {
-		switch {
-		case t.kind == tokenVariable && x.Source[t.start:t.end] == "$$",
-			t.kind == tokenString && t.text(x.Source) == name:
-			whole = true
-		case t.kind != tokenName || t.text(x.Source) != name || isField(x.Source, tokens[:i]):
-		case i+2 < len(tokens) && tokens[i+1].is(x.Source, ".") && (tokens[i+2].kind == tokenName || tokens[i+2].kind == tokenString):
-			members = append(members, Use{tokens[i+2].text(x.Source), tokens[i+2].start})
-		default:
-			whole = true
-		}
+	tree, err := parseTree(x.Source)
+	if err != nil { // does not compile
+		return nil, true
 	}
-	return members, whole
+	c := &nameCheck{src: x.Source, atRoot: map[*treeNode]bool{}}
+	c.node(tree, true, &nameScope{})
+	u := useFinder{src: x.Source, name: name, atRoot: c.atRoot}
+	u.visit(tree)
+	return u.members, u.whole
 }
 
-// isField reports whether a name behind the tokens before is a field of some value, and
-// not a binding.
-func isField(src string, before []token) bool {
-	if len(before) < 2 || !before[len(before)-1].is(src, ".") {
-		return false
+// useFinder finds the reads of one binding. It looks for the binding's name where the root
+// is the context, and for everything else that gives the root, which holds all bindings.
+type useFinder struct {
+	src, name string
+	atRoot    map[*treeNode]bool
+
+	members []Use
+	whole   bool
+}
+
+// contextual are the functions that take the context for a missing argument and give back
+// what it holds, and how many arguments they have.
+var contextual = map[string]int{"string": 1, "each": 2, "sift": 2}
+
+func (u *useFinder) visit(n *treeNode) {
+	children := n.children()
+	switch {
+	case n.kind == treePath && u.isBinding(n.left) && len(n.left.parameters) == 0:
+		u.member(firstStep(n.right))
+		children = children[1:]
+	case n.kind == treePath && n.left.kind == treeVariable && len(n.left.parameters) == 0 && u.isRootMember(firstStep(n.right)):
+		children = children[1:]
+	case n.kind == treeOperator && n.token.is(u.src, "~>") && n.right.kind == treeCall: // its first argument is on the left
+		children = append(n.right.children(), n.left)
+	case n.kind == treeName || n.kind == treeLiteral && n.token.kind == tokenString:
+		u.whole = u.whole || u.isBinding(n)
+	case n.kind == treeCall && n.left.kind == treeVariable:
+		arguments, known := contextual[n.left.token.text(u.src)]
+		u.whole = u.whole || u.atRoot[n] && known && len(n.items) < arguments
+	case n.kind != treeCall:
+		u.whole = u.whole || u.atRoot[n]
 	}
-	of := before[len(before)-2]
-	root := src[of.start:of.end]
-	return root != "$$" && root != "$"
+	for _, c := range children {
+		u.visit(c)
+	}
+}
+
+func (u *useFinder) isBinding(n *treeNode) bool {
+	return u.isRootMember(n) && n.token.text(u.src) == u.name
+}
+
+// isRootMember reports whether n names a member of the root.
+func (u *useFinder) isRootMember(n *treeNode) bool {
+	return u.atRoot[n] && (n.kind == treeName || n.kind == treeLiteral && n.token.kind == tokenString)
+}
+
+// member takes the step that follows the binding.
+func (u *useFinder) member(n *treeNode) {
+	if n.kind == treeName || n.kind == treeLiteral && n.token.kind == tokenString {
+		u.members = append(u.members, Use{n.token.text(u.src), n.start})
+	} else {
+		u.whole = true
+	}
+}
+
+// firstStep is the first step of the path n, without its predicates.
+func firstStep(n *treeNode) *treeNode {
+	for n.kind == treePath || n.kind == treePredicate || n.kind == treeSort {
+		n = n.left
+	}
+	return n
 }
 
 // Names are the names and the texts that the expression spells out, as often as it does.
