@@ -43,7 +43,9 @@ func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, er
 		return nil, err
 	}
 	if extra, ok := req.Body[RemoteData].(map[string]any); ok {
-		body = plain.Merge(body, extra)
+		if body, err = p.withRemoteData(body, extra); err != nil {
+			return nil, err
+		}
 	}
 	if p.mapsBody() && plain.IsNothing(body) {
 		return nil, &Error{Kind: KindInvalid, Op: p.title, Err: ErrNothingToSend}
@@ -54,6 +56,63 @@ func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, er
 	}
 	b := builder{ctx: ctx, title: p.title, operation: p.operation, step: p.main, scope: sc}
 	return b.call(req, body, query, req.RemoteQuery)
+}
+
+// withRemoteData lays the caller's remote_data over the mapped body, at the mapping's
+// remote_data_in.
+func (p *Plan) withRemoteData(body any, extra map[string]any) (any, error) {
+	merged, found, depth := mergeAt(body, p.remoteDataIn, extra)
+	if found == nil {
+		return merged, nil
+	}
+	where := "this integration's body"
+	if depth > 0 {
+		where = strings.Join(p.remoteDataIn[:depth], ".") + " in " + where
+	}
+	return nil, &Error{
+		Kind: KindInvalid, Op: p.title, Pointer: "/" + RemoteData,
+		Err: fmt.Errorf("%s cannot be merged: %s is %s", RemoteData, where, jsonKind(found)),
+	}
+}
+
+// jsonKind names what sort of JSON value v is, with its article.
+func jsonKind(v any) string {
+	switch v.(type) {
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	case string:
+		return "a text"
+	case bool:
+		return "true or false"
+	default:
+		return "a number"
+	}
+}
+
+// mergeAt lays over on what stands at path in base, without writing into either. Objects
+// that are missing on the way are made. If anything but an object is there, found is that
+// value, and depth how many names lead to it.
+func mergeAt(base any, path []string, over map[string]any) (merged, found any, depth int) {
+	object, ok := base.(map[string]any)
+	if !ok && base != nil {
+		if len(over) == 0 { // nothing to lay on it
+			return base, nil, 0
+		}
+		return nil, base, 0
+	}
+	if len(path) == 0 {
+		return plain.Merge(base, over), nil, 0
+	}
+	inner, found, depth := mergeAt(object[path[0]], path[1:], over)
+	if found != nil {
+		return nil, found, depth + 1
+	}
+	out := make(map[string]any, len(object)+1)
+	maps.Copy(out, object)
+	out[path[0]] = inner
+	return out, nil, 0
 }
 
 // buildStep computes the call of a before or after step; nil if its run_if says no.

@@ -156,6 +156,9 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 	if op.record != nil {
 		p.record = strings.Split(op.record.Text, ".")
 	}
+	if op.remoteDataIn != nil {
+		p.remoteDataIn = strings.Split(op.remoteDataIn.Text, ".")
+	}
 	p.needsAnswer = c.needsAnswer(p, op)
 	r := source.Reader{Diags: c.diags}
 	if op.bodySchema != nil {

@@ -80,6 +80,7 @@ type operationDoc struct {
 	bodySchema       *source.Node
 	response         *jsonata.Expr
 	record           *source.Node // a plain path; nil: response
+	remoteDataIn     *source.Node // a plain path; nil: the body itself
 	before, after    []*stepDoc
 }
 

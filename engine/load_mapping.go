@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,7 +49,12 @@ func readOperation(r *reader, n *source.Node) *operationDoc {
 	fields["record"] = func(n *source.Node) { op.record = r.recordPath(n) }
 	fields["before"] = func(n *source.Node) { op.before = readSteps(r, n, requestBindings) }
 	fields["after"] = func(n *source.Node) { op.after = readSteps(r, n, answerBindings) }
+	fields["remote_data_in"] = func(n *source.Node) { op.remoteDataIn = r.bodyPath(n) }
 	r.Object(n, fields, "call")
+	if op.remoteDataIn != nil && op.step.body == nil {
+		r.Diags.Errorf(op.remoteDataIn.Pos, "E005-missing-key", "remote_data_in needs the key \"request_body_mapping\"")
+		r.Diags.Hintf("without it, remote_data itself is the body")
+	}
 	return op
 }
 
@@ -103,6 +109,21 @@ func (r *reader) recordPath(n *source.Node) *source.Node {
 	first, _, _ := strings.Cut(path, ".")
 	if first != "response" && first != "after" || strings.ContainsAny(path, " []()`'\"$") || strings.Contains(path+".", "..") {
 		r.Diags.Errorf(n.Pos, "E006-bad-value", "record %q is no plain path into response or after", path)
+		return nil
+	}
+	return n
+}
+
+var bodyPath = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+
+// bodyPath keeps n, a plain path in the mapped body: names joined by dots.
+func (r *reader) bodyPath(n *source.Node) *source.Node {
+	path := r.String(n)
+	switch {
+	case n.Kind != source.Scalar || n.Type == "null" || n.Type == "boolean": // reported by String
+		return nil
+	case !bodyPath.MatchString(path):
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "%q is not a plain path: names joined by dots", path)
 		return nil
 	}
 	return n

@@ -20,6 +20,7 @@ type Plan struct {
 	before, after    []*step
 	response         *jsonata.Expr
 	record           []string // names of the path to the provider's record
+	remoteDataIn     []string // names of the path, in the mapped body, at which remote_data is merged
 	bodySchema       any      // plain JSON; nil: none declared
 	bodySchemaPos    source.Pos
 	querySchema      any
