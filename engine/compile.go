@@ -84,6 +84,7 @@ func (c *compiler) integration(name string, doc *integrationDoc) *Integration {
 			header: params(m.params.header, doc.credentials), query: params(m.params.query, doc.credentials),
 		}
 	}
+	c.checkIntegrationCredentials(doc)
 	in.Verify = c.verify(in, doc)
 	if doc.oauth != nil {
 		in.OAuth = &OAuth{
@@ -114,18 +115,12 @@ func (c *compiler) verify(in *Integration, doc *integrationDoc) *Endpoint {
 func params(docs []paramDoc, credentials []Credential) []param {
 	out := make([]param, 0, len(docs))
 	for _, d := range docs {
-		out = append(out, param{name: d.name, expr: d.expr, secret: usesSecret(d.expr, credentials)})
+		out = append(out, param{
+			name: d.name, expr: d.expr,
+			reads: credentialsRead(d.expr, credentials), secret: usesSecret(d.expr, credentials),
+		})
 	}
 	return out
-}
-
-// usesSecret reports whether x may read a secret credential: it names one, or takes the
-// context otherwise than by a plain member.
-func usesSecret(x *jsonata.Expr, credentials []Credential) bool {
-	members, whole := x.Uses("context")
-	return whole || slices.ContainsFunc(members, func(m jsonata.Use) bool {
-		return slices.ContainsFunc(credentials, func(c Credential) bool { return c.Secret && c.Name == m.Name })
-	})
 }
 
 func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op *operationDoc) *Plan {
@@ -137,6 +132,7 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 		record:      []string{"response"},
 		doc:         op,
 	}
+	c.checkMappingCredentials(op, doc.credentials)
 	model, known := c.models[p.operation]
 	if !known {
 		c.unknownOperation(m, op)

@@ -65,7 +65,8 @@ func (e *Endpoint) Version() string { return e.version }
 type param struct {
 	name   string
 	expr   *jsonata.Expr
-	secret bool // a secret credential feeds it
+	reads  []Credential // what it may read of those that are declared
+	secret bool         // a secret credential feeds it
 }
 
 // step is one provider call of a method: an endpoint, and what the mapping computes for it.

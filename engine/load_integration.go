@@ -80,6 +80,7 @@ func readCredentials(r *reader, n *source.Node) []Credential {
 		if slices.ContainsFunc(out, func(o Credential) bool { return o.Name == c.Name }) {
 			r.Diags.Errorf(n.Pos, "E002-duplicate-key", "credential %q occurs twice", c.Name)
 		}
+		r.checkSecretName(n, c)
 		out = append(out, c)
 	})
 	return out

@@ -64,18 +64,7 @@ func credentialNodes(root *source.Node) []*source.Node {
 func (r *reader) credential(credentials []Credential, name string, pos source.Pos) int {
 	i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
 	if i < 0 {
-		known := make([]string, 0, len(credentials))
-		for _, c := range credentials {
-			known = append(known, c.Name)
-		}
-		r.unknownCredential(pos, name, known)
+		unknownCredential(r.Diags, pos, name, credentialNames(credentials))
 	}
 	return i
-}
-
-func (r *reader) unknownCredential(pos source.Pos, name string, known []string) {
-	r.Diags.Errorf(pos, "E035-unknown-credential", "the integration has no credential %q", name)
-	if near := source.Nearest(name, known); near != "" {
-		r.Diags.Hintf("did you mean %q?", near)
-	}
 }

@@ -132,7 +132,7 @@ func (o *overrider) checkContext(x *jsonata.Expr) {
 		case slices.ContainsFunc(o.plan.integration.Credentials, func(c Credential) bool { return c.Name == m.Name }):
 			o.diags.Errorf(x.At(m.Offset), "E037-secret-credential", "credential %q is secret, and not for an override to read", m.Name)
 		default:
-			o.reader.unknownCredential(x.At(m.Offset), m.Name, visible)
+			unknownCredential(&o.diags, x.At(m.Offset), m.Name, visible)
 		}
 	}
 }
