@@ -200,8 +200,9 @@ func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, er
 		Name: b.step.name, Method: b.step.verb, Repeatable: b.step.repeatable,
 		URL: target, ShownURL: shown, Body: b.body(body),
 	}
-	call.Query = b.query(query, remote, auth)
-	call.Header = b.header(call.Body != nil, req.Header, auth)
+	authHeader, authQuery := b.authorize(auth)
+	call.Query = b.query(query, remote, auth, authQuery)
+	call.Header = b.header(call.Body != nil, req.Header, auth, authHeader)
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -327,7 +328,7 @@ func (b *builder) body(value any) []byte {
 
 // query collects the parameters in order: the endpoint's own, the mapping's, the caller's
 // remote_query (which wins over a mapped one of the same name), then what authenticates.
-func (b *builder) query(value any, remote []Param, auth jsonata.Bindings) []Param {
+func (b *builder) query(value any, remote []Param, auth jsonata.Bindings, authorizing []Param) []Param {
 	out := b.params(b.step.query, auth)
 	if value != nil {
 		object, ok := value.(map[string]any)
@@ -341,7 +342,6 @@ func (b *builder) query(value any, remote []Param, auth jsonata.Bindings) []Para
 		out = append(replaced(out, mapped), mapped...)
 	}
 	out = append(replaced(out, remote), remote...)
-	authorizing := b.params(b.step.Integration.authQuery, auth)
 	return append(replaced(out, authorizing), authorizing...)
 }
 
@@ -357,7 +357,7 @@ func baseName(name string) string {
 	return name
 }
 
-func (b *builder) header(hasBody bool, forwarded []Param, auth jsonata.Bindings) []Param {
+func (b *builder) header(hasBody bool, forwarded []Param, auth jsonata.Bindings, authorizing []Param) []Param {
 	var out []Param
 	if hasBody {
 		contentType := "application/json"
@@ -366,7 +366,7 @@ func (b *builder) header(hasBody bool, forwarded []Param, auth jsonata.Bindings)
 		}
 		out = append(out, Param{Name: "Content-Type", Value: contentType})
 	}
-	for _, more := range [][]Param{b.params(b.step.header, auth), b.params(b.step.Integration.authHeader, auth), forwarded} {
+	for _, more := range [][]Param{b.params(b.step.header, auth), authorizing, forwarded} {
 		out = slices.DeleteFunc(out, func(p Param) bool {
 			return slices.ContainsFunc(more, func(o Param) bool { return strings.EqualFold(o.Name, p.Name) })
 		})
@@ -381,12 +381,20 @@ func (b *builder) params(params []param, bindings jsonata.Bindings) []Param {
 	}
 	out := make([]Param, 0, len(params)+4)
 	for _, p := range params {
-		value, present := b.eval(p.expr, p.name, bindings)
-		if present && value != nil {
-			out = append(out, Param{Name: p.name, Value: plain.Text(value), Secret: p.secret})
+		if value, present := b.param(p, bindings); present {
+			out = append(out, value)
 		}
 	}
 	return out
+}
+
+// param computes p; false if it gives nothing.
+func (b *builder) param(p param, bindings jsonata.Bindings) (Param, bool) {
+	value, present := b.eval(p.expr, p.name, bindings)
+	if !present || value == nil {
+		return Param{}, false
+	}
+	return Param{Name: p.name, Value: plain.Text(value), Secret: p.secret}, true
 }
 
 // joinURL puts exactly one slash between base and path.

@@ -2,6 +2,10 @@ package engine_test
 
 import (
 	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -12,8 +16,9 @@ import (
 
 // authorized builds a call of an integration that authorises itself with headers, each an
 // expression by name.
-func authorized(t *testing.T, credentials, more string, authorization any, account engine.Context) (*engine.Call, error) {
+func authorized(t *testing.T, credentials, more string, authorization map[string]map[string]string, account engine.Context) (*engine.Call, error) {
 	t.Helper()
+	maps.DeleteFunc(authorization, func(_ string, entries map[string]string) bool { return entries == nil })
 	quoted, err := json.Marshal(authorization)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +51,7 @@ func TestSecretHeadersAreMasked(t *testing.T) {
 		`$lookup(context, "ke" & "y")`:          "***",
 		`$map("x", function() { context.key })`: "***",
 	} {
-		call, err := authorized(t, "[{name: key, secret: true}, {name: region}]", "", map[string]any{"headers": map[string]string{"X-Any": expression}},
+		call, err := authorized(t, "[{name: key, secret: true}, {name: region}]", "", map[string]map[string]string{"headers": {"X-Any": expression}},
 			engine.Context{"key": "canary", "region": "eu"})
 		if err != nil {
 			t.Errorf("%s: %v", expression, err)
@@ -59,5 +64,57 @@ func TestSecretHeadersAreMasked(t *testing.T) {
 		if diff := cmp.Diff(map[string]string{"Content-Type": "application/json", "X-Any": want}, shown); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", expression, diff)
 		}
+	}
+}
+
+// An account that cannot authenticate its call makes none.
+func TestNoCallWithoutAuthorization(t *testing.T) {
+	type entries = map[string]string
+	const (
+		key    = "[{name: key, secret: true, required: true}, {name: region}, {name: mode}]"
+		public = "[{name: key, secret: true}, {name: region}]"
+		oauth  = "oauth2: {authorize_url: https://example.com/a, token_url: https://example.com/t, replaces: [key]}\n"
+	)
+	withKey, granted := engine.Context{"key": "k1"}, engine.Context{"access_token": "t1"}
+	for _, c := range []struct {
+		name, credentials, more string
+		header, query           entries
+		account                 engine.Context
+		want                    string
+	}{
+		{"an optional setting is left out", key, "", entries{"X-Key": "context.key", "X-Region": "context.region"}, nil, withKey, "X-Key=k1"},
+		{"a condition leaves the required credential out", key, "", entries{"X-Key": `context.mode = "b" ? context.key`}, nil, withKey, `X-Key of the integration's authorization has no value`},
+		{"a condition leaves the required credential out of the query", key, "", nil, entries{"key": `context.region ? context.key`}, withKey, `key of the integration's authorization has no value`},
+		{"the required credential comes to empty text", key, "", entries{"X-Key": `$substringAfter(context.key, "k1")`}, nil, withKey, `X-Key of the integration's authorization has no value`},
+		{"no credential is required", public, "", entries{"X-Key": "context.key"}, nil, engine.Context{}, ""},
+		{"one header for both ways, by key", key, oauth, entries{"X-Key": `context.access_token ? context.access_token : context.key`}, nil, withKey, "X-Key=k1"},
+		{"one header for both ways, by consent", key, oauth, entries{"X-Key": `context.access_token ? context.access_token : context.key`}, nil, granted, "X-Key=t1"},
+		{"a header for each way, by key", key, oauth, entries{"X-Key": "context.key", "X-Token": "context.access_token"}, nil, withKey, "X-Key=k1"},
+		{"a header for each way, by consent", key, oauth, entries{"X-Key": "context.key", "X-Token": "context.access_token"}, nil, granted, "X-Token=t1"},
+		{"either header, by consent", key, oauth, entries{"X-Key": "$not($exists(context.access_token)) ? context.key", "X-Token": "context.access_token"}, nil, granted, "X-Token=t1"},
+		{"a header and a parameter, by consent", key, oauth, entries{"X-Token": "context.access_token"}, entries{"key": "context.key"}, granted, "X-Token=t1"},
+		{"consent that nothing reads", key, oauth, entries{"X-Key": "context.key"}, nil, granted, `credential "key" is missing`},
+		{"consent that nothing reads, with a constant before", key, oauth, entries{"X-Key": `"Bearer " & context.key`}, nil, granted, `credential "key" is missing`},
+		{"consent that comes to nothing", public, oauth, entries{"X-Token": "context.region ? context.access_token"}, nil, granted, `X-Token of the integration's authorization has no value`},
+		{"no consent, and none required", public, oauth, entries{"X-Token": "context.access_token"}, nil, engine.Context{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			call, err := authorized(t, c.credentials, c.more, map[string]map[string]string{"headers": c.header, "query": c.query}, c.account)
+			var got []string
+			if failed, ok := errors.AsType[*engine.Error](err); ok && failed.Kind == engine.KindAccount {
+				got = append(got, failed.Err.Error())
+			} else if err != nil {
+				t.Fatal(err)
+			} else {
+				for _, p := range slices.Concat(call.Header, call.Query) {
+					if p.Name != "Content-Type" {
+						got = append(got, p.Name+"="+p.Value)
+					}
+				}
+			}
+			if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
+				t.Errorf("differs (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
