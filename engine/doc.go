@@ -1,16 +1,23 @@
 // Package engine is the mapping language and what carries it out. It knows no provider.
 //
-//	mappings/*.yaml ─▶ Load ─▶ Documents ─▶ Compile ─▶ Catalog of Plans + Diagnostics   once, at start
-//	Request ─▶ Plan.Build ─▶ Call ─▶ Doer.Do ─▶ Reply ─▶ Plan.Read ─▶ Answer ─▶ Plan.Transform ─▶ Record
+//	mappings/*.yaml ─▶ Load ─▶ Documents ─▶ Compile ─▶ Catalog + Diagnostics          once, at start
+//	Request ─▶ Build ─▶ Call ─▶ attempt { Doer ─▶ Reply ─▶ read } ─▶ Answer ─▶ Output   for each call
 //
-// Engine.Do takes a Request all the way, before and after steps included.
+// Engine.Do carries out a Plan, which is one unified method of one Integration: before steps,
+// the main call, after steps, and the mapping of the answers to records. Engine.Call makes the
+// call of an Endpoint, without any mapping. Engine.Plan computes what Do would send.
 //
-//   - Build, Read and Transform are pure: no I/O; the clock and random source are those given to NewLanguage.
-//   - Only a Doer does I/O.
-//   - A Plan, Catalog, Language and Expr are immutable and safe for concurrent use.
+//   - Build, read and the mapping of records are pure: no I/O; the clock and random source are
+//     those given to jsonata.NewLanguage.
+//   - Only a Doer does I/O. It makes one attempt; attempt.go decides whether there is another.
+//   - A Plan, Catalog and Integration are immutable and safe for concurrent use.
 //   - No step writes into what it is given.
-//   - Load-time problems are Diagnostics, all at once, with file:line:col. A run-time problem is one *Error.
+//   - Load-time problems are source.Diagnostics, all at once, with file:line:col. A run-time
+//     problem is one *Error.
 //
-// What a mapping declares is held against what it does by running it on made-up bodies
-// (probe.go); receipts, lint and the callers' field of a provider's error rest on that.
+// The files stand in this order: load*.go and document.go read; compile.go and check.go
+// compile and lint; probe*.go and support.go find out, by running a mapping on made-up bodies,
+// what it really does; integration.go and plan.go are what comes of it; engine.go, build.go,
+// attempt.go, read.go and record.go are the way of a call; override*.go lay a customer's
+// expressions over a plan.
 package engine
