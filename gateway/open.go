@@ -49,6 +49,9 @@ func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Read
 	}
 	var p *Problem
 	if r.account, p = g.account(ctx, caller, target.AccountID); p != nil {
+		if r.account.ID != "" { // found, but not usable: the log names it
+			p.Report = r.report(nil)
+		}
 		return nil, p
 	}
 	base := snapshot.catalog.Plan(r.account.Integration, target.Operation)
@@ -78,9 +81,9 @@ func (g *Gateway) account(ctx context.Context, caller Caller, id string) (accoun
 	}
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		return account, noAccount(id)
+		return accounts.Account{}, noAccount(id)
 	case err != nil:
-		return account, g.storeProblem(ctx, caller.RequestID, err)
+		return accounts.Account{}, g.storeProblem(ctx, caller.RequestID, err)
 	}
 	return account, checkStatus(account)
 }
