@@ -3,66 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/url"
-	"strings"
 
 	"portolan/accounts"
 	"portolan/accounts/oauth"
 	"portolan/engine"
 )
-
-// OAuthApp is Portolan as an integration's authorization server knows it.
-type OAuthApp struct {
-	ClientID     string
-	ClientSecret accounts.Secret
-	Origin       string // "http://127.0.0.1:4711/acme": in place of scheme and host of both endpoints; "" leaves them
-}
-
-// Consents reports whether accounts of integration can be connected by consent.
-func (g *Gateway) Consents(integration string) bool {
-	in := g.Snapshot().catalog.Integration(integration)
-	_, ok := g.apps[integration]
-	return ok && g.keeper != nil && in != nil && in.OAuth != nil
-}
-
-// ConsentOrigin is the origin that stands in place of the authorization server's own; "" for none.
-func (g *Gateway) ConsentOrigin(integration string) string { return g.apps[integration].Origin }
-
-// App is the client that Portolan is towards the authorization server of an account with
-// this context, whose integration must be one that Consents. The problem names the account's
-// field that is missing.
-func (g *Gateway) App(integration string, account accounts.Context) (oauth.App, *Problem) {
-	own, declared := g.apps[integration], g.Snapshot().catalog.Integration(integration).OAuth
-	authorize, token, err := declared.Endpoints(engine.Context(account))
-	if err != nil {
-		return oauth.App{}, problemOf(err, nil)
-	}
-	return oauth.App{
-		AuthorizeURL: moved(authorize, own.Origin), TokenURL: moved(token, own.Origin),
-		ClientID: own.ClientID, ClientSecret: own.ClientSecret, Scopes: declared.Scopes,
-	}, nil
-}
-
-// Keeper keeps accounts' grants fresh; nil if accounts cannot be connected by consent.
-func (g *Gateway) Keeper() *oauth.Keeper { return g.keeper }
-
-// Unrenewed runs do while nobody renews the account's grant: what came of that would be
-// stored over do's.
-func (g *Gateway) Unrenewed(ctx context.Context, id string, do func(context.Context) error) error {
-	if g.keeper == nil {
-		return do(ctx)
-	}
-	return g.keeper.Alone(ctx, id, do)
-}
-
-// moved puts origin in place of an endpoint's scheme and host.
-func moved(endpoint, origin string) string {
-	u, err := url.Parse(endpoint)
-	if origin == "" || err != nil {
-		return endpoint
-	}
-	return strings.TrimRight(origin, "/") + u.RequestURI()
-}
 
 // credentials are those of one account during one call. They are renewed before it if the
 // access token is about to expire, and by the engine if the provider refuses them. It
@@ -110,7 +55,7 @@ func (c *credentials) Renew(ctx context.Context) (engine.Context, error) {
 
 // put puts the account's grant through renew.
 func (c *credentials) put(ctx context.Context, renew func(context.Context, oauth.App, accounts.Account) (accounts.Account, error)) *Problem {
-	app, p := c.gateway.App(c.account.Integration, c.account.Context)
+	app, p := c.gateway.app(c.account.Integration, c.account.Context)
 	if p != nil {
 		return p
 	}

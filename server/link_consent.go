@@ -3,14 +3,11 @@ package server
 import (
 	"crypto/subtle"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"portolan/accounts"
-	"portolan/accounts/oauth"
-	"portolan/engine"
 	"portolan/gateway"
 )
 
@@ -20,12 +17,11 @@ const callbackPath = "/link/callback"
 // beginConsent sends the browser to the authorization server. What comes back must be of
 // the same state, verifier and browser.
 func (l *linkSession) beginConsent(given accounts.Context) (*answer, *gateway.Problem) {
-	app, p := l.server.gateway.App(l.link.Integration, given)
+	state, _ := accounts.NewSecret("pts")
+	address, verifier, p := l.server.gateway.ConsentURL(l.link.Integration, given, l.server.publicURL+callbackPath, state.Reveal())
 	if p != nil {
 		return l.formAgain(given, p), nil
 	}
-	verifier := oauth.NewVerifier()
-	state, _ := accounts.NewSecret("pts")
 	browser, _ := accounts.NewSecret("ptb")
 	cookie := browser.Reveal() + "." + l.token.Reveal() // the way back to the form
 	l.link.Verifier, l.link.Context, l.link.Browser = verifier, given, accounts.HashToken(cookie)
@@ -36,7 +32,7 @@ func (l *linkSession) beginConsent(given accounts.Context) (*answer, *gateway.Pr
 		return nil, l.storeAway(err)
 	}
 	l.setCookie(cookie)
-	return redirect(app.ConsentURL(l.server.publicURL+callbackPath, state.Reveal(), verifier)), nil
+	return redirect(address), nil
 }
 
 // cookieName is of one link, so that a browser can connect several accounts at a time.
@@ -123,47 +119,15 @@ func (l *linkSession) acceptConsent(code accounts.Secret) (*answer, *gateway.Pro
 	if !l.server.gateway.Consents(integration) {
 		return nil, linkGone()
 	}
-	app, p := l.server.gateway.App(integration, filled)
-	if p != nil {
+	given, grant, p := l.server.gateway.AcceptConsent(l.Context(), gateway.Consent{
+		Integration: integration, Filled: filled, Callback: l.server.publicURL + callbackPath, Code: code, Verifier: l.link.Verifier, RequestID: l.id,
+	})
+	switch {
+	case p != nil && p.Status == http.StatusServiceUnavailable:
+		return nil, comeAgain()
+	case p != nil:
 		return l.formAgain(filled, p), nil
 	}
-	l.hide(app.ClientSecret)
-	grant, told, err := l.server.gateway.Keeper().Exchange(l.Context(), app, l.server.publicURL+callbackPath, code.Reveal(), l.link.Verifier)
-	if err != nil {
-		return l.formAgain(filled, l.exchangeProblem(err)), nil
-	}
 	l.hide(grant.AccessToken, grant.RefreshToken)
-	in := l.server.integration(integration)
-	settings, err := in.OAuth.Settings(l.Context(), told)
-	if err != nil { //nolint:nilerr // the page says it: the text is for whoever wrote the mapping, and may quote the answer
-		return l.formAgain(filled, unusableAnswer("")), nil
-	}
-	given := accounts.Context{}
-	maps.Copy(given, filled)
-	maps.Copy(given, settings)
-	complete := engine.Context(maps.Clone(given))
-	complete[engine.AccessToken] = grant.AccessToken.Reveal()
-	if wrong := engine.CheckContext(in.Credentials, complete); len(wrong) > 0 {
-		return l.formAgain(filled, unusableAnswer(": "+strings.Join(wrong, "; "))), nil
-	}
-	return l.connect(given, &grant)
-}
-
-func unusableAnswer(reason string) *gateway.Problem {
-	return &gateway.Problem{Status: http.StatusBadGateway, Message: "The provider allowed the connection, but its answer cannot be used" + reason}
-}
-
-// exchangeProblem is why a code gave no grant.
-func (l *linkSession) exchangeProblem(err error) *gateway.Problem {
-	refusal, answered := errors.AsType[*oauth.Error](err)
-	switch {
-	case answered && refusal.Kind == oauth.Refused:
-		return &gateway.Problem{Status: http.StatusBadGateway, Message: l.redact("The provider refused: " + refusal.Error())}
-	case answered && refusal.Kind == oauth.Timeout:
-		return &gateway.Problem{Status: http.StatusGatewayTimeout, Message: "The provider did not answer in time. Try again."}
-	case answered:
-		return &gateway.Problem{Status: http.StatusBadGateway, Message: "The provider gave no usable answer. Try again."}
-	default:
-		return l.storeAway(err)
-	}
+	return l.connect(given, grant)
 }
