@@ -117,9 +117,12 @@ func (e *Engine) attempt(ctx context.Context, x errand, sc scope) outcome {
 	}
 }
 
-// send sends call, and sends it again if its connection broke and that is safe.
+// send sends call, and sends it again if its connection broke and that is safe. One deadline
+// spans both.
 func (e *Engine) send(ctx context.Context, call *Call) StepResult {
 	began := e.now()
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
 	for sent := 1; ; sent++ {
 		reply, err := e.doer.Do(ctx, call)
 		failed, _ := errors.AsType[*Error](err)
@@ -129,11 +132,7 @@ func (e *Engine) send(ctx context.Context, call *Call) StepResult {
 		if failed != nil && failed.Reply != nil {
 			reply = failed.Reply
 		}
-		waited := e.now().Sub(began)
-		if reply != nil && sent == 1 {
-			waited = reply.Duration
-		}
-		return StepResult{Name: call.Name, Call: call, Attempts: sent, Reply: reply, Waited: waited, Err: err}
+		return StepResult{Name: call.Name, Call: call, Attempts: sent, Reply: reply, Waited: e.now().Sub(began), Err: err}
 	}
 }
 

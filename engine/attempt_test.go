@@ -103,3 +103,51 @@ func TestRenewalsErrorIsTheCalls(t *testing.T) {
 		t.Errorf("got %v, want the renewal's error", err)
 	}
 }
+
+// hurried notes the deadline of every call.
+type hurried struct {
+	flaky
+	deadlines []time.Time
+}
+
+func (h *hurried) Do(ctx context.Context, c *engine.Call) (*engine.Reply, error) {
+	deadline, _ := ctx.Deadline()
+	h.deadlines = append(h.deadlines, deadline)
+	return h.flaky.Do(ctx, c)
+}
+
+// A call's deadline spans its attempts. Each call of a method has one of its own.
+func TestDeadline(t *testing.T) {
+	doer := &hurried{flaky: flaky{replies: []*engine.Reply{reply(200, `{"number":42}`), nil, reply(200, `{}`), reply(200, `{"id":1}`)}}}
+	req := &engine.Request{ID: "u1", Body: map[string]any{"first_name": "Ada"}, Context: engine.Context{"site": "site", "key": "k1"}}
+	began := time.Now()
+	if _, err := engine.New(doer, time.Now, engine.WithTimeout(time.Hour)).Do(t.Context(), stepsPlan(t), req, engine.Full); err != nil {
+		t.Fatal(err)
+	}
+	if d := doer.deadlines; len(d) != 4 || d[0].Before(began.Add(time.Hour)) || !d[1].After(d[0]) || !d[2].Equal(d[1]) || !d[3].After(d[2]) {
+		t.Errorf("deadlines %v of calls that began after %v", d, began)
+	}
+}
+
+// leaving is a caller who goes away during a PUT.
+type leaving struct {
+	flaky
+	leave context.CancelFunc
+}
+
+func (l *leaving) Do(ctx context.Context, c *engine.Call) (*engine.Reply, error) {
+	if c.Method == "PUT" {
+		l.leave()
+	}
+	return l.flaky.Do(ctx, c)
+}
+
+func TestNothingIsRepeatedForACallerWhoLeft(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	doer := &leaving{flaky{replies: []*engine.Reply{reply(200, `{"number":42}`), nil, reply(200, `{}`), reply(200, `{"id":1}`)}}, cancel}
+	req := &engine.Request{ID: "u1", Body: map[string]any{"first_name": "Ada"}, Context: engine.Context{"site": "site", "key": "k1"}}
+	_, err := engine.New(doer, time.Now).Do(ctx, stepsPlan(t), req, engine.Full)
+	if diff := cmp.Diff([]string{"GET k1", "PUT k1"}, doer.calls); diff != "" || err == nil {
+		t.Errorf("got %v, calls differ (-want +got):\n%s", err, diff)
+	}
+}

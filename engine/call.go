@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-	"time"
 
 	"portolan/jsonata"
 )
@@ -97,11 +96,9 @@ func (c *Call) target(base string, value func(Param) string) string {
 
 // Reply is a provider's answer to a Call, whatever its status.
 type Reply struct {
-	Status   int
-	Header   map[string][]string // names in canonical form, as net/http has them
-	Body     []byte              // at most the Doer's limit
-	Attempts int                 // how often the call was sent; at least 1
-	Duration time.Duration
+	Status int
+	Header map[string][]string // names in canonical form, as net/http has them
+	Body   []byte              // at most the Doer's limit
 }
 
 // HeaderValue is the first value of the header called name, in canonical form; "" if there is none.
@@ -112,8 +109,8 @@ func (r *Reply) HeaderValue(name string) string {
 	return ""
 }
 
-// Doer sends a Call: the only I/O of a request. Its errors are *Error of KindUpstream
-// (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline) or
+// Doer sends a Call once: the only I/O of a request. Its errors are *Error of KindUpstream
+// (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline of ctx) or
 // KindProvider (an answer that is no use: larger than the limit, cut off), the last with
 // the Reply as far as it came.
 type Doer interface {

@@ -10,13 +10,30 @@ import (
 
 // Engine carries out plans and endpoints: build, call, read, map, with the steps around them. It is immutable and safe for concurrent use.
 type Engine struct {
+	settings
 	doer Doer
 	now  func() time.Time
 }
 
+type settings struct {
+	timeout time.Duration
+}
+
+// Option changes a default of New.
+type Option func(*settings)
+
+// WithTimeout bounds one provider call, over all its attempts. Default 30 s.
+func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
+
 // New builds an engine that calls providers through doer. now is the clock for how long a
-// call without an answer took, and for how far off an epoch-valued rate limit reset is.
-func New(doer Doer, now func() time.Time) *Engine { return &Engine{doer: doer, now: now} }
+// call took, and for how far off an epoch-valued rate limit reset is.
+func New(doer Doer, now func() time.Time, opts ...Option) *Engine {
+	e := &Engine{settings: settings{timeout: 30 * time.Second}, doer: doer, now: now}
+	for _, o := range opts {
+		o(&e.settings)
+	}
+	return e
+}
 
 // Mode says how much of a method is carried out.
 type Mode int

@@ -73,7 +73,7 @@ func (s *scripted) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) 
 }
 
 func reply(status int, body string) *engine.Reply {
-	return &engine.Reply{Status: status, Body: []byte(body), Attempts: 1, Header: http.Header{"Etag": {"v1"}}, Duration: time.Millisecond}
+	return &engine.Reply{Status: status, Body: []byte(body), Header: http.Header{"Etag": {"v1"}}}
 }
 
 func stepsPlan(t *testing.T) *engine.Plan {

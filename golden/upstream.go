@@ -40,7 +40,7 @@ func (u *Upstream) Do(_ context.Context, call *engine.Call) (*engine.Reply, erro
 	if !listed {
 		return nil, &engine.Error{Kind: engine.KindUpstream, Op: call.Name, Err: errNotListed}
 	}
-	return &engine.Reply{Status: answer.Status, Header: answer.httpHeader(), Body: answer.Body, Attempts: 1}, nil
+	return &engine.Reply{Status: answer.Status, Header: answer.httpHeader(), Body: answer.Body}, nil
 }
 
 // ServeHTTP answers with what the case says next. A call beyond those listed gets 501.

@@ -19,6 +19,7 @@ import (
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/server"
 	"portolan/upstream"
 )
 
@@ -70,7 +71,7 @@ func TestProviderRefusals(t *testing.T) {
 				continue
 			}
 			t.Run(tt.name+" "+format, func(t *testing.T) {
-				reply = &engine.Reply{Status: tt.status, Header: http.Header{}, Body: []byte(tt.body), Attempts: 1, Duration: time.Millisecond}
+				reply = &engine.Reply{Status: tt.status, Header: http.Header{}, Body: []byte(tt.body)}
 				maps.Copy(reply.Header, tt.header)
 				w := ask(s, "PATCH", users+tt.account+"&collections[]=7&truto_response_format="+format, `{"first_name":"A","roles":[{"id":"owner"}]}`)
 				if tt.account == team {
@@ -92,7 +93,7 @@ func TestProviderRefusals(t *testing.T) {
 				if _, raw := e["raw_response"]; !raw {
 					t.Errorf("no raw_response: %s", w.Body)
 				}
-				for header, want := range map[string]string{"Retry-After": tt.retry, "Allow": "", "WWW-Authenticate": "", "Server-Timing": "upstream;dur=1, gateway;dur=0"} {
+				for header, want := range map[string]string{"Retry-After": tt.retry, "Allow": "", "WWW-Authenticate": "", "Server-Timing": "upstream;dur=0, gateway;dur=0"} {
 					if got := w.Header().Get(header); got != want {
 						t.Errorf("%s %q, want %q", header, got, want)
 					}
@@ -103,7 +104,7 @@ func TestProviderRefusals(t *testing.T) {
 }
 
 func TestNoAnswer(t *testing.T) {
-	huge := &engine.Reply{Status: 200, Header: http.Header{}, Body: []byte(`"` + strings.Repeat("a", 1<<20)), Attempts: 1}
+	huge := &engine.Reply{Status: 200, Header: http.Header{}, Body: []byte(`"` + strings.Repeat("a", 1<<20))}
 	tests := []struct {
 		name   string
 		err    error
@@ -173,8 +174,7 @@ func TestFaultsOverSockets(t *testing.T) {
 			if fault == "slow" {
 				timeout = 20 * time.Millisecond
 			}
-			s := newServer(t, upstream.New(upstream.WithClock(fixedClock), upstream.WithTimeout(timeout),
-				upstream.WithRoundTripper(redirected{to, far.Client().Transport})))
+			s := newServer(t, upstream.New(upstream.WithRoundTripper(redirected{to, far.Client().Transport})), engine.WithTimeout(timeout))
 			w := ask(s, "PATCH", hiveUser1, name)
 			e := envelopeOf(t, w, tt.status)
 			if (e["truto_is_remote_error"] == true) != tt.remote || !strings.Contains(fmt.Sprint(e["message"]), tt.message) {
@@ -239,7 +239,7 @@ func TestRaw(t *testing.T) {
 			"Content-Type": {"application/vnd.person+json; charset=utf-8"}, "Etag": {`W/"7"`}, "Set-Cookie": {"a=b"},
 			"X-Ratelimit-Limit": {"150"}, "X-Ratelimit-Remaining": {"149"}, "Retry-After": {"1"},
 		}
-		return &engine.Reply{Status: 201, Header: h, Body: []byte(body), Attempts: 1}, nil
+		return &engine.Reply{Status: 201, Header: h, Body: []byte(body)}, nil
 	}))
 	w := ask(s, "PATCH", users+team+"&truto_response_format=raw", name)
 	if w.Code != 201 || w.Body.String() != body || calls != 1 {
@@ -256,11 +256,15 @@ func TestRaw(t *testing.T) {
 }
 
 func TestServerTiming(t *testing.T) {
-	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
-		r, err := answers(200, hiveUser)(c)
-		r.Duration = 1500 * time.Microsecond
-		return r, err
-	}))
+	clock := &clock{at: fixedClock()}
+	unified, _ := models(t)
+	s, err := build(catalog(t), engine.New(doer(func(c *engine.Call) (*engine.Reply, error) {
+		clock.pass(1500 * time.Microsecond)
+		return answers(200, hiveUser)(c)
+	}), clock.now), unified, store(t, demoAccounts()), server.WithClock(clock.now))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for query, want := range map[string]string{
 		"": "upstream;dur=1.5, gateway;dur=0", "&truto_skip_api_call=1": "gateway;dur=0", "&truto_x=1": "gateway;dur=0",
 	} {

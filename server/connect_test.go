@@ -101,7 +101,7 @@ func (v *verifier) Do(_ context.Context, call *engine.Call) (*engine.Reply, erro
 	v.request = strings.Join(lines, "\n")
 	status, body, _ := strings.Cut(v.response, "\n")
 	code, err := strconv.Atoi(status)
-	return &engine.Reply{Status: code, Header: http.Header{}, Body: []byte(body), Attempts: 1}, err
+	return &engine.Reply{Status: code, Header: http.Header{}, Body: []byte(body)}, err
 }
 
 // Every provider shows how its credentials are verified, refusals included.

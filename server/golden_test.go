@@ -195,7 +195,7 @@ func TestGoldenSockets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client := upstream.New(upstream.WithClock(golden.Clock), upstream.WithRoundTripper(redirected{to, far.Client().Transport}))
+			client := upstream.New(upstream.WithRoundTripper(redirected{to, far.Client().Transport}))
 			near := httptest.NewServer(s.handler(client, kase.Account))
 			defer near.Close()
 			req, err := kase.HTTPRequest(t.Context(), near.URL)

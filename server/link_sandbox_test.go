@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"portolan/accounts"
 	"portolan/accounts/oauth"
@@ -55,7 +56,7 @@ func TestConnectInSandbox(t *testing.T) {
 	unified, _ := models(t)
 	w.Server, err = build(catalog(t), engine.New(client, w.clock.now), unified, played{w.db, base},
 		server.WithClock(w.clock.now), server.WithStore(w.db), server.WithPublicURL(publicURL),
-		gateway.WithOAuth(oauth.NewKeeper(w.db, client.HTTP(), w.clock.now, slog.New(slog.DiscardHandler)), map[string]gateway.OAuthApp{
+		gateway.WithOAuth(oauth.NewKeeper(w.db, client.HTTP(time.Minute), w.clock.now, slog.New(slog.DiscardHandler)), map[string]gateway.OAuthApp{
 			provider: {ClientID: known.ID, ClientSecret: accounts.Secret(known.Secret), Origin: base},
 		}))
 	if err != nil {

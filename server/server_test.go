@@ -40,7 +40,7 @@ func (d doer) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) { ret
 func answers(status int, body string) doer {
 	return func(*engine.Call) (*engine.Reply, error) {
 		h := http.Header{"Content-Type": {"application/json"}}
-		return &engine.Reply{Status: status, Header: h, Body: []byte(body), Attempts: 1}, nil
+		return &engine.Reply{Status: status, Header: h, Body: []byte(body)}, nil
 	}
 }
 
@@ -132,8 +132,14 @@ func build(c *engine.Catalog, eng *engine.Engine, unified schemas.Models, direct
 
 func newServer(tb testing.TB, d engine.Doer, opts ...any) *server.Server {
 	tb.Helper()
+	var calls []engine.Option
+	for _, o := range opts {
+		if o, ok := o.(engine.Option); ok {
+			calls = append(calls, o)
+		}
+	}
 	unified, _ := models(tb)
-	s, err := build(catalog(tb), engine.New(d, fixedClock), unified, store(tb, demoAccounts()),
+	s, err := build(catalog(tb), engine.New(d, fixedClock, calls...), unified, store(tb, demoAccounts()),
 		append([]any{server.WithClock(fixedClock)}, opts...)...)
 	if err != nil {
 		tb.Fatal(err)
@@ -216,7 +222,7 @@ func TestLogsAndAnswersHoldNoSecret(t *testing.T) {
 			text += " " + h.Name + ": " + h.Value
 		}
 		body, _ := json.Marshal(map[string]any{"message": text, "MESSAGE": text, "error": text, "general_problem": text})
-		return &engine.Reply{Status: 400, Header: http.Header{"X-Echo": {text}}, Body: body, Attempts: 1}, nil
+		return &engine.Reply{Status: 400, Header: http.Header{"X-Echo": {text}}, Body: body}, nil
 	})
 	for _, d := range []engine.Doer{echo, answers(200, `{"id":1}`)} {
 		s := newServer(t, d, server.WithLogger(slog.New(slog.NewJSONHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))))

@@ -104,7 +104,7 @@ func echo(t *testing.T) doer {
 		}
 		data, err := json.Marshal(body)
 		h := http.Header{"Content-Type": {"application/json"}, "Etag": {tag}, "X-Ratelimit-Limit": {tag}, "X-Tenant": {tag}}
-		return &engine.Reply{Status: status, Header: h, Body: data, Attempts: 1}, err
+		return &engine.Reply{Status: status, Header: h, Body: data}, err
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package upstream sends calls to providers. It is the only package that does HTTP to
-// them: deadline, retry, redirects, size limits and the guard over addresses live here.
+// Package upstream makes one attempt at a provider. It is the only package that does HTTP to
+// them: redirects, size limits and the guard over addresses live here. Whether a call is
+// repeated, and for how long it may go on, is the engine's to decide.
 package upstream
 
 import (
@@ -11,29 +12,22 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 
 	"portolan/engine"
 )
 
-const (
-	maxRetries   = 1
-	maxRedirects = 3
-)
+const maxRedirects = 3
 
 // Client is an engine.Doer over HTTP. Its settings never change, and it is safe for
 // concurrent use.
 type Client struct {
 	pools   *pools
-	timeout time.Duration
 	maxBody int64
-	clock   func() time.Time
 }
 
 var _ engine.Doer = (*Client)(nil)
 
 type settings struct {
-	timeout   time.Duration
 	maxBody   int64
 	pools     int
 	transport http.RoundTripper // nil: guarded ones, one for each account
@@ -42,14 +36,10 @@ type settings struct {
 	proxy     *url.URL
 	resolver  *net.Resolver  // nil: the system's
 	roots     *x509.CertPool // nil: the system's
-	clock     func() time.Time
 }
 
 // Option changes a default of New.
 type Option func(*settings)
-
-// WithTimeout bounds a whole call, retry and reading of the body included. Default 30 s.
-func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
 // WithMaxBody bounds an answer's body, in bytes after decompression. Default 10 MiB.
 func WithMaxBody(bytes int64) Option { return func(s *settings) { s.maxBody = bytes } }
@@ -73,42 +63,35 @@ func WithLoopback(addresses ...netip.AddrPort) Option {
 // still checked.
 func WithInsecure() Option { return func(s *settings) { s.insecure = true } }
 
-// WithClock sets the clock that Reply.Duration is read from. Without one it is 0.
-func WithClock(now func() time.Time) Option { return func(s *settings) { s.clock = now } }
-
 // New returns a Client. By default it calls public addresses on ports 80 and 443 only,
 // looked at after the name is resolved, on every connection.
 func New(opts ...Option) *Client {
-	s := settings{
-		timeout: 30 * time.Second,
-		maxBody: 10 << 20,
-		pools:   defaultPools,
-		clock:   func() time.Time { return time.Time{} },
-	}
+	s := settings{maxBody: 10 << 20, pools: defaultPools}
 	for _, opt := range opts {
 		opt(&s)
 	}
-	return &Client{pools: newPools(s), timeout: s.timeout, maxBody: s.maxBody, clock: s.clock}
+	return &Client{pools: newPools(s), maxBody: s.maxBody}
 }
 
 // CloseIdleConnections closes kept connections that no call is using. It leaves those of a
 // transport of WithRoundTripper alone.
 func (c *Client) CloseIdleConnections() { c.pools.closeIdle() }
 
-// Do sends call and reads the whole answer, whatever its status.
+// Do sends call once and reads the whole answer, whatever its status. Only ctx bounds how
+// long that may take.
 //
 // Calls of one account share connections, up to 16 of them kept for 90 s; those of two
 // accounts never do. A call without an account has a connection of its own, which is closed
 // after the answer.
 //
 // A redirect is followed within the same scheme, host and port, three times at the most,
-// and only where the method stays what it is. A call that is Repeatable is sent once more
-// if its connection fails before any byte of an answer; a status is never retried. (The
-// connection pool itself may send a GET again whose kept connection turns out to be dead.)
+// and only where the method stays what it is. (The connection pool itself may send a GET
+// again whose kept connection turns out to be dead.)
 //
 // Errors are *engine.Error:
-//   - KindUpstream: refused, reset, TLS, unknown host, forbidden address, redirect not followed
-//   - KindTimeout: the deadline, of New or of ctx, passed
+//   - KindUpstream: refused, reset, TLS, unknown host, forbidden address, redirect not
+//     followed; Lost if the connection failed before any byte of an answer
+//   - KindTimeout: the deadline of ctx passed
 //   - KindCanceled: ctx was canceled
 //   - KindProvider, with the Reply as far as it came: the body is over the limit or cut off
 //   - KindInvalid: a header value that HTTP cannot carry
@@ -116,25 +99,21 @@ func (c *Client) CloseIdleConnections() { c.pools.closeIdle() }
 //
 // Their texts hold neither the query nor a header value, nor anything the provider sent.
 func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, error) {
-	start := c.clock()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	m, err := newMessage(call)
 	if err != nil {
 		return nil, err
 	}
 	pool := c.pools.acquire(owner{call.Environment, call.Account})
 	defer c.pools.release(pool)
-	res, attempts, err := c.send(ctx, pool, m)
+	res, lost, err := send(ctx, pool, m)
 	if err != nil {
-		return nil, noAnswer(ctx, m.op, err)
+		failed := noAnswer(ctx, m.op, err)
+		failed.Lost = lost && failed.Kind == engine.KindUpstream
+		return nil, failed
 	}
 	defer func() { _ = res.Body.Close() }() // closed unread over the limit, so that the rest is not fetched
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBody+1))
-	reply := &engine.Reply{
-		Status: res.StatusCode, Header: res.Header, Body: body,
-		Attempts: attempts, Duration: c.clock().Sub(start),
-	}
+	reply := &engine.Reply{Status: res.StatusCode, Header: res.Header, Body: body}
 	switch {
 	case int64(len(body)) > c.maxBody:
 		reply.Body = body[:c.maxBody]
@@ -147,29 +126,23 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 	return reply, nil
 }
 
-// send gives the answer's head, after redirects and retry, and how often m was sent from
-// the start or, after a redirect, from where it led.
-func (c *Client) send(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, attempts int, err error) {
-	retries, redirects := 0, 0
-	for {
-		res, repeatable, err := roundTrip(ctx, over, m)
+// send gives the answer's head, after redirects. lost is roundTrip's.
+func send(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, lost bool, err error) {
+	for redirects := 0; ; redirects++ {
+		res, lost, err := roundTrip(ctx, over, m)
 		if err != nil {
-			if !repeatable || retries == maxRetries || ctx.Err() != nil {
-				return nil, 0, err
-			}
-			retries++
-			continue
+			return nil, lost, err
 		}
 		next, err := redirect(m, res)
 		if next == nil && err == nil {
-			return res, retries + 1, nil
+			return res, false, nil
 		}
 		_ = res.Body.Close()
 		if err != nil {
-			return nil, 0, err
+			return nil, false, err
 		}
-		if redirects++; redirects > maxRedirects {
-			return nil, 0, &failure{text: "too many redirects"}
+		if redirects == maxRedirects {
+			return nil, false, &failure{text: "too many redirects"}
 		}
 		m.url = next
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"portolan/engine"
 )
@@ -106,7 +107,7 @@ func TestBadHosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := client.HTTP().Do(req)
+		res, err := client.HTTP(time.Minute).Do(req)
 		if err == nil {
 			res.Body.Close()
 			t.Fatalf("%s was called", target)

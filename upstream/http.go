@@ -4,24 +4,25 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 )
 
 // maxTokenAnswer bounds an answer to HTTP, in bytes after decompression.
 const maxTokenAnswer = 1 << 20
 
 // HTTP returns a client for the token endpoints of authorization servers, which a library
-// calls: c's guard and timeout, answers of at most 1 MiB, no cookies. Every request has a
-// connection of its own, which is closed after the answer: it cannot bring another
-// account's token.
+// calls: c's guard, answers of at most 1 MiB, no cookies. timeout bounds each request, reading
+// of the answer included. Every request has a connection of its own, which is closed after the
+// answer: it cannot bring another account's token.
 //
 // A redirect is followed as Do does: within the same scheme, host and port, and only where
 // the method stays what it is. The cause inside an error, which is a *url.Error as ever of
 // an http.Client, shows neither a header, nor a body, nor the query; the *url.Error around
 // it quotes the request's own URL.
-func (c *Client) HTTP() *http.Client {
+func (c *Client) HTTP(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Transport:     &tokenTransport{c.pools},
-		Timeout:       c.timeout,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -67,7 +67,7 @@ func TestHTTP(t *testing.T) {
 			w.Header().Set("Location", "http://%zz/"+canary)
 		}
 		w.WriteHeader(status)
-	}, WithTimeout(10*time.Second))
+	})
 	for path, tt := range map[string]struct {
 		status     int
 		body, text string
@@ -85,7 +85,7 @@ func TestHTTP(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			for range 2 { // the second would send the first one's cookie
-				res, body, err := post(t.Context(), client.HTTP(), origin+path)
+				res, body, err := post(t.Context(), client.HTTP(10*time.Second), origin+path)
 				switch {
 				case tt.text != "":
 					if err == nil || !strings.HasSuffix(err.Error(), tt.text) || strings.Contains(fmt.Sprintf("%v %+v", err, err), canary) {
@@ -99,7 +99,7 @@ func TestHTTP(t *testing.T) {
 			}
 		})
 	}
-	if client.HTTP().Jar != nil {
+	if client.HTTP(10*time.Second).Jar != nil {
 		t.Error("it keeps cookies")
 	}
 }
@@ -114,9 +114,9 @@ func TestHTTPTime(t *testing.T) {
 					_ = http.NewResponseController(w).Flush()
 				}
 				<-release
-			}, WithTimeout(100*time.Millisecond))
+			})
 			defer close(release)
-			_, _, err := post(t.Context(), client.HTTP(), origin)
+			_, _, err := post(t.Context(), client.HTTP(100*time.Millisecond), origin)
 			if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), canary) {
 				t.Errorf("got %v", err)
 			}

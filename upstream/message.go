@@ -19,18 +19,17 @@ import (
 
 // message is a Call made ready for HTTP.
 type message struct {
-	op         string // for errors; shows no secret
-	method     string
-	url        *url.URL
-	header     http.Header
-	body       []byte
-	repeatable bool
+	op     string // for errors; shows no secret
+	method string
+	url    *url.URL
+	header http.Header
+	body   []byte
 }
 
 func newMessage(call *engine.Call) (*message, error) {
 	m := &message{
 		op:     call.Name + ": " + call.Method + " " + call.ShownURL,
-		method: call.Method, body: call.Body, repeatable: call.Repeatable,
+		method: call.Method, body: call.Body,
 	}
 	var err error
 	if m.url, err = exactURL(call.Target()); err != nil {
@@ -106,9 +105,9 @@ func isToken(s string) bool {
 	return s != "" && strings.Trim(s, letters+others) == ""
 }
 
-// roundTrip sends m over a transport once. Where that fails, repeatable says whether it may be tried
-// again: m allows it and the connection broke, or never came to be, before any answer.
-func roundTrip(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, repeatable bool, err error) {
+// roundTrip sends m over a transport once. If that fails, lost reports whether the connection
+// broke, or never came to be, before any byte of an answer.
+func roundTrip(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, lost bool, err error) {
 	var connected, answered atomic.Bool // set from the connection's own goroutines
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -126,7 +125,7 @@ func roundTrip(ctx context.Context, over http.RoundTripper, m *message) (res *ht
 	res, err = over.RoundTrip(req)
 	if err != nil {
 		broken := connected.Load() || isAny(err, syscall.ECONNREFUSED, syscall.ECONNRESET, io.EOF)
-		return nil, m.repeatable && broken && !answered.Load(), err
+		return nil, broken && !answered.Load(), err
 	}
 	return res, false, nil
 }

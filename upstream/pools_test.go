@@ -200,7 +200,7 @@ func TestAnswerTooMany(t *testing.T) {
 					t.Fatal(err)
 				}
 				req.Header.Set("Authorization", want)
-				res, err := p.client.HTTP().Do(req)
+				res, err := p.client.HTTP(time.Minute).Do(req)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -264,7 +264,7 @@ func TestNothingKept(t *testing.T) {
 			for range 3 {
 				record(t, client, w.URL, owner{"default", "a"})
 				record(t, client, w.URL, owner{})
-				if _, _, err := post(t.Context(), client.HTTP(), w.URL); err != nil {
+				if _, _, err := post(t.Context(), client.HTTP(time.Minute), w.URL); err != nil {
 					t.Error(err)
 				}
 			}

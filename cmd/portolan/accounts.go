@@ -29,7 +29,7 @@ type accountsCommand struct {
 
 // administer works on the database; provider calls are possible where verify is asked for.
 func (c *accountsCommand) administer(ctx context.Context, p *process, do func(*administration) error, options ...server.Option) error {
-	client := upstream.New(append(c.Proxy.options(), upstream.WithClock(p.now))...)
+	client := upstream.New(c.Proxy.options()...)
 	return c.adminFlags.administer(ctx, p, c.Environment, client, do, options...)
 }
 

@@ -31,7 +31,7 @@ type serveCommand struct {
 	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
 	Proxy                  proxy          `placeholder:"URL" help:"Call providers through this proxy. HTTP_PROXY and the like are ignored."`
 	AllowInsecureUpstreams bool           `help:"Let accounts have a base_url, and call any address. For tests."`
-	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call."`
+	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call, its repetition included."`
 	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take to finish when the process is stopped."`
 	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do about an answer that breaks the response schema: off, warn, fail."`
 	MaxBody                size           `default:"1MiB" help:"Largest request body."`
@@ -151,7 +151,7 @@ func (c *serveCommand) directory(file *accounts.Memory, kept *kept, demo []accou
 }
 
 func (c *serveCommand) newServer(p *process, w *world, file *accounts.Memory, kept *kept, pretend *pretence, listener net.Listener, log *slog.Logger) (*server.Server, error) {
-	client := append(c.Proxy.options(), upstream.WithTimeout(c.UpstreamTimeout), upstream.WithClock(p.now))
+	client := c.Proxy.options()
 	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy)}
 	options := []server.Option{
 		server.WithLogger(log), server.WithClock(p.now), server.WithTrustedProxies(c.TrustedProxy...),
@@ -190,13 +190,13 @@ func (c *serveCommand) newServer(p *process, w *world, file *accounts.Memory, ke
 		if !c.lasting() {
 			store = newDemoStore(kept.db, demo, p.now())
 		}
-		inner = append(inner, gateway.WithBaseURLs(bases), gateway.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(), p.now, log), apps))
+		inner = append(inner, gateway.WithBaseURLs(bases), gateway.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(c.UpstreamTimeout), p.now, log), apps))
 		options = append(options, server.WithStore(store))
 		if public != "" {
 			options = append(options, server.WithPublicURL(public))
 		}
 	}
-	return server.New(gateway.New(w.snapshot, engine.New(caller, p.now), directory, inner...), directory, options...)
+	return server.New(gateway.New(w.snapshot, engine.New(caller, p.now, engine.WithTimeout(c.UpstreamTimeout)), directory, inner...), directory, options...)
 }
 
 // publicOrigin is where customers reach the server; "" where that is not known.
