@@ -55,23 +55,23 @@ func TestAttempt(t *testing.T) {
 		replies []*engine.Reply
 		renewed renewals
 		calls   []string
-		fails   bool
+		failed  string // the step that failed for good
 	}{
-		{"no fault", []*engine.Reply{found, updated, record}, nil, []string{"GET k1", "PUT k1", "GET k1"}, false},
-		{"a lost connection of a repeatable call", []*engine.Reply{found, nil, updated, record}, nil, []string{"GET k1", "PUT k1", "PUT k1", "GET k1"}, false},
-		{"lost twice", []*engine.Reply{found, nil, nil}, nil, []string{"GET k1", "PUT k1", "PUT k1"}, true},
-		{"a lost connection of a call that is not repeatable", []*engine.Reply{nil}, nil, []string{"GET k1"}, true},
-		{"refused credentials that cannot be renewed", []*engine.Reply{found, refused}, nil, []string{"GET k1", "PUT k1"}, true},
+		{"no fault", []*engine.Reply{found, updated, record}, nil, []string{"GET k1", "PUT k1", "GET k1"}, ""},
+		{"a lost connection of a repeatable call", []*engine.Reply{found, nil, updated, record}, nil, []string{"GET k1", "PUT k1", "PUT k1", "GET k1"}, ""},
+		{"lost twice", []*engine.Reply{found, nil, nil}, nil, []string{"GET k1", "PUT k1", "PUT k1"}, "main"},
+		{"a lost connection of a call that is not repeatable", []*engine.Reply{nil}, nil, []string{"GET k1"}, "find"},
+		{"refused credentials that cannot be renewed", []*engine.Reply{found, refused}, nil, []string{"GET k1", "PUT k1"}, "main"},
 		{
 			"refused credentials are renewed, for that call and those after it",
 			[]*engine.Reply{found, refused, updated, record},
 			renewals{"k2"},
 			[]string{"GET k1", "PUT k1", "PUT k2", "GET k2"},
-			false,
+			"",
 		},
-		{"refused in the first step", []*engine.Reply{refused, found, updated, record}, renewals{"k2"}, []string{"GET k1", "GET k2", "PUT k2", "GET k2"}, false},
-		{"refused again", []*engine.Reply{found, refused, refused}, renewals{"k2", "k3"}, []string{"GET k1", "PUT k1", "PUT k2"}, true},
-		{"a renewal that fails", []*engine.Reply{found, refused}, renewals{""}, []string{"GET k1", "PUT k1"}, true},
+		{"refused in the first step", []*engine.Reply{refused, found, updated, record}, renewals{"k2"}, []string{"GET k1", "GET k2", "PUT k2", "GET k2"}, ""},
+		{"refused again", []*engine.Reply{found, refused, refused}, renewals{"k2", "k3"}, []string{"GET k1", "PUT k1", "PUT k2"}, "main"},
+		{"a renewal that fails", []*engine.Reply{found, refused}, renewals{""}, []string{"GET k1", "PUT k1"}, "main"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			doer := &flaky{replies: c.replies}
@@ -79,8 +79,12 @@ func TestAttempt(t *testing.T) {
 				ID: "u1", Body: map[string]any{"first_name": "Ada"}, Context: engine.Context{"site": "site", "key": "k1"}, Renewer: &c.renewed,
 			}
 			result, err := engine.New(doer, time.Now).Do(t.Context(), stepsPlan(t), req, engine.Full)
-			if (err != nil) != c.fails {
-				t.Errorf("got %v", err)
+			failed := ""
+			if s := result.Failed(); s != nil {
+				failed = s.Name
+			}
+			if (err != nil) != (c.failed != "") || failed != c.failed {
+				t.Errorf("failed is %q, want %q: %v", failed, c.failed, err)
 			}
 			if diff := cmp.Diff(c.calls, doer.calls); diff != "" {
 				t.Errorf("calls differ (-want +got):\n%s", diff)

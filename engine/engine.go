@@ -73,6 +73,18 @@ func (r *Result) Calls() int {
 	return n
 }
 
+// Failed is the last provider call that failed for good; nil if none did. A call that was
+// made again with renewed credentials is followed by its successor.
+func (r *Result) Failed() *StepResult {
+	for i := len(r.Steps) - 1; i >= 0; i-- {
+		again := i+1 < len(r.Steps) && r.Steps[i+1].Name == r.Steps[i].Name
+		if r.Steps[i].Err != nil && !again {
+			return &r.Steps[i]
+		}
+	}
+	return nil
+}
+
 // StepResult is one provider call.
 type StepResult struct {
 	Name    string

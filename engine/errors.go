@@ -26,6 +26,26 @@ func (k Kind) String() string {
 	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled", "account"}[k]
 }
 
+// Cause says why a call has no usable answer, in a word for logs. The set is closed.
+type Cause string
+
+// The causes of a call that failed, beside what an answer's status says.
+const (
+	CauseBlocked     Cause = "blocked"     // the guard does not allow the address or port
+	CauseDNS         Cause = "dns"         // the host name cannot be resolved
+	CauseUnreachable Cause = "unreachable" // there is no way to the host
+	CauseRefused     Cause = "refused"     // the connection was refused
+	CauseReset       Cause = "reset"       // the connection was reset or closed before an answer
+	CauseTLS         Cause = "tls"         // no handshake, or a certificate that is not trusted
+	CauseDeadline    Cause = "deadline"    // no answer in time
+	CauseRedirect    Cause = "redirect"    // a redirect that is not followed
+	CauseTooLarge    Cause = "too_large"   // the answer is larger than the limit
+	CauseCutOff      Cause = "cut_off"     // the answer ends too early
+	CauseNotJSON     Cause = "not_json"    // the answer is not JSON
+	CauseTooDeep     Cause = "too_deep"    // the answer is nested too deep
+	CauseOther       Cause = "other"       // none of these: what came is not HTTP, for one
+)
+
 // Error is the one run-time error of this package.
 type Error struct {
 	Kind     Kind
@@ -34,6 +54,7 @@ type Error struct {
 	Pointer  string     // the caller's field at fault ("/roles/0/id", "?collections"); KindInvalid only
 	Provider *Provider  // what the provider said; KindProvider only
 	Reply    *Reply     // the answer as far as it came; nil where there was none
+	Cause    Cause      // why there is no usable answer; "" if the answer's status says it
 	Lost     bool       // the connection broke, or never came to be, before any byte of an answer; KindUpstream only
 	Err      error      // cause
 }

@@ -47,14 +47,18 @@ func (s *step) judge(ctx context.Context, title string, answer *Answer, usable b
 		return nil, err
 	}
 	if usable && !answer.isJSON && len(bytes.TrimSpace(reply.Body)) > 0 {
-		return nil, s.unusable(title, reply, "the provider's answer is not JSON")
+		message := "the provider's answer is not JSON"
+		if answer.unread == CauseTooDeep {
+			message = "the provider's answer is nested too deep"
+		}
+		return nil, s.unusable(title, reply, answer.unread, message)
 	}
 	return answer, nil
 }
 
-func (s *step) unusable(title string, reply *Reply, message string) error {
+func (s *step) unusable(title string, reply *Reply, cause Cause, message string) error {
 	return &Error{
-		Kind: KindProvider, Op: s.op(title), Reply: reply,
+		Kind: KindProvider, Op: s.op(title), Reply: reply, Cause: cause,
 		Provider: &Provider{Status: statusBadGateway, Message: message},
 	}
 }
@@ -70,7 +74,11 @@ func (s *step) op(title string) string {
 func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) error {
 	reply := answer.reply
 	if reply.Status < 200 || reply.Status > 299 && reply.Status < statusBadRequest {
-		return s.unusable(title, reply, fmt.Sprintf("the provider answered with status %d", reply.Status))
+		cause := CauseRedirect
+		if reply.Status < 200 {
+			cause = CauseOther
+		}
+		return s.unusable(title, reply, cause, fmt.Sprintf("the provider answered with status %d", reply.Status))
 	}
 	rules := s.Integration.errors
 	if rules.when == nil && reply.Status < statusBadRequest {
@@ -84,8 +92,8 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 		values["error"] = strings.ToValidUTF8(string(reply.Body), "\uFFFD")
 	}
 	bindings, err := jsonata.Ready(values)
-	if err != nil { // nested too deep, for one: the provider's fault
-		return s.unusable(title, reply, "the provider's answer cannot be read: "+err.Error())
+	if err != nil { // nested too deep: the provider's fault
+		return s.unusable(title, reply, CauseTooDeep, "the provider's answer cannot be read: "+err.Error())
 	}
 	if rules.when != nil {
 		failed, _, err := evaluate(ctx, rules.when, bindings, place{title, s.name, "errors.when"})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"strings"
 
@@ -16,6 +17,7 @@ type Answer struct {
 	reply  *Reply
 	body   any // plain JSON, where isJSON
 	isJSON bool
+	unread Cause          // why it is not; "" where isJSON
 	header map[string]any // names in lower case, repeated ones joined
 }
 
@@ -125,8 +127,14 @@ func answerBodies(answers map[string]*Answer) map[string]any {
 // readAnswer parses what reply holds.
 func readAnswer(reply *Reply) *Answer {
 	a := &Answer{reply: reply, header: headerBinding(reply)}
-	if doc, err := plain.Decode(reply.Body, plain.Options{Lenient: true}); err == nil {
+	doc, err := plain.Decode(reply.Body, plain.Options{Lenient: true})
+	switch failed, _ := errors.AsType[*plain.DecodeError](err); {
+	case err == nil:
 		a.body, a.isJSON = doc.Value, true
+	case failed != nil && failed.Failures[len(failed.Failures)-1].Kind == plain.Depth:
+		a.unread = CauseTooDeep
+	default:
+		a.unread = CauseNotJSON
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/url"
 	"slices"
@@ -43,6 +44,43 @@ func (r *Report) callerField(field string) string {
 		return ""
 	}
 	return r.plan.Support().Pointer(field, r.body)
+}
+
+// FailedCall is a provider call that failed, in words for logs: it holds no secret, and
+// nothing that the provider sent but its status.
+type FailedCall struct {
+	Step   string       // "main" for the call that the method is about
+	Host   string       // with its port if the URL names one; "" if the call could not be built
+	Status int          // the provider's; 0 if there was no answer
+	Cause  engine.Cause // "" if the status says it
+}
+
+// Failed is the last provider call that failed for good; nil if none did.
+func (r *Report) Failed() *FailedCall {
+	if r.Result == nil {
+		return nil
+	}
+	s := r.Result.Failed()
+	if s == nil {
+		return nil
+	}
+	out := &FailedCall{Step: s.Name, Status: s.Status()}
+	if s.Call != nil {
+		out.Host = r.redact(hostOf(s.Call.ShownURL))
+	}
+	if e, ok := errors.AsType[*engine.Error](s.Err); ok {
+		out.Cause = e.Cause
+	}
+	return out
+}
+
+// hostOf is the host, and port, of a URL that may be masked.
+func hostOf(shown string) string {
+	_, rest, _ := strings.Cut(shown, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
 // Header is one header of an answer.

@@ -1,10 +1,14 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -131,23 +135,42 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// TestFaultsOverSockets has a provider misbehave on a real connection.
+// lines are the lines of a log that have this message.
+func lines(t *testing.T, log, message string) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for line := range strings.Lines(log) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		if fields["msg"] == message {
+			out = append(out, fields)
+		}
+	}
+	return out
+}
+
+// TestFaultsOverSockets has a provider misbehave on a real connection. The log says why the
+// call failed.
 func TestFaultsOverSockets(t *testing.T) {
 	faults := map[string]struct {
-		serve   func(http.ResponseWriter, *http.Request)
+		serve   func(http.ResponseWriter, *http.Request) // nil: nobody listens
 		status  int
 		remote  bool
 		message string
+		cause   engine.Cause
+		said    int // the provider's status
 	}{
 		"slow": {func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // only then is a caller that leaves noticed
 			<-r.Context().Done()
-		}, 504, false, "did not answer in time"},
-		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, false, "no answer from the provider"},
+		}, 504, false, "did not answer in time", engine.CauseDeadline, 0},
+		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, false, "no answer from the provider", engine.CauseReset, 0},
 		"truncated": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"id":`)
-		}, 502, true, ""},
+		}, 502, true, "", engine.CauseCutOff, 200},
 		"huge": {func(w http.ResponseWriter, _ *http.Request) {
 			chunk := []byte(strings.Repeat(" ", 1<<20))
 			for range 20 {
@@ -155,15 +178,38 @@ func TestFaultsOverSockets(t *testing.T) {
 					return
 				}
 			}
-		}, 502, true, ""},
+		}, 502, true, "", engine.CauseTooLarge, 200},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusTemporaryRedirect)
-		}, 502, false, "no answer from the provider"},
-		"html": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, true, "not JSON"},
+		}, 502, false, "no answer from the provider", engine.CauseRedirect, 0},
+		"html": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, true, "not JSON", engine.CauseNotJSON, 200},
+		"deep": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat("[", 2000)+strings.Repeat("]", 2000))
+		}, 502, true, "nested too deep", engine.CauseTooDeep, 200},
+		"deep, for expressions": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, strings.Repeat("[", 1000)+"1"+strings.Repeat("]", 1000))
+		}, 502, true, "cannot be read", engine.CauseTooDeep, 400},
+		"nowhere": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, 502, true, "status 304", engine.CauseRedirect, 304},
+		"no":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 403, true, "", "", 403},
+		"refused": {nil, 502, false, "no answer from the provider", engine.CauseRefused, 0},
+		"tls":     {func(http.ResponseWriter, *http.Request) {}, 502, false, "no answer from the provider", engine.CauseTLS, 0},
 	}
 	for fault, tt := range faults {
 		t.Run(fault, func(t *testing.T) {
-			far := httptest.NewServer(http.HandlerFunc(tt.serve))
+			far := httptest.NewUnstartedServer(http.HandlerFunc(tt.serve))
+			far.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of refusals and panics
+			next := http.RoundTripper(&http.Transport{})
+			switch fault {
+			case "tls":
+				far.StartTLS()
+			case "refused":
+				far.Start()
+				far.Close()
+			default:
+				far.Start()
+				next = far.Client().Transport
+			}
 			defer far.Close()
 			defer far.CloseClientConnections()
 			to, err := url.Parse(far.URL)
@@ -174,7 +220,9 @@ func TestFaultsOverSockets(t *testing.T) {
 			if fault == "slow" {
 				timeout = 20 * time.Millisecond
 			}
-			s := newServer(t, upstream.New(upstream.WithRoundTripper(redirected{to, far.Client().Transport})), engine.WithTimeout(timeout))
+			var logs bytes.Buffer
+			s := newServer(t, upstream.New(upstream.WithRoundTripper(redirected{to, next})), engine.WithTimeout(timeout),
+				server.WithLogger(slog.New(slog.NewJSONHandler(&logs, nil))))
 			w := ask(s, "PATCH", hiveUser1, name)
 			e := envelopeOf(t, w, tt.status)
 			if (e["truto_is_remote_error"] == true) != tt.remote || !strings.Contains(fmt.Sprint(e["message"]), tt.message) {
@@ -182,6 +230,23 @@ func TestFaultsOverSockets(t *testing.T) {
 			}
 			if w.Body.Len() > 70<<10 {
 				t.Errorf("an answer of %d bytes", w.Body.Len())
+			}
+			want := map[string]any{"step": "main", "provider_host": "app.hive.com", "status": float64(tt.status)}
+			if tt.said != 0 {
+				want["provider_status"] = float64(tt.said)
+			}
+			if tt.cause != "" {
+				want["cause"] = string(tt.cause)
+			}
+			logged := lines(t, logs.String(), "request")
+			if len(logged) != 1 {
+				t.Fatalf("log: %s", &logs)
+			}
+			maps.DeleteFunc(logged[0], func(name string, _ any) bool {
+				return !slices.Contains([]string{"step", "provider_host", "provider_status", "cause", "status"}, name)
+			})
+			if diff := cmp.Diff(want, logged[0]); diff != "" {
+				t.Errorf("log (-want +got)\n%s", diff)
 			}
 		})
 	}
@@ -277,14 +342,20 @@ func TestServerTiming(t *testing.T) {
 
 // A write that is done stays done: a failed after step makes the record less complete.
 func TestAfterStepThatFails(t *testing.T) {
+	var logs bytes.Buffer
 	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
 		if c.Method == http.MethodGet {
 			return answers(500, `{}`)(c)
 		}
 		return answers(200, `{"STATUS":"OK"}`)(c)
-	}))
+	}), server.WithLogger(slog.New(slog.NewJSONHandler(&logs, nil))))
 	w := ask(s, "PATCH", users+team, name)
 	if got := w.Header().Get("Portolan-Partial"); w.Code != 200 || got != "read" || decode(t, w)["id"] != "u1" {
 		t.Errorf("%d, Portolan-Partial %q: %s", w.Code, got, w.Body)
+	}
+	for _, line := range lines(t, logs.String(), "request") {
+		if line["partial"] != "read" || line["step"] != "read" || line["provider_status"] != 500.0 || line["provider_host"] != "acme.teamwork.com" {
+			t.Errorf("log: %v", line)
+		}
 	}
 }

@@ -214,6 +214,24 @@ func reportAttrs(r *gateway.Report) []slog.Attr {
 	if len(r.Warnings) > 0 {
 		attrs = append(attrs, slog.Int("response_warnings", len(r.Warnings)))
 	}
+	return append(attrs, failedCallAttrs(r.Failed())...)
+}
+
+// failedCallAttrs say why a provider call failed.
+func failedCallAttrs(f *gateway.FailedCall) []slog.Attr {
+	if f == nil {
+		return nil
+	}
+	attrs := []slog.Attr{slog.String("step", f.Step)}
+	if f.Host != "" {
+		attrs = append(attrs, slog.String("provider_host", f.Host))
+	}
+	if f.Status != 0 {
+		attrs = append(attrs, slog.Int("provider_status", f.Status))
+	}
+	if f.Cause != "" {
+		attrs = append(attrs, slog.String("cause", string(f.Cause)))
+	}
 	return attrs
 }
 

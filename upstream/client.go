@@ -117,11 +117,11 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 	switch {
 	case int64(len(body)) > c.maxBody:
 		reply.Body = body[:c.maxBody]
-		return nil, useless(m.op, reply, &failure{text: "answer is larger than the limit"})
+		return nil, useless(m.op, reply, tooLarge())
 	case err != nil && interrupted(ctx, err):
 		return nil, noAnswer(ctx, m.op, err)
 	case err != nil:
-		return nil, useless(m.op, reply, &failure{"answer is cut off", err})
+		return nil, useless(m.op, reply, cutOff(err))
 	}
 	return reply, nil
 }
@@ -142,7 +142,7 @@ func send(ctx context.Context, over http.RoundTripper, m *message) (res *http.Re
 			return nil, false, err
 		}
 		if redirects == maxRedirects {
-			return nil, false, &failure{text: "too many redirects"}
+			return nil, false, refusedRedirect("too many redirects")
 		}
 		m.url = next
 	}
@@ -165,11 +165,11 @@ func redirect(m *message, res *http.Response) (*url.URL, error) {
 	next, err := m.url.Parse(location)
 	switch {
 	case err != nil:
-		return nil, &failure{text: "redirect to an unreadable address refused"} // err would show the address
+		return nil, refusedRedirect("redirect to an unreadable address refused") // err would show the address
 	case origin(next) != origin(m.url):
-		return nil, &failure{text: "redirect to another host refused"}
+		return nil, refusedRedirect("redirect to another host refused")
 	case !keepsMethod:
-		return nil, &failure{text: "redirect that would turn " + m.method + " into GET refused"}
+		return nil, refusedRedirect("redirect that would turn " + m.method + " into GET refused")
 	}
 	return next, nil
 }

@@ -76,6 +76,13 @@ func wantError(t *testing.T, err error, kind engine.Kind, text string) {
 	}
 }
 
+func wantCause(t *testing.T, err error, want engine.Cause) {
+	t.Helper()
+	if got := parts(err).Cause; got != want {
+		t.Errorf("cause %q, want %q", got, want)
+	}
+}
+
 // parts gives what wantError found to be an *engine.Error.
 func parts(err error) engine.Error {
 	e, _ := errors.AsType[*engine.Error](err)
@@ -280,6 +287,7 @@ func TestBodyLimits(t *testing.T) {
 				reply, err := client.Do(t.Context(), secretly(call(http.MethodPut, url)))
 				if tt.text != "" {
 					wantError(t, err, engine.KindProvider, tt.text)
+					wantCause(t, err, map[bool]engine.Cause{true: engine.CauseTooLarge, false: engine.CauseCutOff}[tt.got == limit])
 					reply = parts(err).Reply
 				} else if err != nil {
 					t.Fatal(err)

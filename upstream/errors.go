@@ -18,33 +18,45 @@ import (
 // failure is a cause with a text of our own: the standard library's may quote the URL or
 // what the provider sent.
 type failure struct {
+	cause engine.Cause
 	text  string
-	cause error
+	err   error // nil: none of another's
 }
 
 func (f *failure) Error() string { return f.text }
 
-func (f *failure) Unwrap() error { return f.cause }
+func (f *failure) Unwrap() error { return f.err }
 
 // noAnswer is the Error of a call that err ended before its answer was complete.
 func noAnswer(ctx context.Context, op string, err error) *engine.Error {
-	kind, text := engine.KindUpstream, reason(err)
+	kind, why := engine.KindUpstream, reason(err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		kind, text, err = engine.KindCanceled, "caller went away", context.Canceled
+		kind, why = engine.KindCanceled, &failure{"", "caller went away", context.Canceled}
 	case interrupted(ctx, err):
-		kind, text = engine.KindTimeout, "no answer in time"
 		if ctx.Err() != nil {
 			err = context.DeadlineExceeded
 		}
+		kind, why = engine.KindTimeout, late(err)
 	}
-	return &engine.Error{Kind: kind, Op: op, Err: &failure{text, err}}
+	return &engine.Error{Kind: kind, Op: op, Cause: why.cause, Err: why}
 }
 
 // useless is the Error of an answer that cannot be used.
-func useless(op string, reply *engine.Reply, err error) *engine.Error {
-	return &engine.Error{Kind: engine.KindProvider, Op: op, Reply: reply, Err: err}
+func useless(op string, reply *engine.Reply, why *failure) *engine.Error {
+	return &engine.Error{Kind: engine.KindProvider, Op: op, Reply: reply, Cause: why.cause, Err: why}
 }
+
+func late(err error) *failure { return &failure{engine.CauseDeadline, "no answer in time", err} }
+
+func tooLarge() *failure {
+	return &failure{engine.CauseTooLarge, "answer is larger than the limit", nil}
+}
+
+func cutOff(err error) *failure { return &failure{engine.CauseCutOff, "answer is cut off", err} }
+
+// refusedRedirect is the failure of a redirect that is not followed.
+func refusedRedirect(text string) *failure { return &failure{engine.CauseRedirect, text, nil} }
 
 // interrupted reports whether time or the caller ended the call, and not the provider.
 func interrupted(ctx context.Context, err error) bool {
@@ -52,8 +64,8 @@ func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.As(err, &n) && n.Timeout()
 }
 
-// reason says in words of our own why there is no answer.
-func reason(err error) string {
+// reason says in words of our own why err left a call without an answer.
+func reason(err error) *failure {
 	var (
 		ours        *failure
 		dns         *net.DNSError
@@ -63,23 +75,25 @@ func reason(err error) string {
 	)
 	switch {
 	case errors.As(err, &ours):
-		return ours.text
+		return &failure{ours.cause, ours.text, err}
 	case isAny(err, ssrf.ErrProhibitedIP, ssrf.ErrProhibitedPort, ssrf.ErrProhibitedNetwork, ssrf.ErrInvalidHostPort):
-		return "address or port is not allowed"
+		return &failure{engine.CauseBlocked, "address or port is not allowed", err}
 	case errors.As(err, &dns):
-		return "host name cannot be resolved"
+		return &failure{engine.CauseDNS, "host name cannot be resolved", err}
 	case errors.As(err, &certificate):
-		return "TLS certificate is not trusted"
+		return &failure{engine.CauseTLS, "TLS certificate is not trusted", err}
 	case errors.As(err, &record), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
-		return "TLS handshake failed"
+		return &failure{engine.CauseTLS, "TLS handshake failed", err}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
+		return &failure{engine.CauseRefused, "connection refused", err}
 	case isAny(err, syscall.ECONNRESET, syscall.EPIPE):
-		return "connection reset"
+		return &failure{engine.CauseReset, "connection reset", err}
 	case isAny(err, io.EOF, io.ErrUnexpectedEOF):
-		return "connection closed before an answer"
+		return &failure{engine.CauseReset, "connection closed before an answer", err}
+	case isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH):
+		return &failure{engine.CauseUnreachable, "host cannot be reached", err}
 	default:
-		return "no usable answer"
+		return &failure{engine.CauseOther, "no usable answer", err}
 	}
 }
 

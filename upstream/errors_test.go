@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,22 +40,25 @@ func TestNoAnswer(t *testing.T) {
 	}))
 	defer plain.Close()
 	opened := WithLoopback(address(secureServer), address(closed), address(plain))
-	for name, tt := range map[string]struct{ url, text string }{
-		"refused":           {closed.URL, "connection refused"},
-		"closed":            {plain.URL + "/eof", "connection closed before an answer"},
-		"reset":             {plain.URL + "/reset", "connection reset"},
-		"not HTTP":          {plain.URL + "/garbage", "no usable answer"},
-		"endless headers":   {plain.URL + "/headers", "no usable answer"},
-		"untrusted":         {secureServer.URL, "TLS certificate is not trusted"},
-		"TLS to plain HTTP": {"https" + strings.TrimPrefix(plain.URL, "http"), "TLS handshake failed"},
-		"other loopback":    {"http://127.0.0.1:9/", "address or port is not allowed"},
-		"other name of it":  {"http://localhost:443/", "address or port is not allowed"},
-		"v6 loopback":       {"http://[::1]:80/", "address or port is not allowed"},
-		"private":           {"https://10.0.0.1/", "address or port is not allowed"},
-		"metadata service":  {"http://169.254.169.254/latest", "address or port is not allowed"},
-		"unspecified":       {"http://0.0.0.0:80/", "address or port is not allowed"},
-		"mapped":            {"http://[::ffff:127.0.0.1]:80/", "address or port is not allowed"},
-		"odd port":          {"https://192.0.2.1:8443/", "address or port is not allowed"},
+	for name, tt := range map[string]struct {
+		url, text string
+		cause     engine.Cause
+	}{
+		"refused":           {closed.URL, "connection refused", engine.CauseRefused},
+		"closed":            {plain.URL + "/eof", "connection closed before an answer", engine.CauseReset},
+		"reset":             {plain.URL + "/reset", "connection reset", engine.CauseReset},
+		"not HTTP":          {plain.URL + "/garbage", "no usable answer", engine.CauseOther},
+		"endless headers":   {plain.URL + "/headers", "no usable answer", engine.CauseOther},
+		"untrusted":         {secureServer.URL, "TLS certificate is not trusted", engine.CauseTLS},
+		"TLS to plain HTTP": {"https" + strings.TrimPrefix(plain.URL, "http"), "TLS handshake failed", engine.CauseTLS},
+		"other loopback":    {"http://127.0.0.1:9/", "address or port is not allowed", engine.CauseBlocked},
+		"other name of it":  {"http://localhost:443/", "address or port is not allowed", engine.CauseBlocked},
+		"v6 loopback":       {"http://[::1]:80/", "address or port is not allowed", engine.CauseBlocked},
+		"private":           {"https://10.0.0.1/", "address or port is not allowed", engine.CauseBlocked},
+		"metadata service":  {"http://169.254.169.254/latest", "address or port is not allowed", engine.CauseBlocked},
+		"unspecified":       {"http://0.0.0.0:80/", "address or port is not allowed", engine.CauseBlocked},
+		"mapped":            {"http://[::ffff:127.0.0.1]:80/", "address or port is not allowed", engine.CauseBlocked},
+		"odd port":          {"https://192.0.2.1:8443/", "address or port is not allowed", engine.CauseBlocked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := New(opened)
@@ -62,6 +67,7 @@ func TestNoAnswer(t *testing.T) {
 			c.Repeatable = true
 			_, err := client.Do(t.Context(), c)
 			wantError(t, err, engine.KindUpstream, tt.text)
+			wantCause(t, err, tt.cause)
 			if e := parts(err); e.Reply != nil || e.Op != "main: PUT https://shown.example.com/users/u1" {
 				t.Errorf("got reply %v, op %q", e.Reply, e.Op)
 			}
@@ -69,15 +75,27 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-func TestUnknownHost(t *testing.T) {
-	lookup := &net.DNSError{Err: "no such host", Name: canary, IsNotFound: true}
-	client := New(WithRoundTripper(roundTripper(func(*http.Request) (*http.Response, error) {
-		return nil, &net.OpError{Op: "dial", Err: lookup}
-	})))
-	_, err := client.Do(t.Context(), call(http.MethodGet, "https://api.example.com/"))
-	wantError(t, err, engine.KindUpstream, "host name cannot be resolved")
-	if !errors.Is(err, lookup) {
-		t.Error("cause is lost")
+func TestNoWayToHost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err   error
+		text  string
+		cause engine.Cause
+	}{
+		"unknown":     {&net.DNSError{Err: "no such host", Name: canary, IsNotFound: true}, "host name cannot be resolved", engine.CauseDNS},
+		"unreachable": {os.NewSyscallError("connect", syscall.EHOSTUNREACH), "host cannot be reached", engine.CauseUnreachable},
+		"no network":  {os.NewSyscallError("connect", syscall.ENETUNREACH), "host cannot be reached", engine.CauseUnreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := New(WithRoundTripper(roundTripper(func(*http.Request) (*http.Response, error) {
+				return nil, &net.OpError{Op: "dial", Err: tt.err}
+			})))
+			_, err := client.Do(t.Context(), call(http.MethodGet, "https://api.example.com/"))
+			wantError(t, err, engine.KindUpstream, tt.text)
+			wantCause(t, err, tt.cause)
+			if !errors.Is(err, tt.err) {
+				t.Error("the error is lost")
+			}
+		})
 	}
 }
 
@@ -118,6 +136,7 @@ func TestTimeAndCancel(t *testing.T) {
 			defer cancel()
 			err := do(ctx)
 			wantError(t, err, engine.KindTimeout, "no answer in time")
+			wantCause(t, err, engine.CauseDeadline)
 			if !errors.Is(err, context.DeadlineExceeded) || parts(err).Reply != nil || parts(err).Lost {
 				t.Errorf("got %#v", err)
 			}
@@ -131,6 +150,7 @@ func TestTimeAndCancel(t *testing.T) {
 			go func() { <-arrived; cancel() }()
 			err = do(ctx)
 			wantError(t, err, engine.KindCanceled, "caller went away")
+			wantCause(t, err, "")
 			if !errors.Is(err, context.Canceled) || parts(err).Lost {
 				t.Errorf("got %#v", err)
 			}

@@ -48,13 +48,13 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if redirects == maxRedirects {
-			return nil, &failure{text: "too many redirects"}
+			return nil, refusedRedirect("too many redirects")
 		}
 		again := req.Clone(req.Context())
 		again.URL, again.Host = next, next.Host
 		if again.Body != nil {
 			if req.GetBody == nil {
-				return nil, &failure{text: "redirect of a body that cannot be sent again refused"}
+				return nil, refusedRedirect("redirect of a body that cannot be sent again refused")
 			}
 			if again.Body, err = req.GetBody(); err != nil {
 				return nil, err
@@ -67,9 +67,9 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 // unquoted is err in words of our own; its cause stays to be asked for.
 func unquoted(ctx context.Context, err error) error {
 	if interrupted(ctx, err) {
-		return &failure{"no answer in time", err}
+		return late(err)
 	}
-	return &failure{reason(err), err}
+	return reason(err)
 }
 
 // boundedBody fails after left bytes, where the answer is not at its end by then.
@@ -87,11 +87,12 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	switch {
 	case int64(n) > b.left:
 		n, b.left = int(b.left), 0
-		return n, &failure{text: "answer is larger than the limit"}
+		return n, tooLarge()
 	case err != nil && err != io.EOF: //nolint:errorlint // Read promises io.EOF itself
-		err = &failure{"answer is cut off", err}
 		if interrupted(b.ctx, err) {
-			err = unquoted(b.ctx, err)
+			err = late(err)
+		} else {
+			err = cutOff(err)
 		}
 	}
 	b.left -= int64(n)

@@ -49,6 +49,7 @@ func TestRedirects(t *testing.T) {
 			reply, err := client.Do(t.Context(), c)
 			if tt.text != "" {
 				wantError(t, err, engine.KindUpstream, tt.text)
+				wantCause(t, err, engine.CauseRedirect)
 				if want := map[bool]int{false: 1, true: 4}[name == "loop"]; len(seen) != want {
 					t.Errorf("want %d requests, got %v", want, seen)
 				}

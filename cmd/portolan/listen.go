@@ -54,7 +54,7 @@ func serve(ctx context.Context, drain time.Duration, log *slog.Logger, services 
 	var failure error
 	select {
 	case <-ctx.Done():
-		log.InfoContext(ctx, "stopping", slog.Duration("drain", drain))
+		log.InfoContext(ctx, "stopping", slog.Float64("drain_seconds", drain.Seconds()))
 	case failure = <-failures:
 	}
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
