@@ -96,9 +96,10 @@ func (c *Call) target(base string, value func(Param) string) string {
 
 // Reply is a provider's answer to a Call, whatever its status.
 type Reply struct {
-	Status int
-	Header map[string][]string // names in canonical form, as net/http has them
-	Body   []byte              // at most the Doer's limit
+	Status    int
+	Header    map[string][]string // names in canonical form, as net/http has them
+	Body      []byte              // at most the Doer's limit
+	Truncated bool                // Body is not all of it: over the limit, or cut off
 }
 
 // HeaderValue is the first value of the header called name, in canonical form; "" if there is none.

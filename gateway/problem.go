@@ -64,8 +64,9 @@ type MappingPlace struct {
 
 // Remote is what the provider answered.
 type Remote struct {
-	Status int // its own
-	Raw    any // parsed JSON or text; nil for none
+	Status    int  // its own
+	Raw       any  // parsed JSON or text; nil for none
+	Truncated bool // Raw is not all of it
 }
 
 // Invalid is status 400 for failures, of which there is at least one and the first
@@ -185,7 +186,8 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		}
 	}
 	if e.Reply != nil {
-		p.Remote.Status, p.Remote.Raw = e.Reply.Status, shownBody(e.Reply.Body, report.redact)
+		raw, cut := shownBody(e.Reply.Body, report.redact)
+		p.Remote.Status, p.Remote.Raw, p.Remote.Truncated = e.Reply.Status, raw, cut || e.Reply.Truncated
 		if p.Remote.Raw == nil {
 			p.Remote.Raw = ""
 		}
@@ -200,15 +202,19 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 // maxRawText is how much of an answer that is not JSON is shown, in bytes.
 const maxRawText = 64 << 10
 
-// shownBody is a body as JSON if it is JSON, as text otherwise; nil for none. redact takes
-// the secrets out.
-func shownBody(body []byte, redact func(string) string) any {
+// shownBody is a body as JSON if it is JSON, as text otherwise; nil for none. JSON is shown
+// whole, since no part of it would be JSON; text up to maxRawText, and cut reports whether
+// there is more. redact takes the secrets out.
+func shownBody(body []byte, redact func(string) string) (shown any, cut bool) {
 	if len(body) == 0 {
-		return nil
+		return nil, false
 	}
 	text := redact(string(body))
 	if json.Valid([]byte(text)) {
-		return json.RawMessage(text)
+		return json.RawMessage(text), false
 	}
-	return strings.ToValidUTF8(text[:min(len(text), maxRawText)], "\uFFFD")
+	if cut = len(text) > maxRawText; cut {
+		text = text[:maxRawText]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD"), cut
 }

@@ -246,13 +246,14 @@ func (r *Report) Debug() Debug {
 	}
 	if call := main.Call; call != nil {
 		out.RequestURL = r.redact(call.ShownTarget())
-		out.RequestOptions.Method, out.RequestOptions.Body = call.Method, shownBody(call.Body, r.redact)
+		out.RequestOptions.Method = call.Method
+		out.RequestOptions.Body, _ = shownBody(call.Body, r.redact)
 		for _, p := range call.Header {
 			out.RequestOptions.Headers[p.Name] = r.redact(p.Shown())
 		}
 	}
 	if reply := main.Reply; reply != nil {
-		out.Data = shownBody(reply.Body, r.redact)
+		out.Data, _ = shownBody(reply.Body, r.redact)
 		for _, name := range slices.Sorted(maps.Keys(reply.Header)) {
 			out.ResponseHeaders[strings.ToLower(name)] = r.redact(strings.Join(reply.Header[name], ", "))
 		}

@@ -135,6 +135,44 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
+// An answer says if what it shows of the provider's is not all of it. JSON is shown whole.
+func TestRawResponseTruncated(t *testing.T) {
+	text := func(bytes int) string { return strings.Repeat("x", bytes) }
+	for what, tt := range map[string]struct {
+		reply      engine.Reply
+		incomplete bool // the doer's failure; otherwise it has none
+		length     int  // of raw_response, if it is text
+		truncated  any
+	}{
+		"text that fits":             {engine.Reply{Status: 500, Body: []byte(text(64 << 10))}, false, 64 << 10, nil},
+		"text that does not":         {engine.Reply{Status: 500, Body: []byte(text(64<<10 + 1))}, false, 64 << 10, true},
+		"no JSON in a success":       {engine.Reply{Status: 200, Body: []byte(text(64<<10 + 1))}, false, 64 << 10, true},
+		"JSON":                       {engine.Reply{Status: 500, Body: []byte(`["` + text(1<<20) + `"]`)}, false, 0, nil},
+		"nothing":                    {engine.Reply{Status: 500}, false, 0, nil},
+		"a success that is cut off":  {engine.Reply{Status: 200, Body: []byte("short"), Truncated: true}, true, 5, true},
+		"a failure that is cut off":  {engine.Reply{Status: 500, Body: []byte("short"), Truncated: true}, true, 5, true},
+		"nothing of it came":         {engine.Reply{Status: 500, Truncated: true}, true, 0, true},
+		"what was cut is still JSON": {engine.Reply{Status: 500, Body: []byte("12"), Truncated: true}, true, 0, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
+				if tt.incomplete {
+					return nil, &engine.Error{Kind: engine.KindProvider, Op: c.Name, Reply: &tt.reply, Err: errors.New("answer is cut off")}
+				}
+				return &tt.reply, nil
+			}))
+			w := ask(s, "PATCH", hiveUser1, name)
+			e := decode(t, w)
+			if raw, _ := e["raw_response"].(string); len(raw) != tt.length || e["raw_response"] == nil {
+				t.Errorf("raw_response of %d bytes, want %d", len(raw), tt.length)
+			}
+			if e["raw_response_truncated"] != tt.truncated {
+				t.Errorf("raw_response_truncated: %v, want %v", e["raw_response_truncated"], tt.truncated)
+			}
+		})
+	}
+}
+
 // lines are the lines of a log that have this message.
 func lines(t *testing.T, log, message string) []map[string]any {
 	t.Helper()
@@ -227,6 +265,9 @@ func TestFaultsOverSockets(t *testing.T) {
 			e := envelopeOf(t, w, tt.status)
 			if (e["truto_is_remote_error"] == true) != tt.remote || !strings.Contains(fmt.Sprint(e["message"]), tt.message) {
 				t.Errorf("%.300s", w.Body)
+			}
+			if cut := tt.cause == engine.CauseCutOff || tt.cause == engine.CauseTooLarge; (e["raw_response_truncated"] == true) != cut {
+				t.Errorf("raw_response_truncated: %v", e["raw_response_truncated"])
 			}
 			if w.Body.Len() > 70<<10 {
 				t.Errorf("an answer of %d bytes", w.Body.Len())

@@ -24,6 +24,7 @@ type envelope struct {
 	IsRemote       bool               `json:"truto_is_remote_error,omitempty"`
 	ProviderStatus int                `json:"provider_status,omitempty"`
 	RawResponse    any                `json:"raw_response,omitempty"`
+	RawTruncated   bool               `json:"raw_response_truncated,omitempty"`
 	Debug          *gateway.Debug     `json:"debug,omitempty"`
 }
 
@@ -72,7 +73,7 @@ func envelopeOf(p *gateway.Problem) *envelope {
 		e.Details.Truncated = len(p.Failures) - len(e.Details.Failures)
 	}
 	if p.Remote != nil {
-		e.IsRemote, e.RawResponse = true, p.Remote.Raw
+		e.IsRemote, e.RawResponse, e.RawTruncated = true, p.Remote.Raw, p.Remote.Truncated
 		if p.Remote.Status != p.Status {
 			e.ProviderStatus = p.Remote.Status
 		}

@@ -292,7 +292,7 @@ func TestBodyLimits(t *testing.T) {
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				if reply == nil || reply.Status != status || len(reply.Body) != tt.got {
+				if reply == nil || reply.Status != status || len(reply.Body) != tt.got || reply.Truncated != (tt.text != "") {
 					t.Errorf("want status %d and %d bytes, got %+v", status, tt.got, reply)
 				}
 			})

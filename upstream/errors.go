@@ -42,8 +42,9 @@ func noAnswer(ctx context.Context, op string, err error) *engine.Error {
 	return &engine.Error{Kind: kind, Op: op, Cause: why.cause, Err: why}
 }
 
-// useless is the Error of an answer that cannot be used.
+// useless is the Error of an answer whose body is not all there.
 func useless(op string, reply *engine.Reply, why *failure) *engine.Error {
+	reply.Truncated = true
 	return &engine.Error{Kind: engine.KindProvider, Op: op, Reply: reply, Cause: why.cause, Err: why}
 }
 
