@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -226,10 +227,12 @@ func (c *serveCommand) announce(p *process, w *world, listener net.Listener) {
 }
 
 // logger writes JSON lines to stderr.
-func (p *process) logger(level string) *slog.Logger {
+func (p *process) logger(level string) *slog.Logger { return newLogger(p.stderr, level) }
+
+func newLogger(out io.Writer, level string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		l = slog.LevelInfo
 	}
-	return slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: l}))
+	return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l}))
 }
