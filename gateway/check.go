@@ -125,7 +125,7 @@ func authorizing(remote []engine.Param, names []string) []Failure {
 	for _, p := range remote {
 		name, _, _ := strings.Cut(p.Name, "[")
 		if slices.Contains(names, name) {
-			out = append(out, Failuref("?remote_query["+name+"]", CodeUnsupported, "remote_query[%s] would replace what authenticates towards the provider", name))
+			out = append(out, QueryFailuref("remote_query["+name+"]", CodeUnsupported, "would replace what authenticates towards the provider"))
 		}
 	}
 	return out

@@ -49,6 +49,14 @@ func Failuref(pointer string, code Code, format string, args ...any) Failure {
 	return Failure{Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// QueryFailuref is a failure of the query parameter name, whose message begins with that name:
+// "limit must be a whole number".
+func QueryFailuref(name string, code Code, format string, args ...any) Failure {
+	f := Failuref("?"+name, code, format, args...)
+	f.Message = shortened(name) + " " + f.Message
+	return f
+}
+
 // PathID is the pointer of the path's id, which is neither in the body nor in the query.
 const PathID = "{id}"
 

@@ -14,7 +14,7 @@ import (
 func TestAdminQueries(t *testing.T) {
 	o := newOffice(t)
 	for target, want := range map[string][]string{
-		"/integrated-account?limit=0&status=gone&tenant=x&cursor=": {"?cursor empty", "?limit range", "?status enum", "?tenant additional"},
+		"/integrated-account?limit=0&status=gone&tenant=x&cursor=": {"?limit range", "?status enum", "?tenant additional"},
 		"/integrated-account?limit=501":                            {"?limit range"},
 		"/integrated-account?limit=1e1":                            {"?limit range"},
 		"/integrated-account?limit=-1":                             {"?limit range"},
@@ -45,9 +45,26 @@ func TestAdminQueries(t *testing.T) {
 		if got := failures(o.must(400, "root", "DELETE", target+"?version=x", "")); !slices.Equal(got, []string{"?version range"}) {
 			t.Errorf("%s: %v", target, got)
 		}
+		if got := failures(o.must(400, "root", "DELETE", target+"?version=", "")); !slices.Equal(got, []string{"?version empty"}) {
+			t.Errorf("%s without a version: %v", target, got)
+		}
 	}
 	if got := failures(o.must(400, "ops", "GET", "/environment?cursor=MA", "")); !slices.Equal(got, []string{"?cursor format"}) {
 		t.Error(got)
+	}
+}
+
+// A parameter that a client sends empty is one that it does not set.
+func TestAdminQueriesSentEmpty(t *testing.T) {
+	o := newOffice(t)
+	for _, target := range []string{
+		"/integrated-account?cursor=&limit=&integration=&tenant_id=&status=", "/api-token?cursor&limit",
+		"/environment?cursor=", "/audit?cursor=&subject=&environment=",
+	} {
+		whole, _, _ := strings.Cut(target, "?")
+		if diff := cmp.Diff(o.must(200, "root", "GET", whole, ""), o.must(200, "root", "GET", target, "")); diff != "" {
+			t.Errorf("%s: %s", target, diff)
+		}
 	}
 }
 

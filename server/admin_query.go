@@ -32,7 +32,7 @@ func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) 
 	r := paramReader{values: decoded.values}
 	for _, name := range slices.Sorted(maps.Keys(decoded.values)) {
 		if !slices.Contains(known, name) {
-			r.failf(name, gateway.CodeAdditional, "is no parameter of this route%s", gateway.Suggestion(name, known...))
+			r.failf(name, gateway.CodeAdditional, "is not a parameter of this route%s", gateway.Suggestion(name, known...))
 			delete(decoded.values, name)
 		}
 	}
@@ -40,6 +40,9 @@ func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) 
 		PageQuery:   accounts.PageQuery{Cursor: r.text("cursor"), Limit: int(r.whole("limit", accounts.MaxPage))},
 		integration: r.text("integration"), tenantID: r.text("tenant_id"), subject: r.text("subject"), environment: r.text("environment"),
 		status: accounts.Status(r.text("status")), version: r.whole("version", math.MaxInt64), verify: r.boolean("verify"),
+	}
+	if decoded.values["version"] == "" { // a condition, which must not be dropped
+		r.failf("version", gateway.CodeEmpty, "must not be empty")
 	}
 	switch q.status {
 	case "", accounts.StatusActive, accounts.StatusDisabled, accounts.StatusNeedsReauth:
@@ -49,7 +52,8 @@ func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) 
 	return q, r.failures
 }
 
-// whole gives a parameter that is a number from 1 to most; 0 where it is absent or at fault.
+// whole returns a parameter that is a number from 1 to most; 0 if it is absent, sent empty or at
+// fault.
 func (r *paramReader) whole(name string, most int64) int64 {
 	text := r.text(name)
 	if text == "" {

@@ -49,7 +49,7 @@ func (s *Server) storeProblem(q *request, err error, what, conflict string) *gat
 	case errors.Is(err, accounts.ErrReadOnly):
 		return &gateway.Problem{Status: http.StatusConflict, Message: "this integrated account comes with the server: it can be read and called, not changed"}
 	case errors.Is(err, accounts.ErrCursor):
-		return gateway.Invalid([]gateway.Failure{gateway.Failuref("?cursor", gateway.CodeFormat, "cursor is none that this list gave")})
+		return gateway.Invalid([]gateway.Failure{gateway.QueryFailuref("cursor", gateway.CodeFormat, "does not come from this list")})
 	case errors.Is(q.Context().Err(), context.Canceled):
 		return &gateway.Problem{Status: gateway.StatusClosed, Message: "the request was cancelled"}
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/plain"
 )
 
 // parameter is one query parameter that Portolan itself reads. Reading, suggestions and
@@ -109,13 +111,13 @@ type paramReader struct {
 }
 
 func (r *paramReader) failf(name string, code gateway.Code, message string, args ...any) {
-	r.failures = append(r.failures, gateway.Failuref("?"+name, code, message, args...))
+	r.failures = append(r.failures, gateway.QueryFailuref(name, code, message, args...))
 }
 
 func (r *paramReader) failEnum(name string, allowed ...any) {
-	r.failures = append(r.failures, gateway.Failure{
-		Pointer: "?" + name, Code: gateway.CodeEnum, Allowed: allowed, Message: "must be one of " + listed(allowed),
-	})
+	f := gateway.QueryFailuref(name, gateway.CodeEnum, "must be one of %s", listed(allowed))
+	f.Allowed = allowed
+	r.failures = append(r.failures, f)
 }
 
 func listed(values []any) string {
@@ -130,7 +132,7 @@ func listed(values []any) string {
 	return b.String()
 }
 
-// text gives a parameter that is one string, not empty; "" where it is absent or at fault.
+// text returns a parameter that is one string; "" if it is absent, sent empty or at fault.
 func (r *paramReader) text(name string) string {
 	v, ok := r.values[name]
 	if !ok {
@@ -139,8 +141,6 @@ func (r *paramReader) text(name string) string {
 	s, ok := v.(string)
 	if !ok {
 		r.failf(name, gateway.CodeType, "must be one value, given once")
-	} else if s == "" {
-		r.failf(name, gateway.CodeEmpty, "must not be empty")
 	}
 	return s
 }
@@ -148,8 +148,13 @@ func (r *paramReader) text(name string) string {
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 func (r *paramReader) account(name string) string {
-	if _, ok := r.values[name]; !ok {
+	given, ok := r.values[name]
+	switch {
+	case !ok:
 		r.failf(name, gateway.CodeRequired, "is required: the id of the connected account")
+		return ""
+	case given == "":
+		r.failf(name, gateway.CodeEmpty, "must not be empty")
 		return ""
 	}
 	id := r.text(name)
@@ -192,6 +197,13 @@ func (r *paramReader) names(param string) []string {
 	case nil:
 		return nil
 	case string:
+		if v == "" {
+			return nil
+		}
+		if isJSONText(v) {
+			r.failf(param, gateway.CodeFormat, "is JSON text: write %s=emails,roles", param)
+			return nil
+		}
 		given = []any{v}
 	case []any:
 		given = v
@@ -244,8 +256,15 @@ func (r *paramReader) collections(v any) []any {
 func (r *paramReader) collection(at string, v any) any {
 	switch v := v.(type) {
 	case string:
-		if v == "" {
+		switch {
+		case v == "":
 			r.failf(at, gateway.CodeEmpty, "must not be empty")
+		case isJSONText(v):
+			entry := at
+			if at == paramCollections {
+				entry += "[0]"
+			}
+			r.failf(at, gateway.CodeFormat, "is JSON text: write %s[id]=%s", entry, idInJSON(v))
 		}
 		return map[string]any{"id": v}
 	case map[string]any:
@@ -266,6 +285,36 @@ func (r *paramReader) collection(at string, v any) any {
 		r.failf(at, gateway.CodeType, "must be an id or an object with id and type")
 	}
 	return v
+}
+
+// isJSONText reports whether a value looks like an array or object of JSON, which a query
+// does not hold: it nests by brackets in the names.
+func isJSONText(s string) bool {
+	s = strings.TrimSpace(s)
+	return strings.HasPrefix(s, "[") || strings.HasPrefix(s, "{")
+}
+
+var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+// idInJSON is the id of the first collection in JSON text, for a message; "<id>" if there is
+// none or it is long or odd.
+func idInJSON(text string) string {
+	const unknown = "<id>"
+	doc, err := plain.Decode([]byte(text), plain.Options{})
+	if err != nil {
+		return unknown
+	}
+	first := doc.Value
+	if list, ok := first.([]any); ok && len(list) > 0 {
+		first = list[0]
+	}
+	switch id, _ := plain.Lookup(first, "id"); id.(type) {
+	case string, json.Number:
+		if shown := plain.Text(id); plainID.MatchString(shown) {
+			return shown
+		}
+	}
+	return unknown
 }
 
 func (r *paramReader) unknown(name string) {

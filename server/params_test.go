@@ -29,6 +29,7 @@ func TestParams(t *testing.T) {
 		{"nothing else", "", params{}},
 		{"formats", "truto_response_format=debug", params{options: gateway.Options{Format: gateway.FormatDebug}}},
 		{"unified by name", "truto_response_format=unified", params{}},
+		{"sent empty", "truto_response_format=&truto_skip_api_call&truto_ignore_remote_data=&truto_exclude_fields=", params{}},
 		{"normalized", "truto_response_format=normalized", params{options: gateway.Options{Format: gateway.FormatNormalized}}},
 		{"raw", "truto_response_format=raw", params{options: gateway.Options{Format: gateway.FormatRaw}}},
 		{"true", "truto_ignore_remote_data=true&truto_skip_api_call=1", params{options: gateway.Options{IgnoreRemoteData: true, PlanOnly: true}}},
@@ -129,13 +130,16 @@ func TestCollections(t *testing.T) {
 
 func TestParamsFailures(t *testing.T) {
 	fail := func(pointer string, code gateway.Code, message string) gateway.Failure {
-		return gateway.Failure{Pointer: pointer, Code: code, Message: message}
+		return gateway.Failure{Pointer: pointer, Code: code, Message: strings.TrimPrefix(pointer, "?") + " " + message}
 	}
 	formats := fail("?truto_response_format", gateway.CodeEnum, "must be one of unified, raw, normalized, debug")
 	formats.Allowed = []any{"unified", "raw", "normalized", "debug"}
 	boolean := fail("?truto_skip_api_call", gateway.CodeEnum, "must be one of true, false, 1, 0")
 	boolean.Allowed = []any{"true", "false", "1", "0"}
 	required := fail("?integrated_account_id", gateway.CodeRequired, "is required: the id of the connected account")
+	jsonText := func(pointer, example string) []gateway.Failure {
+		return []gateway.Failure{fail(pointer, gateway.CodeFormat, "is JSON text: write "+example)}
+	}
 	const ok = "integrated_account_id=" + accountID + "&"
 	tests := []struct {
 		query string
@@ -148,18 +152,25 @@ func TestParamsFailures(t *testing.T) {
 		{ok + ok, []gateway.Failure{fail("?integrated_account_id", gateway.CodeType, "must be one value, given once")}},
 		{"integrated_account_id[]=" + accountID, []gateway.Failure{fail("?integrated_account_id", gateway.CodeType, "must be one value, given once")}},
 		{ok + "truto_response_format=RAW", []gateway.Failure{formats}},
-		{ok + "truto_response_format=", []gateway.Failure{fail("?truto_response_format", gateway.CodeEmpty, "must not be empty")}},
 		{ok + "truto_response_format=raw&truto_response_format=raw", []gateway.Failure{fail("?truto_response_format", gateway.CodeType, "must be one value, given once")}},
 		{ok + "truto_skip_api_call=yes", []gateway.Failure{boolean}},
 		{ok + "truto_skip_api_call=TRUE", []gateway.Failure{boolean}},
-		{ok + "truto_skip_api_call", []gateway.Failure{fail("?truto_skip_api_call", gateway.CodeEmpty, "must not be empty")}},
 		{ok + "truto_skip_api_call[a]=1", []gateway.Failure{fail("?truto_skip_api_call", gateway.CodeType, "must be one value, given once")}},
-		{ok + "truto_exclude_fields=", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeEmpty, "holds an empty name")}},
 		{ok + "truto_exclude_fields=a,,b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeEmpty, "holds an empty name")}},
 		{ok + "truto_exclude_fields[a]=b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeType, "must be a list of names")}},
 		{ok + "truto_exclude_fields[0][a]=b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeType, "must be a list of names")}},
 		{ok + "truto_response_formt=raw", []gateway.Failure{fail("?truto_response_formt", gateway.CodeAdditional, `is not a parameter of Portolan (did you mean "truto_response_format"?)`)}},
 		{ok + "truto_x=1", []gateway.Failure{fail("?truto_x", gateway.CodeAdditional, "is not a parameter of Portolan")}},
+		{ok + `truto_exclude_fields=["emails","roles"]`, []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeFormat, "is JSON text: write truto_exclude_fields=emails,roles")}},
+		{ok + `collections=[{"id":2260114}]`, jsonText("?collections", "collections[0][id]=2260114")},
+		{ok + `collections=%20{"id":"p_1","type":"project"}`, jsonText("?collections", "collections[0][id]=p_1")},
+		{ok + `collections=[{"type":"project"}]`, jsonText("?collections", "collections[0][id]=<id>")},
+		{ok + `collections=[{"id":null}]`, jsonText("?collections", "collections[0][id]=<id>")},
+		{ok + `collections=[{"id":"<b>"}]`, jsonText("?collections", "collections[0][id]=<id>")},
+		{ok + `collections=[{"id":"` + strings.Repeat("7", 41) + `"}]`, jsonText("?collections", "collections[0][id]=<id>")},
+		{ok + `collections=[7]`, jsonText("?collections", "collections[0][id]=<id>")},
+		{ok + `collections={`, jsonText("?collections", "collections[0][id]=<id>")},
+		{ok + `collections[]=7&collections[]={"id":8}`, jsonText("?collections[1]", "collections[1][id]=8")},
 		{ok + "collections[0][id]=", []gateway.Failure{fail("?collections[0][id]", gateway.CodeEmpty, "must not be empty")}},
 		{ok + "collections[id]=", []gateway.Failure{fail("?collections[id]", gateway.CodeEmpty, "must not be empty")}},
 		{ok + "collections[]=7&collections[]=", []gateway.Failure{fail("?collections[1]", gateway.CodeEmpty, "must not be empty")}},
@@ -169,10 +180,9 @@ func TestParamsFailures(t *testing.T) {
 		{ok + "collections[0][id]=7&collections[0][typ]=x", []gateway.Failure{fail("?collections[0][typ]", gateway.CodeAdditional, `is not known here (did you mean "type"?)`)}},
 		{ok + "collections[0][]=7", []gateway.Failure{fail("?collections[0]", gateway.CodeType, "must be an id or an object with id and type")}},
 		{
-			"truto_response_format=RAW&truto_skip_api_call=&collections[1][id]=7&collections[0][name]=x&truto_x=1",
+			"truto_response_format=RAW&collections[1][id]=7&collections[0][name]=x&truto_x=1",
 			[]gateway.Failure{
 				required, formats,
-				fail("?truto_skip_api_call", gateway.CodeEmpty, "must not be empty"),
 				fail("?collections[0][id]", gateway.CodeRequired, "is required"),
 				fail("?collections[0][name]", gateway.CodeAdditional, "is not known here"),
 				fail("?truto_x", gateway.CodeAdditional, "is not a parameter of Portolan"),

@@ -46,7 +46,7 @@ func decodeQuery(raw string) (query, []gateway.Failure) {
 	var use usage
 	for _, p := range merged(pairs) {
 		if use.mark(p.path) || !nest(q.values, p) {
-			failures = append(failures, gateway.Failuref("?"+p.name, gateway.CodeType, "used as a value and as an object"))
+			failures = append(failures, gateway.QueryFailuref(p.name, gateway.CodeType, "is used as a value and as an object"))
 		}
 	}
 	for name, v := range q.values {
@@ -57,7 +57,7 @@ func decodeQuery(raw string) (query, []gateway.Failure) {
 			continue
 		}
 		if len(p.path) < 2 || p.path[1].list() {
-			failures = append(failures, gateway.Failuref("?"+p.name, gateway.CodeType, "must name a parameter of the provider: remote_query[name]=value"))
+			failures = append(failures, gateway.QueryFailuref(p.name, gateway.CodeType, "must name a parameter of the provider: remote_query[name]=value"))
 			continue
 		}
 		name := p.path[1].name + p.name[p.path[1].end:]
@@ -106,7 +106,7 @@ func splitQuery(raw string) ([]pair, []gateway.Failure) {
 			continue
 		}
 		if count++; count > maxQueryPairs {
-			return pairs, append(failures, gateway.Failuref("?", gateway.CodeLimit, "more than %d parameters", maxQueryPairs))
+			return pairs, append(failures, gateway.Failuref("?", gateway.CodeLimit, "the query has more than %d parameters", maxQueryPairs))
 		}
 		name, value := cutPair(part)
 		p, failure := readPair(name, value)
@@ -132,12 +132,12 @@ func cutPair(part string) (name, value string) {
 func readPair(rawName, rawValue string) (pair, *gateway.Failure) {
 	name, err := unescape(rawName)
 	if err != nil {
-		f := gateway.Failuref("?"+strings.ToValidUTF8(rawName, "\uFFFD"), gateway.CodeSyntax, "name: %v", err)
+		f := gateway.QueryFailuref(strings.ToValidUTF8(rawName, "\uFFFD"), gateway.CodeSyntax, "is not a valid name: %v", err)
 		return pair{}, &f
 	}
 	value, err := unescape(rawValue)
 	if err != nil {
-		f := gateway.Failuref("?"+name, gateway.CodeSyntax, "value: %v", err)
+		f := gateway.QueryFailuref(name, gateway.CodeSyntax, "does not have a valid value: %v", err)
 		return pair{}, &f
 	}
 	path, failure := readPath(name)
@@ -159,12 +159,12 @@ func unescape(s string) (string, error) {
 // any other, as long as that loses nothing.
 func readPath(name string) ([]segment, *gateway.Failure) {
 	fail := func(code gateway.Code, format string, args ...any) ([]segment, *gateway.Failure) {
-		f := gateway.Failuref("?"+name, code, format, args...)
+		f := gateway.QueryFailuref(name, code, format, args...)
 		return nil, &f
 	}
 	brackets := bracketed.FindAllStringIndex(name, maxQueryDepth+1)
 	if len(brackets) > maxQueryDepth {
-		return fail(gateway.CodeLimit, "nested more than %d deep", maxQueryDepth)
+		return fail(gateway.CodeLimit, "is nested more than %d deep", maxQueryDepth)
 	}
 	var path []segment
 	end := len(name)
@@ -176,7 +176,7 @@ func readPath(name string) ([]segment, *gateway.Failure) {
 	}
 	for _, b := range brackets {
 		if b[0] != end {
-			return fail(gateway.CodeSyntax, "text between brackets")
+			return fail(gateway.CodeSyntax, "has text between brackets")
 		}
 		end = b[1]
 		s := segment{name: name[b[0]+1 : b[1]-1], index: named, end: end}
@@ -186,19 +186,19 @@ func readPath(name string) ([]segment, *gateway.Failure) {
 		case wholeNumber.MatchString(s.name):
 			i, err := strconv.Atoi(s.name)
 			if err != nil || i > maxQueryIndex {
-				return fail(gateway.CodeLimit, "index over %d", maxQueryIndex)
+				return fail(gateway.CodeLimit, "has an index over %d", maxQueryIndex)
 			}
 			s.index = i
 		}
 		path = append(path, s)
 	}
 	if end != len(name) {
-		return fail(gateway.CodeSyntax, "text after a bracket")
+		return fail(gateway.CodeSyntax, "has text after a bracket")
 	}
 	for _, s := range path {
 		switch s.name {
 		case "__proto__", "constructor", "prototype":
-			return fail(gateway.CodeSyntax, "%s is not a name that can be used", s.name)
+			return fail(gateway.CodeSyntax, "has the part %s, which is not a name that can be used", s.name)
 		}
 	}
 	return path, nil
