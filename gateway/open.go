@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"portolan/accounts"
 	"portolan/engine"
@@ -45,7 +46,7 @@ func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Read
 	snapshot := g.Snapshot()
 	r := &Ready{gateway: g, snapshot: snapshot, caller: caller, target: target, method: snapshot.methods[target.Operation]}
 	if r.method == nil {
-		return nil, &Problem{Status: statusNotFound, Message: "there is no unified method " + target.Operation.String()}
+		return nil, snapshot.Unknown(target.Operation)
 	}
 	var p *Problem
 	if r.account, p = g.account(ctx, caller, target.AccountID); p != nil {
@@ -60,6 +61,9 @@ func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Read
 		p := &Problem{
 			Status: statusMethodNotAllowed, Message: fmt.Sprintf("the integration of this account does not map %s", op),
 			Mapped: snapshot.catalog.Methods(r.account.Integration, op.Model, op.Resource),
+		}
+		if len(p.Mapped) > 0 {
+			p.Message += fmt.Sprintf(": of %s.%s it maps %s", op.Model, op.Resource, strings.Join(p.Mapped, ", "))
 		}
 		p.Report = r.report(nil)
 		return nil, p

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portolan/engine"
@@ -98,6 +99,38 @@ func (s *Snapshot) Overrides() *engine.Overrides { return s.overrides }
 
 // Has reports whether there is such a unified method.
 func (s *Snapshot) Has(op engine.Operation) bool { return s.methods[op] != nil }
+
+// Unknown is 404 that names which part of op does not exist, and what is near. The model is
+// judged first, then the resource, then the method, which is "" for a path without one.
+func (s *Snapshot) Unknown(op engine.Operation) *Problem {
+	var models, resources, methods []string
+	for known := range s.methods {
+		models = append(models, known.Model)
+		if known.Model != op.Model {
+			continue
+		}
+		resources = append(resources, known.Resource)
+		if known.Resource == op.Resource {
+			methods = append(methods, known.Method)
+		}
+	}
+	near := func(name string, known []string) string {
+		slices.Sort(known) // so that the answer is always the same
+		return Suggestion(name, known...)
+	}
+	p := &Problem{Status: statusNotFound}
+	switch {
+	case len(resources) == 0:
+		p.Message = fmt.Sprintf("there is no unified model %q%s", shortened(op.Model), near(op.Model, models))
+	case len(methods) == 0:
+		p.Message = fmt.Sprintf("there is no resource %q in the unified model %q%s", shortened(op.Resource), op.Model, near(op.Resource, resources))
+	case op.Method == "":
+		p.Message = fmt.Sprintf("the unified resource \"%s.%s\" does not have this path", op.Model, op.Resource)
+	default:
+		p.Message = fmt.Sprintf("there is no method %q of the unified resource \"%s.%s\"%s", shortened(op.Method), op.Model, op.Resource, near(op.Method, methods))
+	}
+	return p
+}
 
 // Operations are all unified methods, in no order.
 func (s *Snapshot) Operations() []engine.Operation {

@@ -93,7 +93,7 @@ func (s *Server) admin(q *request) *answer {
 // manage takes the request through all steps and returns what becomes JSON.
 func (a *adminCall) manage() (any, *gateway.Problem) {
 	if strings.Contains(a.path.Param("id"), "/") { // Echo's last parameter takes every further segment
-		return nil, noRoute(a.request)
+		return nil, noRoute(a.URL)
 	}
 	if p := a.server.checkSize(a.request); p != nil {
 		return nil, p
@@ -113,7 +113,7 @@ func (a *adminCall) manage() (any, *gateway.Problem) {
 		}
 	}
 	if route == nil {
-		return nil, &gateway.Problem{Status: http.StatusMethodNotAllowed, Message: a.Method + " is not a method of this route", Allow: verbs}
+		return nil, notAllowed(a.Method, verbs)
 	}
 	if a.token.Role != accounts.RoleAdmin || a.token.AccountID != "" {
 		return nil, forbidden("this needs a token with the role admin")

@@ -274,7 +274,7 @@ func TestAdminRoutes(t *testing.T) {
 		}
 	}
 	for _, target := range []string{
-		"/integrated-account/", "/integrated-account/a/b", "/integrated-account/a/token/b", "/api-token/a/b", "/environment/a%2Fb", "/audit/1",
+		"/integrated-account//", "/integrated-account/a/b", "/integrated-account/a/token/b", "/api-token/a/b", "/environment/a%2Fb", "/audit/1",
 		"/integrated-account/%00", "/api-token/not-a-uuid", "/environment/%ff", "/environment/" + strings.Repeat("x", 5000),
 		"/integrated-account/62f44730dd91461ebd6aaedd9e0ad79d", "/integrated-account/..%2f" + o.ids["default"],
 	} {

@@ -140,16 +140,11 @@ func (s *Server) otherwise(err error, c echo.Context) {
 	p := &gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"}
 	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
 		p.Status = he.Code
-		p.Message = noRoute(q).Message
+		p.Message = noRoute(q.URL).Message
 		if he.Code == http.StatusMethodNotAllowed {
-			p.Message = q.Method + " is not a method of this route"
-			p.Allow = strings.Split(c.Response().Header().Get("Allow"), ", ")
+			p = notAllowed(q.Method, strings.Split(c.Response().Header().Get("Allow"), ", "))
 			c.Response().Header().Del("Allow")
 		}
 	}
 	s.write(c.Response().Writer, q, failed(p))
-}
-
-func noRoute(q *request) *gateway.Problem {
-	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + q.URL.EscapedPath()}
 }

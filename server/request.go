@@ -46,6 +46,12 @@ func (a *answer) with(header ...gateway.Header) *answer {
 	return a
 }
 
+// by is the answer, to a caller that is known.
+func (a *answer) by(caller accounts.Token) *answer {
+	a.caller = caller
+	return a
+}
+
 // jsonAnswer answers with v, its own types or plain JSON, as JSON.
 func jsonAnswer(status int, v any) *answer {
 	return &answer{status: status, header: []gateway.Header{{Name: "Content-Type", Value: "application/json"}}, body: append(encodeJSON(v), '\n')}
@@ -73,6 +79,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		q.id = newRequestID()
 	}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+	r.URL = tolerant(r.URL)
 	s.echo.ServeHTTP(w, r)
 }
 

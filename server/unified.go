@@ -13,41 +13,56 @@ import (
 
 // unified serves every unified method.
 func (s *Server) unified(q *request) *answer {
-	op := engine.Operation{Model: q.param("model"), Resource: q.param("resource")}
-	name, verbs, found := s.unifiedMethod(routePath(q.path), q.Method, op.Model, op.Resource)
-	if !found || strings.Contains(q.path.Param("id"), "/") { // Echo's last parameter takes every further segment
-		return failed(noRoute(q))
+	path, p := readUnifiedPath(q.URL)
+	if p != nil {
+		return failed(p)
+	}
+	method, verbs := path.method(s.gateway.Snapshot(), q.Method)
+	if len(verbs) == 0 {
+		return s.unknownResource(q, path)
 	}
 	if p := s.checkSize(q); p != nil {
 		return failed(p)
 	}
 	token, p := s.authenticate(q)
-	if p != nil {
+	switch {
+	case p != nil:
 		return failed(p)
+	case method == "":
+		return failed(notAllowed(q.Method, verbs)).by(token)
+	default:
+		return s.call(q, path, method, gateway.Caller{Environment: token.Environment, AccountID: token.AccountID, RequestID: q.id}).by(token)
 	}
-	if op.Method = name; op.Method == "" {
-		return failed(&gateway.Problem{Status: http.StatusMethodNotAllowed, Message: q.Method + " is not a method of this route", Allow: verbs})
+}
+
+// unknownResource is 404. What there is instead is told only to callers with a token.
+func (s *Server) unknownResource(q *request, path unifiedPath) *answer {
+	if s.checkSize(q) != nil {
+		return failed(noRoute(q.URL))
 	}
-	a := s.call(q, op, gateway.Caller{Environment: token.Environment, AccountID: token.AccountID, RequestID: q.id})
-	a.caller = token
-	return a
+	token, p := s.authenticate(q)
+	if p != nil {
+		return failed(noRoute(q.URL))
+	}
+	op := engine.Operation{Model: path.model, Resource: path.resource}
+	return failed(s.gateway.Snapshot().Unknown(op)).by(token)
 }
 
 // call takes a unified call through the gateway.
-func (s *Server) call(q *request, op engine.Operation, caller gateway.Caller) *answer {
+func (s *Server) call(q *request, path unifiedPath, method string, caller gateway.Caller) *answer {
+	op := engine.Operation{Model: path.model, Resource: path.resource, Method: method}
 	var confirmed []gateway.Header
 	strict := prefersStrict(q.Header)
 	if strict {
 		confirmed = []gateway.Header{{Name: "Preference-Applied", Value: "handling=strict"}}
 	}
-	id := q.param("id")
-	params, failures := readCall(q.URL.RawQuery, id)
+	params, failures := readCall(q.URL.RawQuery, path.id)
 	if params.account == "" {
 		return failed(gateway.Invalid(append(failures, s.checkWithoutAccount(q, op, params)...))).with(confirmed...)
 	}
-	ready, p := s.gateway.Open(q.Context(), caller, gateway.Target{Operation: op, AccountID: params.account, ID: id})
+	ready, p := s.gateway.Open(q.Context(), caller, gateway.Target{Operation: op, AccountID: params.account, ID: path.id})
 	if p != nil {
-		p.Allow = verbsOf(routePath(q.path), p.Mapped)
+		p.Allow = path.verbsOf(p.Mapped)
 		return failed(p).with(confirmed...)
 	}
 	body, bad := readBody(q.Request)
@@ -101,27 +116,32 @@ func ReadCall(verb, target string, body []byte) (gateway.Target, *gateway.Input,
 	if err != nil {
 		return gateway.Target{}, nil, &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + target}
 	}
-	found := false
+	path, p := readUnifiedPath(tolerant(u))
+	if p != nil {
+		return gateway.Target{}, nil, p
+	}
+	op := engine.Operation{Model: path.model, Resource: path.resource}
+	var verbs []string
 	for _, route := range unifiedRoutes() {
-		values, matches := route.match(u)
-		if found = found || matches; !matches || route.verb != verb {
-			continue
+		if route.path == path.route {
+			verbs = append(verbs, route.verb)
+			if route.verb == verb {
+				op.Method = route.method
+			}
 		}
-		params, failures := readCall(u.RawQuery, values["id"])
-		decoded, bad := decodeBody(body)
-		if bad != nil {
-			return gateway.Target{}, nil, bodyProblem(bad)
-		}
-		if params.account == "" {
-			return gateway.Target{}, nil, gateway.Invalid(failures)
-		}
-		op := engine.Operation{Model: values["model"], Resource: values["resource"], Method: route.method}
-		return gateway.Target{Operation: op, AccountID: params.account, ID: values["id"]}, params.input(decoded, failures), nil
 	}
-	if found {
-		return gateway.Target{}, nil, &gateway.Problem{Status: http.StatusMethodNotAllowed, Message: verb + " is not a method of this route"}
+	if op.Method == "" {
+		return gateway.Target{}, nil, notAllowed(verb, verbs)
 	}
-	return gateway.Target{}, nil, &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + u.EscapedPath()}
+	params, failures := readCall(u.RawQuery, path.id)
+	decoded, bad := decodeBody(body)
+	if bad != nil {
+		return gateway.Target{}, nil, bodyProblem(bad)
+	}
+	if params.account == "" {
+		return gateway.Target{}, nil, gateway.Invalid(failures)
+	}
+	return gateway.Target{Operation: op, AccountID: params.account, ID: path.id}, params.input(decoded, failures), nil
 }
 
 // readCall decodes the query and judges the path's id. The account is "" if one of them makes

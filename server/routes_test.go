@@ -1,0 +1,131 @@
+package server_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"portolan/engine"
+	"portolan/server"
+)
+
+// Clients whose base URL ends in a slash send two at the start; others end a path with one.
+func TestSlashesAreTolerated(t *testing.T) {
+	var sent string
+	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
+		sent = c.URL
+		return answers(200, hiveUser)(c)
+	}))
+	for path, want := range map[string]string{
+		"/unified/ticketing/users/u1": "u1", "//unified/ticketing/users/u1": "u1", "/unified/ticketing/users/u1/": "u1",
+		"//unified/ticketing/users/u1/": "u1", "//unified/ticketing/users/a%2F": "a%2F", "/unified/ticketing/users/a%2F/": "a%2F",
+	} {
+		sent = ""
+		if w := ask(s, "PATCH", path+"?integrated_account_id="+hiveID, name); w.Code != 200 || sent != "https://app.hive.com/api/v1/users/"+want {
+			t.Errorf("%s: %d, called %q", path, w.Code, sent)
+		}
+	}
+	for _, path := range []string{"/healthz/", "//healthz", "//healthz/", "/readyz/", "//metrics/"} {
+		if w := ask(s, "GET", path, "", "Authorization", ""); w.Code != 200 {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{"/", "//", "///healthz", "/healthz//", "/%2Fhealthz", "/healthz%2F"} {
+		if w := ask(s, "GET", path, ""); w.Code != 404 {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	// An id that is missing is not the collection: it is said to be empty.
+	for _, path := range []string{"/unified/ticketing/users/", "//unified/ticketing/users/", "/unified/ticketing/users//"} {
+		if got := told(t, ask(s, "PATCH", path+"?integrated_account_id="+hiveID, name)); len(got) != 1 || got[0] != "{id} format" {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
+func TestAdminSlashesAreTolerated(t *testing.T) {
+	o := newOffice(t)
+	for path, verb := range map[string]string{
+		"/integrated-account/": "GET", "//integrated-account": "GET", "/integrated-account/" + o.ids["default"] + "/": "GET",
+		"//environment/live/": "GET", "//audit/": "GET", "/api-token/": "GET",
+	} {
+		o.must(200, "root", verb, path, "")
+	}
+	if w := o.do("root", "DELETE", "/integrated-account/", ""); w.Code != 405 || w.Header().Get("Allow") != "GET, POST" {
+		t.Errorf("DELETE of an account without an id: %d, Allow %q", w.Code, w.Header().Get("Allow"))
+	}
+}
+
+// The log shows no secret of a link, however many slashes lead to it.
+func TestDoubledSlashHidesTheLink(t *testing.T) {
+	var logs bytes.Buffer
+	s := newServer(t, answers(200, hiveUser), server.WithLogger(slog.New(slog.NewJSONHandler(&logs, nil))))
+	ask(s, "GET", "//link/secret-of-a-link", "", "Authorization", "")
+	if logs.Len() == 0 || strings.Contains(logs.String(), "secret-of-a-link") {
+		t.Errorf("logged: %s", &logs)
+	}
+}
+
+// Which models and resources there are is told to callers with a token alone, and guessing
+// a token this way is counted as anywhere else.
+func TestUnknownResourceWithoutToken(t *testing.T) {
+	s := newServer(t, answers(200, hiveUser))
+	for _, path := range []string{"/unified/tickting/users/u1", "/unified/ticketing/usrs/u1"} {
+		for _, authorization := range []string{"", "Bearer wrong", "Basic " + token} {
+			e := envelopeOf(t, ask(s, "PATCH", path, name, "Authorization", authorization), 404)
+			if e["message"] != "there is no route "+path {
+				t.Errorf("%s as %q: %s", path, authorization, e["message"])
+			}
+		}
+	}
+	for range 25 {
+		ask(s, "PATCH", "/unified/tickting/users/u1", name, "Authorization", "Bearer wrong")
+	}
+	if w := ask(s, "PATCH", hiveUser1, name); w.Code != 429 {
+		t.Errorf("guesses were not counted: %d", w.Code)
+	}
+	if e := envelopeOf(t, ask(s, "PATCH", "/unified/tickting/users/u1", name), 404); e["message"] != "there is no route /unified/tickting/users/u1" {
+		t.Errorf("a throttled caller is told %s", e["message"])
+	}
+}
+
+func TestMethodNotAllowedNamesTheVerbs(t *testing.T) {
+	s := newServer(t, answers(200, hiveUser))
+	for target, want := range map[string]string{
+		"/unified/ticketing/users/u1": "POST is not a method of this route, which has PATCH", "/healthz": "POST is not a method of this route, which has OPTIONS, GET",
+	} {
+		if e := envelopeOf(t, ask(s, "POST", target, name), 405); e["message"] != want {
+			t.Errorf("%s: %s", target, e["message"])
+		}
+	}
+	if w := ask(s, "POST", hiveUser1, name, "Authorization", ""); w.Code != 401 || strings.Contains(w.Body.String(), "PATCH") {
+		t.Errorf("without a token: %d %s", w.Code, w.Body)
+	}
+}
+
+// A call that is written down is read as the server reads it from the wire.
+func TestReadCall(t *testing.T) {
+	const query = "?integrated_account_id=" + hiveID
+	for target, want := range map[string]string{
+		"/unified/ticketing/users/u1" + query: "ticketing.users.update u1", "//unified/ticketing/users/a%2Fb/" + query: "ticketing.users.update a/b",
+		"/unified/tickting/usrs/u1" + query: "tickting.usrs.update u1", // the gateway knows which models there are
+	} {
+		got, _, p := server.ReadCall("PATCH", target, []byte(name))
+		if p != nil || got.Operation.String()+" "+got.ID != want || got.AccountID != hiveID {
+			t.Errorf("%s: %+v %v", target, got, p)
+		}
+	}
+	type refusal struct{ verb, target string }
+	for refused, want := range map[refusal]string{
+		{"PATCH", "/unified/ticketing/users/a/b"}: "there is no route /unified/ticketing/users/a/b: it has too many segments for /unified/{model}/{resource}/{id}",
+		{"PATCH", "/unified/ticketing/"}:          "there is no route /unified/ticketing/: it has too few segments for /unified/{model}/{resource}/{id}",
+		{"PATCH", "nowhere"}:                      "there is no route nowhere",
+		{"GET", "/unified/ticketing/users/u1"}:    "GET is not a method of this route, which has PATCH",
+	} {
+		_, _, p := server.ReadCall(refused.verb, refused.target, []byte(name))
+		if p == nil || p.Message != want || p.Status != map[bool]int{true: 405, false: 404}[refused.verb == "GET"] {
+			t.Errorf("%v: %v", refused, p)
+		}
+	}
+}
