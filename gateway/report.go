@@ -231,7 +231,7 @@ type Timings struct {
 func (r *Report) Debug() Debug {
 	out := Debug{
 		RequestOptions: RequestOptions{Headers: map[string]string{}}, ResponseHeaders: map[string]string{},
-		Fields: slices.Concat([]engine.Receipt{}, r.Receipts), Steps: []DebugStep{}, Warnings: r.Warnings,
+		Fields: append([]engine.Receipt{}, r.Receipts...), Steps: []DebugStep{}, Warnings: r.Warnings,
 	}
 	if r.Result == nil {
 		return out

@@ -84,28 +84,43 @@ func TestCanary(t *testing.T) {
 		for _, way := range []struct {
 			status   int
 			provider func(*engine.Call) (*engine.Reply, error)
+			panics   bool // ends the call without a report
 		}{
-			{200, nil},
-			{400, echo(400)},
-			{401, echo(401)},
-			{403, echo(403)},
-			{429, echo(429)},
-			{500, echo(500)},
-			{502, fails(engine.KindUpstream)},
-			{504, fails(engine.KindTimeout)},
-			{500, fails(engine.KindMapping)},
-			{422, fails(engine.KindAccount)},
-			{499, fails(engine.KindCanceled)},
-			{500, panics},
+			{200, nil, false},
+			{400, echo(400), false},
+			{401, echo(401), false},
+			{403, echo(403), false},
+			{429, echo(429), false},
+			{500, echo(500), false},
+			{502, fails(engine.KindUpstream), false},
+			{504, fails(engine.KindTimeout), false},
+			{500, fails(engine.KindMapping), false},
+			{422, fails(engine.KindAccount), false},
+			{499, fails(engine.KindCanceled), false},
+			{500, panics, true},
 		} {
 			w.provider = way.provider
-			c.ask(way.status, "PATCH", target+"&truto_response_format="+format, `{"first_name":"Ada"}`)
+			answer := c.ask(way.status, "PATCH", target+"&truto_response_format="+format, `{"first_name":"Ada"}`)
+			told := strings.Contains(answer.Body.String(), `"debug":{"requestUrl":"https://acme.example.com/api/users/u1"`)
+			if want := format == "debug" && !way.panics; told != want {
+				t.Errorf("%d as %s: debug %t, want %t: %s", way.status, format, told, want, answer.Body)
+			}
 		}
 	}
 	w.provider = nil
 	c.ask(200, "PATCH", target+"&truto_skip_api_call=true", `{"first_name":"Ada"}`)
 	c.ask(400, "PATCH", target, `{"first_name":null,"canary":1}`)
 	c.ask(401, "PATCH", target, `{}`, "Authorization", "Bearer "+callToken+"x")
+	for _, integration := range []string{"reads", "writes"} { // a step before the main call is refused
+		stepped := c.ask(201, "POST", "/integrated-account", `{"integration":"`+integration+`","context":{"site":"acme","api_key":"canary-key \"quoted\" & é"}}`)
+		made, _ := decode(t, stepped)["id"].(string)
+		w.provider = echo(403)
+		failed := c.ask(403, "PATCH", "/unified/ticketing/users/u1?truto_response_format=debug&integrated_account_id="+made, `{"first_name":"Ada"}`)
+		if !strings.Contains(failed.Body.String(), `"steps":[{"name":"prepared","requestUrl":"https://acme.example.com/api/me"`) {
+			t.Errorf("%s: no steps in %s", integration, failed.Body)
+		}
+		w.provider = nil
+	}
 
 	// A grant that is renewed, refused, and one whose authorization server misbehaves.
 	granted := w.account(nil)

@@ -12,9 +12,10 @@ type debugAnswer struct {
 	Debug  gateway.Debug   `json:"debug"`
 }
 
-// debug is the debug part of an error answer; nil unless it is asked for.
+// debug is the debug part of an error answer; nil if a success would not have one either, or
+// if the account is not known.
 func (s *Server) debug(q *request, report *gateway.Report, options gateway.Options) *gateway.Debug {
-	if report == nil || options.Format != gateway.FormatDebug {
+	if report == nil || options.Format != gateway.FormatDebug && !options.PlanOnly {
 		return nil
 	}
 	d := s.debugOf(q, report)

@@ -63,7 +63,7 @@ func (s *Server) call(q *request, path unifiedPath, method string, caller gatewa
 	ready, p := s.gateway.Open(q.Context(), caller, gateway.Target{Operation: op, AccountID: params.account, ID: path.id})
 	if p != nil {
 		p.Allow = path.verbsOf(p.Mapped)
-		return failed(p).with(confirmed...)
+		return failedWith(p, s.debug(q, p.Report, params.options)).with(confirmed...)
 	}
 	body, bad := readBody(q.Request)
 	if bad != nil {
