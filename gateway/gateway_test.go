@@ -108,7 +108,6 @@ func (p *provider) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) 
 		return nil, p.err
 	}
 	reply := p.reply
-	reply.Attempts = 1
 	return &reply, nil
 }
 
