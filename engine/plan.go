@@ -56,6 +56,15 @@ func (p *Plan) Integration() *Integration { return p.integration }
 // Operation is the unified method that the plan carries out.
 func (p *Plan) Operation() Operation { return p.operation }
 
+// BeforeSteps are the names of the steps that run before the main call, in their order.
+func (p *Plan) BeforeSteps() []string {
+	names := make([]string, 0, len(p.before))
+	for _, s := range p.before {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // Version names the plan and its content: <integration>/<model>.<resource>.<method>@<hash>.
 // Comments and layout of the mapping do not change it.
 func (p *Plan) Version() string { return p.version }

@@ -78,6 +78,9 @@ func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Read
 // Mapping names the plan and its content.
 func (r *Ready) Mapping() string { return r.plan.Version() }
 
+// BeforeSteps are the names of the calls whose answers the main call may need, in their order.
+func (r *Ready) BeforeSteps() []string { return r.plan.BeforeSteps() }
+
 func (g *Gateway) account(ctx context.Context, caller Caller, id string) (accounts.Account, *Problem) {
 	account, err := g.accounts.Account(ctx, caller.Environment, id)
 	if err == nil && caller.AccountID != "" && caller.AccountID != account.ID { // the caller may know of no other

@@ -63,6 +63,9 @@ func failedWith(p *gateway.Problem, debug *gateway.Debug) *answer {
 	return a
 }
 
+// ErrorBody is the body of the answer for p, as JSON.
+func ErrorBody(p *gateway.Problem) []byte { return encodeJSON(envelopeOf(p)) }
+
 func envelopeOf(p *gateway.Problem) *envelope {
 	e := &envelope{StatusCode: p.Status, Error: http.StatusText(p.Status), Message: p.Message, Insight: insights(p)}
 	if e.Error == "" {

@@ -131,7 +131,7 @@ func (a *administration) call(ctx context.Context, method, target string, body a
 	answer := newRecorder()
 	a.handler.ServeHTTP(answer, request)
 	if answer.status >= http.StatusMultipleChoices {
-		printRefusal(a.p.stderr, answer.body.Bytes())
+		printErrorBody(a.p.stderr, answer.body.Bytes())
 		return nil, errReported
 	}
 	return answer.body.Bytes(), nil

@@ -74,7 +74,11 @@ func line(r *bufio.Reader) (string, error) {
 // readInput reads a file; - is standard input.
 func (p *process) readInput(name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(p.stdin)
+		src, err := io.ReadAll(p.stdin)
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		return src, nil
 	}
 	return os.ReadFile(name) //nolint:gosec // G304: the caller names the file
 }

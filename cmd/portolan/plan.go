@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/plain"
 	"portolan/server"
 )
 
@@ -23,25 +22,30 @@ type planCommand struct {
 	mappingFlags
 	storeFlags
 
-	Environment string `default:"default" placeholder:"NAME" help:"The environment of the database whose accounts are planned with; default by default."`
+	Environment string `default:"default" placeholder:"NAME" help:"Environment whose accounts are used."`
 
-	Sandbox  bool   `xor:"accounts" help:"Use the demo accounts."`
-	Accounts string `xor:"accounts" placeholder:"FILE" help:"Use the accounts of this file."`
-	Body     string `placeholder:"FILE" help:"The request's body; - is standard input."`
-	JSON     bool   `name:"json" help:"Print the plan as JSON."`
-	Method   string `arg:"" help:"PATCH"`
-	Target   string `arg:"" help:"/unified/<model>/<resource>/<id>?integrated_account_id=..."`
+	Sandbox  bool     `xor:"accounts" help:"Use the demo accounts."`
+	Accounts string   `xor:"accounts" placeholder:"FILE" help:"Use the accounts in this file."`
+	Body     string   `placeholder:"FILE" help:"Request body; - reads standard input."`
+	Answer   []string `sep:"none" placeholder:"NAME=FILE" help:"Sample answer of a before step, as JSON; - reads standard input. Repeatable."`
+	JSON     bool     `name:"json" help:"Print the plan, or the error, as JSON."`
+	Method   string   `arg:"" help:"HTTP method, such as PATCH."`
+	Target   string   `arg:"" help:"Path and query: /unified/<model>/<resource>/<id>?integrated_account_id=..."`
 }
 
 // Run plans a unified request as the server would, and prints the provider request.
 func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if !c.Sandbox && c.Accounts == "" && !c.given() {
-		return usagef("plan needs accounts: --sandbox for demo ones, --accounts FILE, --data DIR or --database-url URL for your own")
+		return usagef("plan needs accounts: --sandbox for the demo accounts; --accounts FILE, --data DIR or --database-url URL for your own")
 	}
 	if !strings.HasPrefix(c.Target, "/unified/") {
-		return usagef("%s is not a path of the unified API; they start with /unified/", c.Target)
+		return usagef("%s is not a path of the unified API, which start with /unified/", c.Target)
 	}
 	body, err := c.readBody(p)
+	if err != nil {
+		return err
+	}
+	samples, err := c.readAnswers(p)
 	if err != nil {
 		return err
 	}
@@ -56,10 +60,12 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer done()
-	debug, problem := c.plan(ctx, gateway.New(w.snapshot, engine.New(offline{}, p.now), store), body)
-	if problem != nil {
-		printProblem(p.stderr, problem)
-		return errReported
+	debug, err := c.plan(ctx, gateway.New(w.snapshot, engine.New(offline{}, p.now), store), body, samples)
+	if problem, ok := errors.AsType[*gateway.Problem](err); ok {
+		return c.printProblem(p, problem)
+	}
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return writeJSON(p.stdout, debug)
@@ -67,37 +73,90 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	return printPlan(p.stdout, debug)
 }
 
-// plan asks gw what the request would send.
-func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte) (gateway.Debug, *gateway.Problem) {
-	target, in, p := server.ReadCall(strings.ToUpper(c.Method), c.Target, body)
-	if p != nil {
-		return gateway.Debug{}, p
+// plan computes what gw would send for the request. The error is a *gateway.Problem or a
+// usageError.
+func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte, samples map[string]any) (gateway.Debug, error) {
+	target, in, problem := server.ReadCall(strings.ToUpper(c.Method), c.Target, body)
+	if problem != nil {
+		return gateway.Debug{}, problem
 	}
-	in.Options.PlanOnly = true
-	ready, p := gw.Open(ctx, gateway.Caller{Environment: c.Environment}, target)
-	if p != nil {
-		return gateway.Debug{}, p
+	in.Options.PlanOnly, in.Samples = true, samples
+	ready, problem := gw.Open(ctx, gateway.Caller{Environment: c.Environment}, target)
+	if problem != nil {
+		return gateway.Debug{}, problem
 	}
-	outcome, p := ready.Do(ctx, in)
-	if p != nil {
-		return gateway.Debug{}, p
+	if err := checkAnswers(samples, target.Operation, ready.BeforeSteps()); err != nil {
+		return gateway.Debug{}, err
+	}
+	outcome, problem := ready.Do(ctx, in)
+	if problem != nil {
+		return gateway.Debug{}, problem
 	}
 	return outcome.Report.Debug(), nil
 }
 
-// readBody gives the body; nil where none is asked for.
-func (c *planCommand) readBody(p *process) ([]byte, error) {
-	switch c.Body {
-	case "":
-		return nil, nil
-	case "-":
-		body, err := io.ReadAll(p.stdin)
-		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		return body, nil
+// printProblem prints why there is no plan: for people on stderr, or the body of the API's
+// answer on stdout.
+func (c *planCommand) printProblem(p *process, problem *gateway.Problem) error {
+	if !c.JSON {
+		printProblem(p.stderr, problem)
+		return errReported
 	}
-	body, err := os.ReadFile(c.Body)
+	if err := writeJSON(p.stdout, json.RawMessage(server.ErrorBody(problem))); err != nil {
+		return err
+	}
+	return errReported
+}
+
+// readAnswers reads the sample answers by the names of their steps.
+func (c *planCommand) readAnswers(p *process) (map[string]any, error) {
+	samples := map[string]any{}
+	stdin := c.Body == "-"
+	for _, given := range c.Answer {
+		name, file, ok := strings.Cut(given, "=")
+		if !ok || name == "" || file == "" {
+			return nil, usagef("--answer: %q is not NAME=FILE", given)
+		}
+		if _, twice := samples[name]; twice {
+			return nil, usagef("--answer: the answer of %q is given twice", name)
+		}
+		if file == "-" && stdin {
+			return nil, usagef("--answer: standard input can be read only once")
+		}
+		stdin = stdin || file == "-"
+		src, err := p.readInput(file)
+		if err != nil {
+			return nil, usagef("--answer: %w", err)
+		}
+		answer, err := plain.Decode(src, plain.Options{Lenient: true})
+		if err != nil {
+			return nil, usagef("--answer: %s is not valid JSON: %w", file, err)
+		}
+		samples[name] = answer.Value
+	}
+	return samples, nil
+}
+
+// checkAnswers refuses a sample for a step that op does not have.
+func checkAnswers(samples map[string]any, op engine.Operation, steps []string) error {
+	for _, name := range slices.Sorted(maps.Keys(samples)) {
+		switch {
+		case slices.Contains(steps, name):
+		case len(steps) == 0:
+			return usagef("--answer: %s has no before steps", op)
+		default:
+			return usagef("--answer: %s has no before step %q; its before steps are: %s", op, name, strings.Join(steps, ", "))
+		}
+	}
+	return nil
+}
+
+// readBody returns the request body; nil if there is none.
+func (c *planCommand) readBody(p *process) ([]byte, error) {
+	if c.Body == "" {
+		return nil, nil
+	}
+	body, err := p.readInput(c.Body)
 	if err != nil {
 		return nil, usagef("--body: %w", err)
 	}
@@ -129,7 +188,32 @@ func (c *planCommand) store(ctx context.Context, p *process, w *world) (store ac
 	return store, func() {}, err
 }
 
+// printPlan prints the main request, then all steps and what becomes of each field.
 func printPlan(w io.Writer, plan gateway.Debug) error {
+	if plan.RequestURL == "" {
+		fmt.Fprintf(w, "The main request cannot be built%s\n", missingAnswers(plan))
+	} else {
+		printRequest(w, plan)
+	}
+	fmt.Fprintf(w, "\nsteps:\n")
+	for _, s := range plan.Steps {
+		line := "  " + s.Name
+		if s.RequestURL != "" {
+			line += " " + s.Method + " " + s.RequestURL
+		}
+		if len(s.DependsOn) > 0 {
+			line += fmt.Sprintf(" (depends on the answer of %s)", strings.Join(s.DependsOn, ", "))
+		}
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintf(w, "fields:\n")
+	for _, f := range plan.Fields {
+		fmt.Fprintf(w, "  %s %s\n", f.Pointer, f.Outcome)
+	}
+	return nil
+}
+
+func printRequest(w io.Writer, plan gateway.Debug) {
 	fmt.Fprintf(w, "%s %s\n", plan.RequestOptions.Method, plan.RequestURL)
 	for _, name := range slices.Sorted(maps.Keys(plan.RequestOptions.Headers)) {
 		fmt.Fprintf(w, "%s: %s\n", name, plan.RequestOptions.Headers[name])
@@ -137,19 +221,19 @@ func printPlan(w io.Writer, plan gateway.Debug) error {
 	if body := plan.RequestOptions.Body; body != nil {
 		fmt.Fprintf(w, "\n%s\n", shownBody(body))
 	}
-	fmt.Fprintf(w, "\nsteps:\n")
-	for _, s := range plan.Steps {
-		if s.RequestURL == "" {
-			fmt.Fprintf(w, "  %s (depends on the answer of %s)\n", s.Name, strings.Join(s.DependsOn, ", "))
-			continue
-		}
-		fmt.Fprintf(w, "  %s %s %s\n", s.Name, s.Method, s.RequestURL)
+}
+
+// missingAnswers says which sample answers the main request needs.
+func missingAnswers(plan gateway.Debug) string {
+	i := slices.IndexFunc(plan.Steps, func(s gateway.DebugStep) bool { return s.Name == "main" })
+	if i < 0 {
+		return "."
 	}
-	fmt.Fprintf(w, "fields:\n")
-	for _, f := range plan.Fields {
-		fmt.Fprintf(w, "  %s %s\n", f.Pointer, f.Outcome)
+	var flags []string
+	for _, name := range plan.Steps[i].DependsOn {
+		flags = append(flags, "--answer "+name+"=FILE")
 	}
-	return nil
+	return " without " + strings.Join(flags, " ")
 }
 
 // shownBody is a JSON body indented, any other as its text.
@@ -162,43 +246,6 @@ func shownBody(body any) string {
 	return out.String()
 }
 
-// printProblem writes a problem for people.
-func printProblem(w io.Writer, p *gateway.Problem) {
-	fmt.Fprintf(w, "%d %s: %s\n", p.Status, http.StatusText(p.Status), p.Message)
-	for _, f := range p.Failures {
-		place := ""
-		if f.Pointer != "" { // else it is about the body as a whole
-			place = f.Pointer + ": "
-		}
-		if f.Line > 0 {
-			place += fmt.Sprintf("%d:%d: ", f.Line, f.Column)
-		}
-		fmt.Fprintf(w, "  %s%s: %s\n", place, f.Code, f.Message)
-	}
-	if m := p.Mapping; m != nil {
-		fmt.Fprintf(w, "  %s:%d:%d\n", m.File, m.Line, m.Col)
-	}
-}
-
-// printRefusal writes an error envelope for people.
-func printRefusal(w io.Writer, body []byte) {
-	var envelope struct {
-		StatusCode int    `json:"statusCode"`
-		Message    string `json:"message"`
-		Details    struct {
-			Failures []gateway.Failure     `json:"failures"`
-			Mapping  *gateway.MappingPlace `json:"mapping"`
-		} `json:"details"`
-	}
-	if json.Unmarshal(body, &envelope) != nil || envelope.StatusCode == 0 {
-		fmt.Fprintf(w, "portolan: %s\n", body)
-		return
-	}
-	printProblem(w, &gateway.Problem{
-		Status: envelope.StatusCode, Message: envelope.Message, Failures: envelope.Details.Failures, Mapping: envelope.Details.Mapping,
-	})
-}
-
 // offline is a provider client that refuses to be used.
 type offline struct{}
 
@@ -206,21 +253,3 @@ type offline struct{}
 func (offline) Do(context.Context, *engine.Call) (*engine.Reply, error) {
 	return nil, errors.New("a plan makes no call")
 }
-
-// recorder keeps an answer.
-type recorder struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func newRecorder() *recorder { return &recorder{status: http.StatusOK, header: http.Header{}} }
-
-// Header is the answer's.
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader keeps the status.
-func (r *recorder) WriteHeader(status int) { r.status = status }
-
-// Write keeps the body.
-func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
