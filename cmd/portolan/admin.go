@@ -119,7 +119,7 @@ func (a *administration) call(ctx context.Context, method, target string, body a
 	}
 	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(sent))
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError{err, nil}
 	}
 	request.RequestURI = request.URL.RequestURI()
 	request.Header.Set("Authorization", "Bearer "+a.token.Reveal())

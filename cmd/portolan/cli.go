@@ -24,30 +24,38 @@ type cli struct {
 	Tokens       tokensCommand       `cmd:"" help:"Manage the tokens of callers and administrators."`
 	Environments environmentsCommand `cmd:"" help:"Manage environments, which separate accounts and tokens."`
 	Audit        auditCommand        `cmd:"" help:"List who changed what."`
-	Keys         keysCommand         `cmd:"" help:"Make and change the keys that seal secrets."`
+	Keys         keysCommand         `cmd:"" help:"Manage the keys that encrypt secrets."`
 	Lint         lintCommand         `cmd:"" help:"Check mappings and report every problem."`
 	Test         testCommand         `cmd:"" help:"Run golden cases offline."`
-	Plan         planCommand         `cmd:"" help:"Print the provider request that a unified request would make. Nothing is sent."`
-	Sandbox      sandboxCommand      `cmd:"" help:"Serve the pretend providers alone."`
+	Plan         planCommand         `cmd:"" help:"Print the provider request for a unified request, without sending it."`
+	Schema       schemaCommand       `cmd:"" help:"Print a JSON Schema: of a mapping file, a unified method or an admin request."`
+	Sandbox      sandboxCommand      `cmd:"" help:"Serve only the sandbox providers."`
+	Completion   completionCommand   `cmd:"" help:"Print the completion script of a shell."`
 	Evaluate     evaluateCommand     `cmd:"" hidden:"" help:"Evaluate overrides for another process of this program."`
-	Version      versionCommand      `cmd:"" help:"Print the version."`
+	Version      versionCommand      `cmd:"" help:"Print the version; so does portolan --version."`
+	Help         helpCommand         `cmd:"" help:"Describe a command, or list all."`
 }
 
-// errReported ends the program with exitFailed; why has been printed.
+// errReported ends the program with exitFailed. The reason is printed already.
 var errReported = errors.New("reported")
 
-// usageError is a call that makes no sense; the exit code is exitUsage.
-type usageError struct{ error }
+// usageError is a command line that cannot be accepted; the exit code is exitUsage.
+type usageError struct {
+	error
+
+	command *kong.Node // whose usage it is; nil: not known yet
+}
 
 func (e usageError) Unwrap() error { return e.error }
 
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...), nil} }
 
 func (p *process) run(ctx context.Context, args []string) int {
 	exited := -1
 	parser, err := kong.New(&cli{},
 		kong.Name("portolan"),
 		kong.Description("One unified API over many providers, whose behaviour is data."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(p.stdout, p.stderr),
 		kong.Exit(func(code int) { exited = code }), // after --help
 		kong.Resolvers(kong.ResolverFunc(p.fromEnvironment)),
@@ -57,26 +65,37 @@ func (p *process) run(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.failed(err)
 	}
+	if len(args) > 0 && args[0] == "--version" { // not a flag: accounts update has one of this name
+		args = append([]string{"version"}, args[1:]...)
+	}
 	command, err := parser.Parse(args)
 	switch {
 	case exited >= 0:
 		return exited
 	case err != nil:
-		return p.failed(usageError{err})
+		return p.failed(usageOf(err))
 	}
-	return p.failed(command.Run())
+	err = command.Run()
+	if exited >= 0 {
+		return exited
+	}
+	if usage, ok := errors.AsType[usageError](err); ok && usage.command == nil {
+		err = usageError{err, command.Selected()}
+	}
+	return p.failed(err)
 }
 
-// failed reports err, if any, and gives the exit code.
+// failed reports err, if any, and returns the exit code.
 func (p *process) failed(err error) int {
-	var usage usageError
+	usage, wrongUsage := errors.AsType[usageError](err)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errReported):
 		return exitFailed
-	case errors.As(err, &usage):
-		fmt.Fprintf(p.stderr, "portolan: %s\nportolan --help tells how it is used.\n", err)
+	case wrongUsage:
+		fmt.Fprintf(p.stderr, "portolan: %s\n", err)
+		printUsage(p.stderr, usage.command)
 		return exitUsage
 	default:
 		fmt.Fprintf(p.stderr, "portolan: %s\n", err)
@@ -84,9 +103,8 @@ func (p *process) failed(err error) int {
 	}
 }
 
-// fromEnvironment lets every flag of serve come from a variable, --listen from
-// PORTOLAN_LISTEN, and of the other commands those flags that they share with it. A flag
-// on the command line wins.
+// fromEnvironment sets each flag of serve from a variable, --listen from PORTOLAN_LISTEN,
+// and the flags that other commands share with it. A flag on the command line wins.
 func (p *process) fromEnvironment(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	if parent.Command == nil || parent.Command.Name != "serve" && !slices.Contains(sharedFlags(), flag.Name) {
 		return nil, nil
@@ -98,7 +116,7 @@ func (p *process) fromEnvironment(_ *kong.Context, parent *kong.Path, flag *kong
 	return value, nil
 }
 
-// sharedFlags are those that a server and the commands beside it should agree on.
+// sharedFlags are the flags on which a server and the commands beside it must agree.
 func sharedFlags() []string {
 	return []string{"data", "database-url", "database-wait", "master-keys-file", "mappings", "public-url", "proxy"}
 }

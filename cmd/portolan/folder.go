@@ -59,7 +59,7 @@ func openFolder(arg string) (folder, error) {
 	}
 	absolute, err := filepath.Abs(given)
 	if err != nil {
-		return folder{}, usageError{err}
+		return folder{}, usageError{err, nil}
 	}
 	f := folder{given: filepath.ToSlash(given), base: filepath.ToSlash(absolute)}
 	switch {
@@ -71,16 +71,12 @@ func openFolder(arg string) (folder, error) {
 		f.one(absolute)
 	default:
 		f.layer = engine.Layer{FS: os.DirFS(absolute), Path: f.base}
-		providers, err := fs.Glob(f.layer.FS, "*/*.yaml")
-		if err != nil || len(providers) == 0 {
-			return folder{}, usagef("%s: there is no provider folder in it", arg)
+		names := f.integrations()
+		if len(names) == 0 {
+			return folder{}, usagef("%s: no provider directory in it", arg)
 		}
-		seen := ""
-		for _, file := range providers { // sorted
-			if name := path.Dir(file); name != seen {
-				f.lower = append(f.lower, builtin(name))
-				seen = name
-			}
+		for _, name := range names {
+			f.lower = append(f.lower, builtin(name))
 		}
 	}
 	return f, nil
@@ -91,6 +87,21 @@ func (f *folder) one(dir string) {
 	root := filepath.Dir(dir)
 	f.layer = engine.Layer{FS: os.DirFS(root), Path: filepath.ToSlash(root), Only: filepath.Base(dir)}
 	f.lower = []engine.Layer{builtin(f.layer.Only)}
+}
+
+// integrations are the names of the provider folders.
+func (f folder) integrations() []string {
+	if f.layer.Only != "" {
+		return []string{f.layer.Only}
+	}
+	files, _ := fs.Glob(f.layer.FS, "*/*.yaml") // the pattern is valid, and the files are sorted
+	var names []string
+	for _, file := range files {
+		if name := path.Dir(file); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func hasYAML(dir string) bool {

@@ -29,7 +29,7 @@ func (p *process) oauthApps(w *world, origin string) (map[string]gateway.OAuthAp
 		}
 	}
 	if problems != nil {
-		return nil, usageError{errors.Join(problems...)}
+		return nil, usageError{errors.Join(problems...), nil}
 	}
 	if origin != "" {
 		w.demoApps(origin, apps)
