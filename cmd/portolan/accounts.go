@@ -16,19 +16,19 @@ type accountsCommand struct {
 	adminFlags
 	environmentFlag
 
-	Proxy proxy `placeholder:"URL" help:"Call providers through this proxy, for --verify."`
+	Proxy proxyURL `placeholder:"URL" help:"Proxy for the calls of --verify."`
 
 	List   listAccountsCommand  `cmd:"" help:"List integrated accounts."`
-	Get    getAccountCommand    `cmd:"" help:"Show one. Credentials show by name only."`
-	Create createAccountCommand `cmd:"" help:"Make one."`
-	Update updateAccountCommand `cmd:"" help:"Change one."`
-	Delete deleteAccountCommand `cmd:"" help:"Take one away, with its secrets and tokens."`
-	Token  accountTokenCommand  `cmd:"" help:"Print a short-lived token that can call this account only."`
-	Link   linkAccountCommand   `cmd:"" help:"Print the address of a page where a customer connects an account."`
+	Get    getAccountCommand    `cmd:"" help:"Show an account, without the values of its credentials."`
+	Create createAccountCommand `cmd:"" help:"Create an account."`
+	Update updateAccountCommand `cmd:"" help:"Change an account."`
+	Delete deleteAccountCommand `cmd:"" help:"Delete an account with its secrets and tokens."`
+	Token  accountTokenCommand  `cmd:"" help:"Create a short-lived token for a single account."`
+	Link   linkAccountCommand   `cmd:"" help:"Create a link to a page where a customer connects an account."`
 }
 
-// administer works on the database; provider calls are possible where verify is asked for.
-func (c *accountsCommand) administer(ctx context.Context, p *process, do func(*administration) error, options ...server.Option) error {
+// administer calls do with a client that can call providers, for --verify.
+func (c *accountsCommand) administer(ctx context.Context, p *process, do func(*adminClient) error, options ...server.Option) error {
 	client := upstream.New(c.Proxy.options()...)
 	return c.adminFlags.administer(ctx, p, c.Environment, client, do, options...)
 }
@@ -36,14 +36,14 @@ func (c *accountsCommand) administer(ctx context.Context, p *process, do func(*a
 type listAccountsCommand struct {
 	pageFlags
 
-	Integration string `placeholder:"NAME" help:"Only those of this integration."`
-	TenantID    string `name:"tenant-id" placeholder:"ID" help:"Only those of this tenant."`
-	Status      string `placeholder:"STATUS" help:"Only those that are active, needs_reauth or disabled."`
+	Integration string `placeholder:"NAME" help:"List only accounts of this integration."`
+	TenantID    string `name:"tenant-id" placeholder:"ID" help:"List only accounts of this tenant."`
+	Status      string `placeholder:"STATUS" help:"List only accounts with this status: active, needs_reauth or disabled."`
 }
 
 // Run lists accounts.
 func (c *listAccountsCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		q := c.query()
 		set(q, "integration", c.Integration)
 		set(q, "tenant_id", c.TenantID)
@@ -54,12 +54,12 @@ func (c *listAccountsCommand) Run(ctx context.Context, p *process, all *accounts
 }
 
 type getAccountCommand struct {
-	ID string `arg:"" help:"The account's id."`
+	ID string `arg:"" help:"Id of the account."`
 }
 
 // Run shows an account.
 func (c *getAccountCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.show(ctx, http.MethodGet, pathOf(accountsPath, c.ID), nil)
 	})
 }
@@ -68,21 +68,21 @@ type createAccountCommand struct {
 	fieldFlags
 	overrideFlags
 
-	Integration string `required:"" placeholder:"NAME" help:"The provider."`
-	ID          string `name:"id" placeholder:"UUID" help:"The account's id; one is made by default."`
-	Label       string `help:"A name for people."`
-	TenantID    string `name:"tenant-id" placeholder:"ID" help:"The customer's name in your own system."`
-	Verify      bool   `help:"Try the credentials at the provider, and store nothing where it refuses them."`
+	Integration string `required:"" placeholder:"NAME" help:"Name of the integration."`
+	ID          string `name:"id" placeholder:"UUID" help:"Id of the account; a new UUID by default."`
+	Label       string `help:"Display name."`
+	TenantID    string `name:"tenant-id" placeholder:"ID" help:"Id of the customer in your own system."`
+	Verify      bool   `help:"Check the credentials with the provider, and store nothing if it rejects them."`
 }
 
-// Run makes an account.
+// Run creates an account.
 func (c *createAccountCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
 	body := map[string]any{"integration": c.Integration}
 	fields, err := c.read(p)
 	if err != nil {
 		return err
 	}
-	overrides, err := c.lay(nil)
+	overrides, err := c.apply(nil)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (c *createAccountCommand) Run(ctx context.Context, p *process, all *account
 	if len(overrides) > 0 {
 		body["overrides"] = overrides
 	}
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.show(ctx, http.MethodPost, withQuery(accountsPath, verifyQuery(c.Verify)), body)
 	})
 }
@@ -113,13 +113,13 @@ type updateAccountCommand struct {
 	fieldFlags
 	overrideFlags
 
-	ID       string   `arg:"" help:"The account's id."`
-	Version  int64    `placeholder:"N" help:"Refuse where the account has another version by now."`
-	Label    *string  `help:"A name for people."`
-	TenantID *string  `name:"tenant-id" placeholder:"ID" help:"The customer's name in your own system."`
-	Status   string   `placeholder:"STATUS" help:"active or disabled."`
-	Unset    []string `placeholder:"NAME" help:"Take a credential or setting away."`
-	Verify   bool     `help:"Try the credentials at the provider, and store nothing where it refuses them."`
+	ID       string   `arg:"" help:"Id of the account."`
+	Version  int64    `placeholder:"N" help:"Fail if the account has another version."`
+	Label    *string  `help:"Display name."`
+	TenantID *string  `name:"tenant-id" placeholder:"ID" help:"Id of the customer in your own system."`
+	Status   string   `placeholder:"STATUS" help:"New status: active or disabled."`
+	Unset    []string `placeholder:"NAME" help:"Remove a credential or setting; repeatable."`
+	Verify   bool     `help:"Check the credentials with the provider, and store nothing if it rejects them."`
 }
 
 // Run changes an account.
@@ -128,7 +128,7 @@ func (c *updateAccountCommand) Run(ctx context.Context, p *process, all *account
 	if err != nil {
 		return err
 	}
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		path := pathOf(accountsPath, c.ID)
 		if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (c *updateAccountCommand) Run(ctx context.Context, p *process, all *account
 	})
 }
 
-// change is the request without overrides.
+// change is the body of the request, without overrides.
 func (c *updateAccountCommand) change(p *process) (map[string]any, error) {
 	body := map[string]any{}
 	fields, err := c.read(p)
@@ -146,7 +146,7 @@ func (c *updateAccountCommand) change(p *process) (map[string]any, error) {
 	}
 	for _, name := range c.Unset {
 		if _, twice := fields[name]; twice {
-			return nil, usagef("field %q is both set and unset", name)
+			return nil, usagef("%q is both set by --field and removed by --unset", name)
 		}
 		if fields == nil {
 			fields = map[string]any{}
@@ -171,9 +171,9 @@ func (c *updateAccountCommand) change(p *process) (map[string]any, error) {
 	return body, nil
 }
 
-// override puts into body all overrides of what is at path, with those of the flags laid
-// over, and the version that was read: a change in between is refused, not lost.
-func (a *administration) override(ctx context.Context, path string, flags overrideFlags, body map[string]any) error {
+// override sets in body the overrides of the resource at path as flags change them, and the
+// version that was read, so that a change in between is not lost.
+func (a *adminClient) override(ctx context.Context, path string, flags overrideFlags, body map[string]any) error {
 	if len(flags.Override) == 0 {
 		return nil
 	}
@@ -186,7 +186,7 @@ func (a *administration) override(ctx context.Context, path string, flags overri
 		return err
 	}
 	overrides, _ := now["overrides"].(map[string]any)
-	if body["overrides"], err = flags.lay(overrides); err != nil {
+	if body["overrides"], err = flags.apply(overrides); err != nil {
 		return err
 	}
 	if _, given := body["version"]; !given {
@@ -196,30 +196,30 @@ func (a *administration) override(ctx context.Context, path string, flags overri
 }
 
 type deleteAccountCommand struct {
-	ID      string `arg:"" help:"The account's id."`
-	Version int64  `placeholder:"N" help:"Refuse where the account has another version by now."`
+	ID      string `arg:"" help:"Id of the account."`
+	Version int64  `placeholder:"N" help:"Fail if the account has another version."`
 }
 
-// Run takes an account away.
+// Run deletes an account.
 func (c *deleteAccountCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.show(ctx, http.MethodDelete, withQuery(pathOf(accountsPath, c.ID), versionQuery(c.Version)), nil)
 	})
 }
 
 type accountTokenCommand struct {
-	ID        string        `arg:"" help:"The account's id."`
-	ExpiresIn time.Duration `default:"15m" help:"How long it lives; an hour at the most."`
+	ID        string        `arg:"" help:"Id of the account."`
+	ExpiresIn time.Duration `default:"15m" help:"Lifetime of the token, at most an hour."`
 }
 
-// Run makes a token of one account.
+// Run creates a token for one account.
 func (c *accountTokenCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
-	lives, err := seconds("--expires-in", c.ExpiresIn)
+	lifetime, err := seconds("--expires-in", c.ExpiresIn)
 	if err != nil {
 		return err
 	}
-	return all.administer(ctx, p, func(a *administration) error {
-		answer, err := a.call(ctx, http.MethodPost, pathOf(accountsPath, c.ID)+"/token", map[string]any{"expires_in": lives})
+	return all.administer(ctx, p, func(a *adminClient) error {
+		answer, err := a.call(ctx, http.MethodPost, pathOf(accountsPath, c.ID)+"/token", map[string]any{"expires_in": lifetime})
 		if err != nil {
 			return err
 		}
@@ -228,16 +228,16 @@ func (c *accountTokenCommand) Run(ctx context.Context, p *process, all *accounts
 }
 
 type linkAccountCommand struct {
-	Integration string        `required:"" placeholder:"NAME" help:"The provider."`
-	Account     string        `placeholder:"ID" help:"Connect this account again instead of making one."`
-	Label       string        `help:"The new account's name for people."`
-	TenantID    string        `name:"tenant-id" placeholder:"ID" help:"The customer's name in your own system."`
-	RedirectURI string        `name:"redirect-uri" placeholder:"URL" help:"Where the customer's browser goes in the end."`
-	ExpiresIn   time.Duration `help:"How long the link lives."`
-	PublicURL   string        `required:"" placeholder:"URL" help:"Where customers reach the server, as in serve."`
+	Integration string        `required:"" placeholder:"NAME" help:"Name of the integration."`
+	Account     string        `placeholder:"ID" help:"Reconnect this account instead of creating one."`
+	Label       string        `help:"Display name of the new account."`
+	TenantID    string        `name:"tenant-id" placeholder:"ID" help:"Id of the customer in your own system."`
+	RedirectURI string        `name:"redirect-uri" placeholder:"URL" help:"Where the customer's browser is sent afterwards."`
+	ExpiresIn   time.Duration `help:"Lifetime of the link."`
+	PublicURL   string        `required:"" placeholder:"URL" help:"URL of the server, as for serve."`
 }
 
-// Run makes a link and prints its address.
+// Run creates a link and prints its URL.
 func (c *linkAccountCommand) Run(ctx context.Context, p *process, all *accountsCommand) error {
 	origin, err := publicOrigin(c.PublicURL)
 	if err != nil {
@@ -256,7 +256,7 @@ func (c *linkAccountCommand) Run(ctx context.Context, p *process, all *accountsC
 			return err
 		}
 	}
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		answer, err := a.call(ctx, http.MethodPost, "/link-token", body)
 		if err != nil {
 			return err

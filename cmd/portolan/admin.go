@@ -18,44 +18,17 @@ import (
 	"portolan/server"
 )
 
-// adminFlags are those of every command that manages the database.
+// adminFlags are the flags of every command that manages the database.
 type adminFlags struct {
 	mappingFlags
 	storeFlags
 
-	JSON bool `name:"json" help:"Print what the admin API answers, as it is."`
+	JSON bool `name:"json" help:"Print the answer of the admin API as JSON."`
 }
 
-// environmentFlag says in which environment a command works.
-type environmentFlag struct {
-	Environment string `default:"default" placeholder:"NAME" help:"The environment to work in; default by default."`
-}
-
-// pageFlags ask for a page of a list.
-type pageFlags struct {
-	Limit  int    `placeholder:"N" help:"How many to list; 50 by default, 500 at the most."`
-	Cursor string `help:"Go on after a page; the page before tells it."`
-}
-
-func (f pageFlags) query() url.Values {
-	q := url.Values{}
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	set(q, "cursor", f.Cursor)
-	return q
-}
-
-// set puts a value that is there into a query.
-func set(q url.Values, name, value string) {
-	if value != "" {
-		q.Set(name, value)
-	}
-}
-
-// administration drives the server's own admin API in this process: a command checks,
-// does and audits what the HTTP call does.
-type administration struct {
+// adminClient calls the admin API within this process, so that a command validates and
+// audits as the API does.
+type adminClient struct {
 	p       *process
 	store   accounts.Store
 	handler http.Handler
@@ -63,14 +36,14 @@ type administration struct {
 	json    bool
 }
 
-// administer opens the database, has do work in environment and closes it. Calls to
+// administer opens the database, calls do for environment, and closes it. Calls to
 // providers go through doer.
 func (f adminFlags) administer(ctx context.Context, p *process, environment string, doer engine.Doer,
-	do func(*administration) error, options ...server.Option,
+	do func(*adminClient) error, options ...server.Option,
 ) error {
 	overrides := newEvaluators(f.EvalTimeout)
 	defer overrides.close()
-	w, err := p.loadServable(f.mappingFlags, overrides.evaluate)
+	b, err := p.loadChecked(f.mappingFlags, overrides.evaluate)
 	if err != nil {
 		return err
 	}
@@ -79,37 +52,37 @@ func (f adminFlags) administer(ctx context.Context, p *process, environment stri
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }() // each change is committed by now
-	a := &administration{p: p, store: db, json: f.JSON}
-	if err := a.serve(ctx, w, environment, doer, log, options); err != nil {
+	defer func() { _ = db.Close() }() // every change is committed
+	a := &adminClient{p: p, store: db, json: f.JSON}
+	if err := a.serve(ctx, b, environment, doer, log, options); err != nil {
 		return err
 	}
 	return do(a)
 }
 
-func (a *administration) serve(ctx context.Context, w *world, environment string, doer engine.Doer, log *slog.Logger, options []server.Option) error {
-	if err := known(ctx, a.store, environment); err != nil {
+func (a *adminClient) serve(ctx context.Context, b *bundle, environment string, doer engine.Doer, log *slog.Logger, options []server.Option) error {
+	if err := checkEnvironment(ctx, a.store, environment); err != nil {
 		return err
 	}
-	directory, secret := newOperator(a.store, environment)
-	gw := gateway.New(w.snapshot, engine.New(doer, a.p.now), directory, gateway.WithLogger(log))
+	directory, secret := newCommandDirectory(a.store, environment)
+	gw := gateway.New(b.snapshot, engine.New(doer, a.p.now), directory, gateway.WithLogger(log))
 	handler, err := server.New(gw, directory, append(options, server.WithLogger(log), server.WithClock(a.p.now), server.WithStore(a.store))...)
 	a.handler, a.token = handler, secret
 	return err
 }
 
-// known refuses an environment that is not there: its lists would only be empty.
-func known(ctx context.Context, store accounts.Store, environment string) error {
+// checkEnvironment refuses an environment that does not exist: its lists would be empty.
+func checkEnvironment(ctx context.Context, store accounts.Store, environment string) error {
 	_, err := store.Environment(ctx, environment)
 	if errors.Is(err, accounts.ErrNotFound) {
-		return usagef("--environment: there is no environment %q; `portolan environments create` makes one", environment)
+		return usagef("--environment: there is no environment %q; create it with `portolan environments create`", environment)
 	}
 	return err
 }
 
-// call sends one request and gives the answer. A refusal is printed; the error then is
-// errReported.
-func (a *administration) call(ctx context.Context, method, target string, body any) ([]byte, error) {
+// call sends one request and returns the body of the answer. If the API refuses it, the
+// reason is printed and the error is errReported.
+func (a *adminClient) call(ctx context.Context, method, target string, body any) ([]byte, error) {
 	var sent []byte
 	if body != nil {
 		var err error
@@ -128,7 +101,7 @@ func (a *administration) call(ctx context.Context, method, target string, body a
 	} else {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	answer := newRecorder()
+	answer := newResponseRecorder()
 	a.handler.ServeHTTP(answer, request)
 	if answer.status >= http.StatusMultipleChoices {
 		printErrorBody(a.p.stderr, answer.body.Bytes())
@@ -137,10 +110,10 @@ func (a *administration) call(ctx context.Context, method, target string, body a
 	return answer.body.Bytes(), nil
 }
 
-// pathOf is the path of one thing.
+// pathOf is the path of one resource.
 func pathOf(collection, id string) string { return collection + "/" + url.PathEscape(id) }
 
-// withQuery is path with a query, where there is one.
+// withQuery is path with a query, unless that is empty.
 func withQuery(path string, q url.Values) string {
 	if len(q) == 0 {
 		return path
@@ -148,7 +121,7 @@ func withQuery(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-// versionQuery asks that a thing still has this version; 0 asks nothing.
+// versionQuery is the query that requires a version; 0 requires none.
 func versionQuery(version int64) url.Values {
 	q := url.Values{}
 	if version != 0 {
@@ -157,10 +130,30 @@ func versionQuery(version int64) url.Values {
 	return q
 }
 
-// seconds is d as the API counts it.
+// seconds is d in whole seconds.
 func seconds(flag string, d time.Duration) (int64, error) {
 	if d < time.Second || d%time.Second != 0 {
-		return 0, usagef("%s: %s is no number of whole seconds", flag, d)
+		return 0, usagef("%s: %s is not a whole number of seconds", flag, d)
 	}
 	return int64(d / time.Second), nil
 }
+
+// responseRecorder is a ResponseWriter that keeps the answer.
+type responseRecorder struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+func newResponseRecorder() *responseRecorder {
+	return &responseRecorder{status: http.StatusOK, header: http.Header{}}
+}
+
+// Header returns the answer's headers.
+func (r *responseRecorder) Header() http.Header { return r.header }
+
+// WriteHeader keeps the status.
+func (r *responseRecorder) WriteHeader(status int) { r.status = status }
+
+// Write keeps the body.
+func (r *responseRecorder) Write(b []byte) (int, error) { return r.body.Write(b) }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"text/template"
 
@@ -118,7 +119,7 @@ func possible(v *kong.Value) []string {
 	if v.Enum != "" {
 		return v.EnumSlice()
 	}
-	if known, ok := v.Target.Interface().(interface{ values() []string }); ok {
+	if known, ok := reflect.TypeAssert[interface{ values() []string }](v.Target); ok {
 		return known.values()
 	}
 	return nil

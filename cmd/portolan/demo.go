@@ -13,73 +13,73 @@ import (
 	"portolan/sandbox"
 )
 
-// demoToken opens the demo accounts, demoAdminToken the admin API of a database that ends
-// with the process. They are not secrets.
+// demoToken is valid for the demo accounts, demoAdminToken for the admin API of a database
+// that ends with the process. They are not secrets.
 const (
 	demoToken      = "sandbox-token"
 	demoAdminToken = "sandbox-admin"
 )
 
-// demoEnvironment is where the demo accounts are if accounts are served that outlast the
-// process: everyone knows demoToken, so it must not reach those. No database has an
-// environment of this name, because a name in it has no dot.
+// demoEnvironment holds the demo accounts if there are persistent accounts too, because
+// demoToken is public and must not reach those. No database has an environment of this
+// name: a name in a database has no dot.
 const demoEnvironment = "sandbox.demo"
 
-// demoTokens are those of an environment. Without lasting accounts they are in the
-// environment that the database of the process has, and one of them administers it.
-func demoTokens(lasting bool) []accounts.StoredToken {
-	call := accounts.Token{Name: "sandbox", Environment: demoEnvironmentOf(lasting)}
+// demoTokens are the tokens of the demo accounts. Without persistent accounts, one of them
+// administers the default environment.
+func demoTokens(persistent bool) []accounts.StoredToken {
+	call := accounts.Token{Name: "sandbox", Environment: demoEnvironmentOf(persistent)}
 	tokens := []accounts.StoredToken{{Token: call, Hash: accounts.HashToken(demoToken)}}
-	if !lasting {
+	if !persistent {
 		admin := accounts.Token{Name: "sandbox admin", Environment: call.Environment, Role: accounts.RoleAdmin}
 		tokens = append(tokens, accounts.StoredToken{Token: admin, Hash: accounts.HashToken(demoAdminToken)})
 	}
 	return tokens
 }
 
-func demoEnvironmentOf(lasting bool) string {
-	if lasting {
+func demoEnvironmentOf(persistent bool) string {
+	if persistent {
 		return demoEnvironment
 	}
 	return accounts.DefaultEnvironment
 }
 
-// demoAccounts gives an account for each provider that can be played. origin, where set,
-// is where they are served ("http://127.0.0.1:4711"); without it they keep their base URLs.
-func (w *world) demoAccounts(origin string) []accounts.Account {
-	out := make([]accounts.Account, 0, len(w.providers))
-	for _, provider := range w.providers {
+// demoAccounts returns an account for each provider with a sandbox. If origin is set
+// ("http://127.0.0.1:4711"), their base URLs are those of the sandbox that is served there.
+func (b *bundle) demoAccounts(origin string) []accounts.Account {
+	out := make([]accounts.Account, 0, len(b.providers))
+	for _, provider := range b.providers {
 		a := accounts.Account{
 			ID: provider.Demo().IntegratedAccountID, Integration: provider.Name(), Context: provider.Demo().Context,
 		}
 		if origin != "" {
-			a.BaseURL = w.demoBase(origin, provider)
+			a.BaseURL = b.demoBaseURL(origin, provider)
 		}
 		out = append(out, a)
 	}
 	return out
 }
 
-// demoBase is the base URL of a provider that is played at origin.
-func (w *world) demoBase(origin string, provider *sandbox.Provider) string {
-	return origin + "/" + provider.Name() + w.basePath(provider.Name())
+// demoBaseURL is the base URL of a provider in the sandbox at origin.
+func (b *bundle) demoBaseURL(origin string, provider *sandbox.Provider) string {
+	return origin + "/" + provider.Name() + b.basePath(provider.Name())
 }
 
-// bases are the base URLs of the providers that are played at origin; none where it is "".
-func (w *world) bases(origin string) map[string]string {
-	bases := map[string]string{}
-	for _, provider := range w.providers {
+// baseURLs are the base URLs of the sandbox at origin by integration; none if origin is "".
+func (b *bundle) baseURLs(origin string) map[string]string {
+	out := map[string]string{}
+	for _, provider := range b.providers {
 		if origin != "" {
-			bases[provider.Name()] = w.demoBase(origin, provider)
+			out[provider.Name()] = b.demoBaseURL(origin, provider)
 		}
 	}
-	return bases
+	return out
 }
 
-// demoApps adds the clients that the pretend authorization servers at origin know.
-func (w *world) demoApps(origin string, apps map[string]gateway.OAuthApp) {
-	for _, provider := range w.providers {
-		if client, plays := provider.OAuth(); plays {
+// demoApps adds to apps the OAuth clients of the sandbox at origin.
+func (b *bundle) demoApps(origin string, apps map[string]gateway.OAuthApp) {
+	for _, provider := range b.providers {
+		if client, ok := provider.OAuth(); ok {
 			apps[provider.Name()] = gateway.OAuthApp{
 				ClientID: client.ID, ClientSecret: accounts.Secret(client.Secret), Origin: origin + "/" + provider.Name(),
 			}
@@ -87,19 +87,19 @@ func (w *world) demoApps(origin string, apps map[string]gateway.OAuthApp) {
 	}
 }
 
-// mounts are the providers with the paths under which they are served.
-func (w *world) mounts() []sandbox.Mount {
-	out := make([]sandbox.Mount, 0, len(w.providers))
-	for _, provider := range w.providers {
-		out = append(out, sandbox.Mount{Provider: provider, BasePath: w.basePath(provider.Name())})
+// mounts are the providers of the sandbox with the paths of their base URLs.
+func (b *bundle) mounts() []sandbox.Mount {
+	out := make([]sandbox.Mount, 0, len(b.providers))
+	for _, provider := range b.providers {
+		out = append(out, sandbox.Mount{Provider: provider, BasePath: b.basePath(provider.Name())})
 	}
 	return out
 }
 
-// demoCurl is a command to paste that changes a provider's sample record through the API
-// at origin; "" where the provider has no method for that.
-func (w *world) demoCurl(origin string, provider *sandbox.Provider) string {
-	plan := w.updatePlan(provider.Name())
+// demoCurl is a curl command that changes a provider's sample record through the API at
+// origin; "" if the provider has no method for that.
+func (b *bundle) demoCurl(origin string, provider *sandbox.Provider) string {
+	plan := b.updatePlan(provider.Name())
 	if plan == nil {
 		return ""
 	}
@@ -117,8 +117,8 @@ func (w *world) demoCurl(origin string, provider *sandbox.Provider) string {
 		quoted(target), quoted("Authorization: Bearer "+demoToken), quoted("Content-Type: application/json"), quoted(plain.Text(body)))
 }
 
-// demoBody is a small body of which the provider takes everything: a name, or else the
-// first field whose values are known; nil where it has neither.
+// demoBody is a small body that the provider supports: a first name, or else the first field
+// whose values are known; nil if there is neither.
 func demoBody(support *engine.Support) map[string]any {
 	if support.Reaches("/first_name") {
 		return map[string]any{"first_name": "Ada"}
@@ -140,5 +140,5 @@ func demoBody(support *engine.Support) map[string]any {
 	return body
 }
 
-// quoted is text as one word of a shell command.
+// quoted is text as a single word of a shell command.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -11,18 +11,18 @@ import (
 	"portolan/accounts"
 )
 
-// demoStore is the store of a sandbox. It shows the demo accounts before those that were
-// created, and refuses to change them with accounts.ErrReadOnly.
+// demoStore is a store that lists the read-only demo accounts before its own. Changes of
+// them fail with accounts.ErrReadOnly.
 type demoStore struct {
 	accounts.Store
 	demo []accounts.Account // by id
 }
 
-// demoCursor begins the cursor of a page that starts at a demo account, or right after
-// the last. No cursor of a database begins so.
+// demoCursor is the prefix of the cursors of pages that begin with a demo account or right
+// after the last one. No cursor of a database has this prefix.
 const demoCursor = "demo."
 
-// newDemoStore shows the demo accounts as created at now.
+// newDemoStore returns a demoStore whose demo accounts were created at now.
 func newDemoStore(store accounts.Store, demo []accounts.Account, now time.Time) demoStore {
 	now = now.UTC().Truncate(time.Microsecond)
 	s := demoStore{Store: store, demo: slices.Clone(demo)}
@@ -37,7 +37,7 @@ func newDemoStore(store accounts.Store, demo []accounts.Account, now time.Time) 
 	return s
 }
 
-// find returns a demo account by its id in any case of letters.
+// find returns the demo account with this id, ignoring case.
 func (s demoStore) find(environment, id string) (accounts.Account, bool) {
 	i := slices.IndexFunc(s.demo, func(a accounts.Account) bool { return a.Environment == environment && strings.EqualFold(a.ID, id) })
 	if i < 0 {
@@ -46,7 +46,7 @@ func (s demoStore) find(environment, id string) (accounts.Account, bool) {
 	return s.demo[i], true
 }
 
-// Account returns a demo account or one of the store.
+// Account returns a demo account, or one of the store.
 func (s demoStore) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
 	if a, ok := s.find(environment, id); ok {
 		return a, nil
@@ -54,7 +54,7 @@ func (s demoStore) Account(ctx context.Context, environment, id string) (account
 	return s.Store.Account(ctx, environment, id)
 }
 
-// AccountInfo is Account without its Context.
+// AccountInfo returns an account without its Context.
 func (s demoStore) AccountInfo(ctx context.Context, environment, id string) (accounts.Account, error) {
 	if a, ok := s.find(environment, id); ok {
 		a.Context = nil
@@ -63,15 +63,15 @@ func (s demoStore) AccountInfo(ctx context.Context, environment, id string) (acc
 	return s.Store.AccountInfo(ctx, environment, id)
 }
 
-// Accounts lists the demo accounts and then those of the store.
+// Accounts lists the demo accounts, then those of the store.
 func (s demoStore) Accounts(ctx context.Context, environment string, q accounts.AccountQuery) (accounts.Page[accounts.Account], error) {
-	number, ours := strings.CutPrefix(q.Cursor, demoCursor)
-	if q.Cursor != "" && !ours {
+	number, isDemo := strings.CutPrefix(q.Cursor, demoCursor)
+	if q.Cursor != "" && !isDemo {
 		return s.Store.Accounts(ctx, environment, q)
 	}
 	demo := s.matching(environment, q)
 	start := 0
-	if ours {
+	if isDemo {
 		var err error
 		if start, err = strconv.Atoi(number); err != nil || start < 0 || start > len(demo) {
 			return accounts.Page[accounts.Account]{}, accounts.ErrCursor
@@ -90,7 +90,7 @@ func (s demoStore) Accounts(ctx context.Context, environment string, q accounts.
 		if start+limit < len(demo) {
 			return page, nil
 		}
-		rest.Limit = 1 // only to see whether there is another page
+		rest.Limit = 1 // shows whether there is another page
 	}
 	stored, err := s.Store.Accounts(ctx, environment, rest)
 	switch {
@@ -104,7 +104,7 @@ func (s demoStore) Accounts(ctx context.Context, environment string, q accounts.
 	return page, nil
 }
 
-// matching are the demo accounts that a list has, without their Context.
+// matching are the demo accounts that q selects, without their Context.
 func (s demoStore) matching(environment string, q accounts.AccountQuery) []accounts.Account {
 	var out []accounts.Account
 	for _, a := range s.demo {
@@ -141,7 +141,7 @@ func (s demoStore) DeleteAccount(ctx context.Context, by accounts.Actor, environ
 	return s.Store.DeleteAccount(ctx, by, environment, id, version)
 }
 
-// CreateToken refuses one that is for a demo account alone: the database does not have it.
+// CreateToken refuses a token for a demo account, which the database does not have.
 func (s demoStore) CreateToken(ctx context.Context, by accounts.Actor, t accounts.StoredToken) (accounts.Token, error) {
 	if _, ok := s.find(t.Environment, t.AccountID); ok {
 		return accounts.Token{}, accounts.ErrReadOnly
@@ -149,7 +149,7 @@ func (s demoStore) CreateToken(ctx context.Context, by accounts.Actor, t account
 	return s.Store.CreateToken(ctx, by, t)
 }
 
-// CreateLink refuses one that connects a demo account again.
+// CreateLink refuses a link that reconnects a demo account.
 func (s demoStore) CreateLink(ctx context.Context, by accounts.Actor, hash accounts.Hash, l accounts.Link) error {
 	if _, ok := s.find(l.Environment, l.AccountID); ok {
 		return accounts.ErrReadOnly

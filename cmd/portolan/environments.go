@@ -13,13 +13,13 @@ type environmentsCommand struct {
 	adminFlags
 
 	List   listEnvironmentsCommand  `cmd:"" help:"List environments."`
-	Get    getEnvironmentCommand    `cmd:"" help:"Show one."`
-	Create createEnvironmentCommand `cmd:"" help:"Make one."`
-	Update updateEnvironmentCommand `cmd:"" help:"Change one."`
-	Delete deleteEnvironmentCommand `cmd:"" help:"Take one away that holds no accounts and tokens."`
+	Get    getEnvironmentCommand    `cmd:"" help:"Show an environment."`
+	Create createEnvironmentCommand `cmd:"" help:"Create an environment."`
+	Update updateEnvironmentCommand `cmd:"" help:"Change an environment."`
+	Delete deleteEnvironmentCommand `cmd:"" help:"Delete an environment without accounts and tokens."`
 }
 
-func (c *environmentsCommand) administer(ctx context.Context, p *process, do func(*administration) error) error {
+func (c *environmentsCommand) administer(ctx context.Context, p *process, do func(*adminClient) error) error {
 	return c.adminFlags.administer(ctx, p, accounts.DefaultEnvironment, offline{}, do)
 }
 
@@ -27,18 +27,18 @@ type listEnvironmentsCommand struct{ pageFlags }
 
 // Run lists environments.
 func (c *listEnvironmentsCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.list(ctx, environmentsPath, c.query(), column{"NAME", "name"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
 	})
 }
 
 type getEnvironmentCommand struct {
-	Name string `arg:"" help:"The environment's name."`
+	Name string `arg:"" help:"Name of the environment."`
 }
 
 // Run shows an environment.
 func (c *getEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.show(ctx, http.MethodGet, pathOf(environmentsPath, c.Name), nil)
 	})
 }
@@ -46,24 +46,24 @@ func (c *getEnvironmentCommand) Run(ctx context.Context, p *process, all *enviro
 type createEnvironmentCommand struct {
 	overrideFlags
 
-	Name  string `arg:"" help:"Small letters, digits and -; it never changes."`
-	Label string `help:"A name for people."`
+	Name  string `arg:"" help:"Name of the environment: lower-case letters, digits and -. It cannot be changed."`
+	Label string `help:"Display name."`
 }
 
-// Run makes an environment.
+// Run creates an environment.
 func (c *createEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
 	body := map[string]any{"name": c.Name}
 	if c.Label != "" {
 		body["label"] = c.Label
 	}
-	overrides, err := c.lay(nil)
+	overrides, err := c.apply(nil)
 	if err != nil {
 		return err
 	}
 	if len(overrides) > 0 {
 		body["overrides"] = overrides
 	}
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.show(ctx, http.MethodPost, environmentsPath, body)
 	})
 }
@@ -71,9 +71,9 @@ func (c *createEnvironmentCommand) Run(ctx context.Context, p *process, all *env
 type updateEnvironmentCommand struct {
 	overrideFlags
 
-	Name    string  `arg:"" help:"The environment's name."`
-	Version int64   `placeholder:"N" help:"Refuse where the environment has another version by now."`
-	Label   *string `help:"A name for people."`
+	Name    string  `arg:"" help:"Name of the environment."`
+	Version int64   `placeholder:"N" help:"Fail if the environment has another version."`
+	Label   *string `help:"Display name."`
 }
 
 // Run changes an environment.
@@ -85,7 +85,7 @@ func (c *updateEnvironmentCommand) Run(ctx context.Context, p *process, all *env
 	if c.Label != nil {
 		body["label"] = *c.Label
 	}
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		path := pathOf(environmentsPath, c.Name)
 		if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
 			return err
@@ -95,13 +95,13 @@ func (c *updateEnvironmentCommand) Run(ctx context.Context, p *process, all *env
 }
 
 type deleteEnvironmentCommand struct {
-	Name    string `arg:"" help:"The environment's name."`
-	Version int64  `placeholder:"N" help:"Refuse where the environment has another version by now."`
+	Name    string `arg:"" help:"Name of the environment."`
+	Version int64  `placeholder:"N" help:"Fail if the environment has another version."`
 }
 
-// Run takes an environment away.
+// Run deletes an environment.
 func (c *deleteEnvironmentCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
-	return all.administer(ctx, p, func(a *administration) error {
+	return all.administer(ctx, p, func(a *adminClient) error {
 		return a.show(ctx, http.MethodDelete, withQuery(pathOf(environmentsPath, c.Name), versionQuery(c.Version)), nil)
 	})
 }

@@ -15,7 +15,7 @@ type helpCommand struct {
 
 // Run prints what --help prints.
 func (c *helpCommand) Run(parsed *kong.Context) error {
-	_, err := parsed.Kong.Parse(append(c.Command, "--help"))
+	_, err := parsed.Parse(append(c.Command, "--help"))
 	return usageOf(err)
 }
 

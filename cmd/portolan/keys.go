@@ -12,20 +12,20 @@ import (
 	"portolan/accounts"
 )
 
-// masterKeysVariable is never a flag: the process list would show the keys.
+// masterKeysVariable has no flag: the process list would show the keys.
 const masterKeysVariable = "PORTOLAN_MASTER_KEYS"
 
 type keysCommand struct {
-	New    newKeyCommand     `cmd:"" help:"Print a new master key."`
-	List   listKeysCommand   `cmd:"" help:"Tell which keys sealed how many values."`
-	Rotate rotateKeysCommand `cmd:"" help:"Seal every value again with the newest key, while servers serve."`
+	New    newKeyCommand     `cmd:"" help:"Create a master key and print it."`
+	List   listKeysCommand   `cmd:"" help:"List the keys and how many values each has encrypted."`
+	Rotate rotateKeysCommand `cmd:"" help:"Encrypt every value with the newest key, while servers run."`
 }
 
 type newKeyCommand struct {
-	ID string `placeholder:"ID" help:"The key's name; k<date>-<random> by default."`
+	ID string `placeholder:"ID" help:"Name of the key; k<date>-<random> by default."`
 }
 
-// Run prints a key, alone on stdout, so that it can go where it is kept.
+// Run prints a key alone on stdout, so that it can be captured.
 func (c *newKeyCommand) Run(p *process) error {
 	id := c.ID
 	if id == "" {
@@ -40,15 +40,15 @@ func (c *newKeyCommand) Run(p *process) error {
 		return usagef("--id: %w", err)
 	}
 	fmt.Fprintln(p.stdout, key)
-	fmt.Fprintf(p.stderr, "Put this line first in %s (keys are separated by commas) or in the file of --master-keys-file (a line each).\n"+
-		"Keep the older keys behind it until `portolan keys rotate` is through. Without its keys a database cannot be read.\n", masterKeysVariable)
+	fmt.Fprintf(p.stderr, "Put this key first in %s (separated by commas) or in the file of --master-keys-file (one key a line).\n"+
+		"Keep the older keys after it until `portolan keys rotate` is done. A database cannot be read without its keys.\n", masterKeysVariable)
 	return nil
 }
 
 type listKeysCommand struct{ storeFlags }
 
-// Run lists the keys that are given and those in use. A key in use that is not given has
-// already kept the database from opening.
+// Run lists the configured keys and those in use. A database whose keys are not all
+// configured does not open.
 func (c *listKeysCommand) Run(ctx context.Context, p *process) error {
 	keys, err := c.keyring(p)
 	if err != nil {
@@ -75,20 +75,20 @@ func (c *listKeysCommand) Run(ctx context.Context, p *process) error {
 	for _, id := range slices.Sorted(maps.Keys(used)) {
 		rows = append(rows, []string{id, strconv.Itoa(used[id]), "no", ""})
 	}
-	return writeTable(p.stdout, []string{"KEY", "VALUES", "GIVEN", ""}, rows)
+	return writeTable(p.stdout, []string{"KEY", "VALUES", "CONFIGURED", ""}, rows)
 }
 
 type rotateKeysCommand struct {
 	storeFlags
 
-	Batch int `default:"500" placeholder:"N" help:"Values sealed again in one transaction."`
+	Batch int `default:"500" placeholder:"N" help:"Values in one transaction."`
 }
 
-// Run seals again until the newest key is the only one in use. Whatever was done stays
-// done where it is interrupted.
+// Run encrypts until the newest key is the only one in use. If it is interrupted, what is
+// done stays done.
 func (c *rotateKeysCommand) Run(ctx context.Context, p *process) error {
 	if c.Batch < 1 {
-		return usagef("--batch: %d is no number of values", c.Batch)
+		return usagef("--batch: %d is not at least 1", c.Batch)
 	}
 	keys, err := c.keyring(p)
 	if err != nil {
@@ -102,13 +102,13 @@ func (c *rotateKeysCommand) Run(ctx context.Context, p *process) error {
 	for total := 0; ; {
 		n, err := db.Reseal(ctx, c.Batch)
 		if err != nil {
-			return fmt.Errorf("after %d values, which stay sealed with key %s: %w", total, keys.Newest(), err)
+			return fmt.Errorf("after %d values, which stay encrypted with key %s: %w", total, keys.Newest(), err)
 		}
 		if n == 0 {
 			break
 		}
 		total += n
-		fmt.Fprintf(p.stdout, "%d values sealed with key %s\n", total, keys.Newest())
+		fmt.Fprintf(p.stdout, "%d values encrypted with key %s\n", total, keys.Newest())
 	}
 	used, err := db.KeysInUse(ctx)
 	if err != nil {
@@ -117,9 +117,9 @@ func (c *rotateKeysCommand) Run(ctx context.Context, p *process) error {
 	n := used[keys.Newest()]
 	delete(used, keys.Newest())
 	if len(used) > 0 {
-		return fmt.Errorf("keys %v are in use again: a server still seals with an older key; restart it with %s first in its keys, then rotate again",
+		return fmt.Errorf("keys %v are in use again, because a server still encrypts with an older key: restart it with %s as its first key, then rotate again",
 			slices.Sorted(maps.Keys(used)), keys.Newest())
 	}
-	fmt.Fprintf(p.stdout, "all %d values are sealed with key %s; the others can be taken away\n", n, keys.Newest())
+	fmt.Fprintf(p.stdout, "all %d values are encrypted with key %s; the other keys can be removed\n", n, keys.Newest())
 	return nil
 }

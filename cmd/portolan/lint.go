@@ -9,9 +9,9 @@ import (
 )
 
 type lintCommand struct {
-	JSON        bool          `name:"json" help:"Print a JSON array of {file,line,col,code,severity,message,hint}."`
+	JSON        bool          `name:"json" help:"Print the findings as a JSON array of {file,line,col,code,severity,message,hint}."`
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
-	Dir         []string      `arg:"" optional:"" help:"Mapping roots (mappings, mappings/...), provider folders or .yaml files. Without any: the built-in mappings. What a provider folder leaves out comes from the built-in one."`
+	Dir         []string      `arg:"" optional:"" help:"Mapping trees (mappings, mappings/...), provider directories or .yaml files; the built-in mappings by default. Files that a provider directory lacks are taken from the built-in one."`
 }
 
 type findingJSON struct {
@@ -24,23 +24,23 @@ type findingJSON struct {
 	Hint     string `json:"hint"`
 }
 
-// Run prints what is wrong with the mappings.
+// Run prints the problems of the mappings.
 func (c *lintCommand) Run(p *process) error {
-	folders, err := openFolders(c.Dir)
+	dirs, err := openMappingDirs(c.Dir)
 	if err != nil {
 		return err
 	}
 	var findings source.Diagnostics
-	integrations := map[string]bool{} // by the names of their folders
-	for _, f := range folders {
-		for _, name := range f.integrations() {
+	integrations := map[string]bool{} // the names of all provider directories
+	for _, dir := range dirs {
+		for _, name := range dir.integrations() {
 			integrations[name] = true
 		}
-		w, err := p.load(c.EvalTimeout, nil, f.layers()...)
+		b, err := p.load(c.EvalTimeout, nil, dir.layers()...)
 		if err != nil {
 			return err
 		}
-		findings = append(findings, f.own(w.findings)...)
+		findings = append(findings, dir.own(b.findings)...)
 	}
 	findings = findings.Sorted()
 	if err := c.print(p, len(integrations), findings); err != nil {

@@ -19,18 +19,18 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the program. Its result is the exit code: 0 is good, 1 means findings, failed
-// cases or a failure, 2 that it was called wrongly.
+// run is the program. It returns the exit code: 0 for success, 1 for findings, failed cases
+// and other failures, 2 for wrong usage.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader, lookup: os.LookupEnv}
 	return p.run(ctx, args)
 }
 
-// process is what the program has of its surroundings.
+// process holds the program's input, output, clock, random source and environment.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
 	random         io.Reader
-	lookup         func(name string) (string, bool) // of the environment
+	lookup         func(name string) (string, bool) // looks up an environment variable
 }

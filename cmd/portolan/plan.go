@@ -35,7 +35,7 @@ type planCommand struct {
 
 // Run plans a unified request as the server would, and prints the provider request.
 func (c *planCommand) Run(ctx context.Context, p *process) error {
-	if !c.Sandbox && c.Accounts == "" && !c.given() {
+	if !c.Sandbox && c.Accounts == "" && !c.configured() {
 		return usagef("plan needs accounts: --sandbox for the demo accounts; --accounts FILE, --data DIR or --database-url URL for your own")
 	}
 	if !strings.HasPrefix(c.Target, "/unified/") {
@@ -51,16 +51,16 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	}
 	overrides := newEvaluators(c.EvalTimeout)
 	defer overrides.close()
-	w, err := p.loadServable(c.mappingFlags, overrides.evaluate)
+	b, err := p.loadChecked(c.mappingFlags, overrides.evaluate)
 	if err != nil {
 		return err
 	}
-	store, done, err := c.store(ctx, p, w)
+	store, done, err := c.store(ctx, p, b)
 	if err != nil {
 		return err
 	}
 	defer done()
-	debug, err := c.plan(ctx, gateway.New(w.snapshot, engine.New(offline{}, p.now), store), body, samples)
+	debug, err := c.plan(ctx, gateway.New(b.snapshot, engine.New(offline{}, p.now), store), body, samples)
 	if problem, ok := errors.AsType[*gateway.Problem](err); ok {
 		return c.printProblem(p, problem)
 	}
@@ -163,9 +163,9 @@ func (c *planCommand) readBody(p *process) ([]byte, error) {
 	return body, nil
 }
 
-// store holds the accounts; those of a file are all in one environment, because whoever
-// can read it may plan with any. A plan calls nothing, so an account may have any base_url.
-func (c *planCommand) store(ctx context.Context, p *process, w *world) (store accounts.Directory, done func(), err error) {
+// store returns the accounts. Those of a file are all put in one environment, so that each
+// of them can be used. Nothing is called, so an account may have any base_url.
+func (c *planCommand) store(ctx context.Context, p *process, b *bundle) (store accounts.Directory, done func(), err error) {
 	if !c.Sandbox && c.Accounts == "" {
 		db, err := c.open(ctx, p, p.logger("warn"))
 		if err != nil {
@@ -173,9 +173,9 @@ func (c *planCommand) store(ctx context.Context, p *process, w *world) (store ac
 		}
 		return db, func() { _ = db.Close() }, nil
 	}
-	list := w.demoAccounts("")
+	list := b.demoAccounts("")
 	if c.Accounts != "" {
-		file, err := p.readAccounts(c.Accounts, w, accounts.Options{AllowInsecureUpstreams: true})
+		file, err := p.readAccounts(c.Accounts, b, accounts.Options{AllowInsecureUpstreams: true})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -236,7 +236,7 @@ func missingAnswers(plan gateway.Debug) string {
 	return " without " + strings.Join(flags, " ")
 }
 
-// shownBody is a JSON body indented, any other as its text.
+// shownBody is a body as text; JSON is indented.
 func shownBody(body any) string {
 	raw, isJSON := body.(json.RawMessage)
 	var out bytes.Buffer
@@ -246,10 +246,10 @@ func shownBody(body any) string {
 	return out.String()
 }
 
-// offline is a provider client that refuses to be used.
+// offline is a provider client that refuses every call.
 type offline struct{}
 
-// Do gives an error.
+// Do returns an error.
 func (offline) Do(context.Context, *engine.Call) (*engine.Reply, error) {
-	return nil, errors.New("a plan makes no call")
+	return nil, errors.New("this command calls no provider")
 }

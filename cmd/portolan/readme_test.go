@@ -176,14 +176,14 @@ func rows(table string) [][]string {
 func TestReadmeSupport(t *testing.T) {
 	_, table := marked(t, "support")
 	p := &process{now: time.Now, random: rand.Reader}
-	w, err := p.load(time.Second, nil, builtin(""))
+	b, err := p.load(time.Second, nil, builtin(""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var integrations []string
 	for _, row := range rows(table) {
 		integrations = append(integrations, row[0])
-		plan := w.catalog.Plan(row[0], engine.Operation{Model: "ticketing", Resource: "users", Method: "update"})
+		plan := b.catalog.Plan(row[0], engine.Operation{Model: "ticketing", Resource: "users", Method: "update"})
 		if plan == nil {
 			t.Errorf("%s updates no users", row[0])
 			continue
@@ -204,7 +204,7 @@ func TestReadmeSupport(t *testing.T) {
 			t.Errorf("%s also needs (-mapping +readme):\n%s", row[0], diff)
 		}
 	}
-	if diff := cmp.Diff(w.integrations(), integrations); diff != "" {
+	if diff := cmp.Diff(b.integrations(), integrations); diff != "" {
 		t.Errorf("integrations (-catalog +readme):\n%s", diff)
 	}
 }

@@ -52,7 +52,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	printed := command(t, append([]string{"keys", "rotate"}, store[:2]...)...)
 	close(done)
 	load.Wait()
-	if called.Load() == 0 || !strings.HasSuffix(printed, fmt.Sprintf("all %d values are sealed with key k2; the others can be taken away", count)) {
+	if called.Load() == 0 || !strings.HasSuffix(printed, fmt.Sprintf("all %d values are encrypted with key k2; the other keys can be removed", count)) {
 		t.Errorf("%d calls; printed %s", called.Load(), printed)
 	}
 	r.stop()

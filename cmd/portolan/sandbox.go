@@ -11,9 +11,9 @@ import (
 type sandboxCommand struct {
 	mappingFlags
 
-	Listen string `default:"127.0.0.1:8090" placeholder:"ADDR" help:"Address to serve the pretend providers at, each under /<provider>."`
-	JSON   bool   `name:"json" xor:"what" help:"Print the demo accounts as JSON and exit."`
-	Faults bool   `xor:"what" help:"Print the faults that can be asked for and exit."`
+	Listen string `default:"127.0.0.1:8090" placeholder:"ADDR" help:"Address to listen on; each provider is served below /<provider>."`
+	JSON   bool   `name:"json" xor:"what" help:"Print the demo accounts as JSON, and exit."`
+	Faults bool   `xor:"what" help:"Print the faults that a request can ask for, and exit."`
 }
 
 type demoJSON struct {
@@ -29,16 +29,16 @@ type demoAccountJSON struct {
 	Credentials         map[string]any `json:"credentials"`
 }
 
-// Run serves the pretend providers until ctx ends, or tells of them.
+// Run serves the sandbox until ctx ends, or prints what it offers.
 func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
-	w, err := p.loadServable(c.mappingFlags, nil)
+	b, err := p.loadChecked(c.mappingFlags, nil)
 	switch {
 	case err != nil:
 		return err
 	case c.JSON:
-		return c.printAccounts(p, w)
+		return c.printAccounts(p, b)
 	case c.Faults:
-		c.printFaults(p, w)
+		c.printFaults(p, b)
 		return nil
 	}
 	listener, err := listen(ctx, c.Listen)
@@ -46,26 +46,26 @@ func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	origin := "http://" + listener.Addr().String()
-	fmt.Fprintf(p.stdout, "pretend providers listen on %s\n", origin)
-	for _, m := range w.mounts() {
+	fmt.Fprintf(p.stdout, "sandbox listens on %s\n", origin)
+	for _, m := range b.mounts() {
 		fmt.Fprintf(p.stdout, "  %s/%s%s\n", origin, m.Provider.Name(), m.BasePath)
 	}
-	s := newHTTPServer(sandbox.New(w.mounts(), p.now), p.logger("warn"))
+	s := newHTTPServer(sandbox.New(b.mounts(), p.now), p.logger("warn"))
 	return serve(ctx, time.Second, p.logger("warn"), service{s, listener})
 }
 
-func (c *sandboxCommand) printAccounts(p *process, w *world) error {
+func (c *sandboxCommand) printAccounts(p *process, b *bundle) error {
 	out := demoJSON{Token: demoToken, Accounts: []demoAccountJSON{}}
-	for _, provider := range w.providers {
+	for _, provider := range b.providers {
 		d := provider.Demo()
 		out.Accounts = append(out.Accounts, demoAccountJSON{provider.Name(), d.IntegratedAccountID, d.SampleID, d.EncodedQuery(), d.Context})
 	}
 	return writeJSON(p.stdout, out)
 }
 
-func (c *sandboxCommand) printFaults(p *process, w *world) {
-	fmt.Fprintf(p.stdout, "ask for one with the request header %s: NAME\n", sandbox.FaultHeader)
-	for _, provider := range w.providers {
+func (c *sandboxCommand) printFaults(p *process, b *bundle) {
+	fmt.Fprintf(p.stdout, "Ask for a fault with the request header %s: NAME\n", sandbox.FaultHeader)
+	for _, provider := range b.providers {
 		fmt.Fprintf(p.stdout, "%s\n", provider.Name())
 		for _, f := range provider.Faults() {
 			fmt.Fprintf(p.stdout, "  %-16s %s\n", f.Name, f.Description)

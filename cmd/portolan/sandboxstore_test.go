@@ -132,10 +132,10 @@ func TestSandboxTokensOpenNoFile(t *testing.T) {
 	}
 }
 
-// Whatever else has an environment of the same name is not reached.
-func TestDemoEnvironmentIsApart(t *testing.T) {
+// Another environment of the same name is not reached.
+func TestSeparateEnvironment(t *testing.T) {
 	own, rest := memory(t, "own", fileID), memory(t, "rest", storeID)
-	d := apart{accounts.DefaultEnvironment, own, rest}
+	d := separateEnvironment{accounts.DefaultEnvironment, own, rest}
 	if got, err := d.Account(t.Context(), accounts.DefaultEnvironment, fileID); err != nil || got.ID != fileID {
 		t.Errorf("%v, %v", got, err)
 	}

@@ -24,73 +24,73 @@ type serveCommand struct {
 	mappingFlags
 	storeFlags
 
-	Listen                 string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to serve at. This and every other flag of serve can also come from the environment: PORTOLAN_LISTEN."`
-	Sandbox                bool           `help:"Play the providers as well, with a demo account for each. Without --data, --database-url and --accounts, what is created is kept in a database that ends with the process."`
-	AllowPublicSandbox     bool           `help:"Let --sandbox listen on an address that is not loopback. Everyone knows its tokens."`
-	Accounts               string         `placeholder:"FILE" help:"Tokens and integrated accounts. Without --data or --database-url there is no database then."`
-	PublicURL              string         `placeholder:"URL" help:"Where customers reach this server (https://portolan.example.com), for links and OAuth. Needed unless it listens on a loopback address."`
-	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
-	Proxy                  proxy          `placeholder:"URL" help:"Call providers through this proxy. HTTP_PROXY and the like are ignored."`
-	AllowInsecureUpstreams bool           `help:"Let accounts have a base_url, and call any address. For tests."`
+	Listen                 string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. This and every other flag of serve can also be set in the environment: PORTOLAN_LISTEN."`
+	Sandbox                bool           `help:"Also simulate the providers, with a demo account for each. Without --data, --database-url and --accounts, the database ends with the process."`
+	AllowPublicSandbox     bool           `help:"Let --sandbox listen on an address that is not loopback, although its tokens are public."`
+	Accounts               string         `placeholder:"FILE" help:"File of tokens and integrated accounts. With it, there is no database unless --data or --database-url is set."`
+	PublicURL              string         `placeholder:"URL" help:"URL of this server for customers (https://portolan.example.com), for links and OAuth. Required unless it listens on a loopback address."`
+	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For header is trusted."`
+	Proxy                  proxyURL       `placeholder:"URL" help:"Proxy for calls to providers. HTTP_PROXY and similar variables are ignored."`
+	AllowInsecureUpstreams bool           `help:"Let accounts set base_url, and call any address. For tests only."`
 	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call, its repetition included."`
-	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take to finish when the process is stopped."`
-	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do about an answer that breaks the response schema: off, warn, fail."`
-	MaxBody                size           `default:"1MiB" help:"Largest request body."`
-	MemoryLimit            size           `default:"512MiB" help:"Memory from which on the garbage collector works harder; GOMEMLIMIT wins."`
-	LogLevel               string         `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take when the process is stopped."`
+	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do if an answer violates the response schema: off, warn or fail."`
+	MaxBody                byteSize       `default:"1MiB" help:"Largest request body."`
+	MemoryLimit            byteSize       `default:"512MiB" help:"Soft memory limit of the garbage collector. GOMEMLIMIT takes precedence."`
+	LogLevel               string         `default:"info" enum:"debug,info,warn,error" help:"Lowest level that is logged: debug, info, warn or error."`
 }
 
-// Run serves until ctx ends. Nothing is answered before everything is loaded.
+// Run serves until ctx ends. It listens after everything is loaded.
 func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	if c.Sandbox && !c.AllowPublicSandbox && !isLoopback(c.Listen) {
-		return usagef("--sandbox serves with tokens that everyone knows, and %s is not a loopback address: "+
-			"listen on 127.0.0.1, or give --allow-public-sandbox", c.Listen)
+		return usagef("the tokens of --sandbox are public, and %s is not a loopback address: "+
+			"listen on 127.0.0.1, or set --allow-public-sandbox", c.Listen)
 	}
 	overrides := newEvaluators(c.EvalTimeout)
 	defer overrides.close()
-	w, err := p.loadServable(c.mappingFlags, overrides.evaluate)
+	b, err := p.loadChecked(c.mappingFlags, overrides.evaluate)
 	if err != nil {
 		return err
 	}
 	c.tuneMemory(p)
 	log := p.logger(c.LogLevel)
 	var services []service
-	pretend := &pretence{}
+	sandboxAt := &sandboxAddress{}
 	if c.Sandbox {
 		listener, err := listen(ctx, "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
-		defer func() { _ = listener.Close() }()                                       // closed already where it was served
-		play := sandbox.New(w.mounts(), p.now, sandbox.WithSlow(2*c.UpstreamTimeout)) // a slow provider outlasts the deadline
-		services = append(services, service{newHTTPServer(play, log), listener})
-		pretend = &pretence{address: listener.Addr()}
+		defer func() { _ = listener.Close() }()                                          // it is closed already if it was served
+		handler := sandbox.New(b.mounts(), p.now, sandbox.WithSlow(2*c.UpstreamTimeout)) // a slow provider exceeds the deadline
+		services = append(services, service{newHTTPServer(handler, log), listener})
+		sandboxAt = &sandboxAddress{address: listener.Addr()}
 	}
-	file, err := c.file(p, w)
+	file, err := c.file(p, b)
 	if err != nil {
 		return err
 	}
-	kept, err := c.keep(ctx, p, log)
+	store, err := c.openStore(ctx, p, log)
 	if err != nil {
 		return err
 	}
-	defer kept.close()
+	defer store.close()
 	listener, err := listen(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	handler, err := c.newServer(p, w, file, kept, pretend, listener, log)
+	handler, err := c.newServer(p, b, file, store, sandboxAt, listener, log)
 	if err != nil {
 		return err
 	}
 	api := newHTTPServer(handler, log)
 	api.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
-	c.announce(p, w, listener)
+	c.announce(p, b, listener)
 	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
 }
 
-// tuneMemory trades memory for processor time, unless the environment has its own idea.
+// tuneMemory trades memory for processor time, unless the environment sets the limits.
 func (c *serveCommand) tuneMemory(p *process) {
 	if _, set := p.lookup("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(int64(c.MemoryLimit))
@@ -100,58 +100,58 @@ func (c *serveCommand) tuneMemory(p *process) {
 	}
 }
 
-// pretence is where pretend providers are served; the zero value is for none.
-type pretence struct{ address net.Addr }
+// sandboxAddress is the address of the sandbox; the zero value means that there is none.
+type sandboxAddress struct{ address net.Addr }
 
 // origin is "http://127.0.0.1:4711", or "".
-func (x *pretence) origin() string {
-	if x.address == nil {
+func (a *sandboxAddress) origin() string {
+	if a.address == nil {
 		return ""
 	}
-	return "http://" + x.address.String()
+	return "http://" + a.address.String()
 }
 
-// lasting reports whether accounts or tokens are served that outlast the process.
-func (c *serveCommand) lasting() bool { return c.given() || c.Accounts != "" }
+// persistent reports whether there are accounts or tokens that outlast the process.
+func (c *serveCommand) persistent() bool { return c.configured() || c.Accounts != "" }
 
-// file holds what is in the accounts file; nothing if there is none.
-func (c *serveCommand) file(p *process, w *world) (*accounts.Memory, error) {
+// file returns the contents of the accounts file; nothing if there is none.
+func (c *serveCommand) file(p *process, b *bundle) (*accounts.Memory, error) {
 	if c.Accounts == "" {
 		return accounts.NewMemory(nil, nil)
 	}
-	file, err := p.readAccounts(c.Accounts, w, accounts.Options{AllowInsecureUpstreams: c.AllowInsecureUpstreams})
+	file, err := p.readAccounts(c.Accounts, b, accounts.Options{AllowInsecureUpstreams: c.AllowInsecureUpstreams})
 	if err != nil {
 		return nil, err
 	}
 	for _, token := range file.Tokens {
 		if c.Sandbox && (token.Hash == accounts.HashToken(demoToken) || token.Hash == accounts.HashToken(demoAdminToken)) {
-			return nil, usagef("--accounts: the token %q is one of the sandbox's, which everyone knows: choose another", token.Name)
+			return nil, usagef("--accounts: the token %q is a token of the sandbox, which is public: choose another", token.Name)
 		}
 	}
 	return accounts.NewMemory(file.Tokens, accountsOf(file))
 }
 
-// directory joins what is served: the file, the database if there is one, and the demo
-// accounts if the providers are played.
-func (c *serveCommand) directory(file *accounts.Memory, kept *kept, demo []accounts.Account, bases map[string]string) (accounts.Directory, error) {
+// directory joins all accounts: those of the file, of the database if there is one, and the
+// demo accounts with --sandbox.
+func (c *serveCommand) directory(file *accounts.Memory, store *serverStore, demo []accounts.Account, baseURLs map[string]string) (accounts.Directory, error) {
 	var directory accounts.Directory = file
-	if kept.db != nil {
-		directory = union{file, played{kept.cache, bases}}
+	if store.db != nil {
+		directory = joinedDirectories{file, withBaseURLs{store.cache, baseURLs}}
 	}
 	if !c.Sandbox {
 		return directory, nil
 	}
-	memory, err := accounts.NewMemory(demoTokens(c.lasting()), demo)
+	memory, err := accounts.NewMemory(demoTokens(c.persistent()), demo)
 	if err != nil {
 		return nil, err
 	}
-	if c.lasting() {
-		return apart{demoEnvironment, memory, directory}, nil
+	if c.persistent() {
+		return separateEnvironment{demoEnvironment, memory, directory}, nil
 	}
-	return union{memory, directory}, nil
+	return joinedDirectories{memory, directory}, nil
 }
 
-func (c *serveCommand) newServer(p *process, w *world, file *accounts.Memory, kept *kept, pretend *pretence, listener net.Listener, log *slog.Logger) (*server.Server, error) {
+func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, store *serverStore, sandboxAt *sandboxAddress, listener net.Listener, log *slog.Logger) (*server.Server, error) {
 	client := c.Proxy.options()
 	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy)}
 	options := []server.Option{
@@ -161,25 +161,25 @@ func (c *serveCommand) newServer(p *process, w *world, file *accounts.Memory, ke
 	if c.AllowInsecureUpstreams {
 		client = append(client, upstream.WithInsecure())
 	}
-	if tcp, ok := pretend.address.(*net.TCPAddr); ok {
+	if tcp, ok := sandboxAt.address.(*net.TCPAddr); ok {
 		client = append(client, upstream.WithLoopback(tcp.AddrPort()))
 		options = append(options, server.WithForwarded(sandbox.FaultHeader))
 	}
 	caller := upstream.New(client...)
-	bases := w.bases(pretend.origin())
+	baseURLs := b.baseURLs(sandboxAt.origin())
 	var demo []accounts.Account
 	if c.Sandbox {
-		demo = w.demoAccounts(pretend.origin())
+		demo = b.demoAccounts(sandboxAt.origin())
 		for i := range demo {
-			demo[i].Environment = demoEnvironmentOf(c.lasting())
+			demo[i].Environment = demoEnvironmentOf(c.persistent())
 		}
 	}
-	directory, err := c.directory(file, kept, demo, bases)
+	directory, err := c.directory(file, store, demo, baseURLs)
 	if err != nil {
 		return nil, err
 	}
-	if kept.db != nil {
-		apps, err := p.oauthApps(w, pretend.origin())
+	if store.db != nil {
+		apps, err := p.oauthApps(b, sandboxAt.origin())
 		if err != nil {
 			return nil, err
 		}
@@ -187,20 +187,20 @@ func (c *serveCommand) newServer(p *process, w *world, file *accounts.Memory, ke
 		if err != nil {
 			return nil, err
 		}
-		var store accounts.Store = kept.db
-		if !c.lasting() {
-			store = newDemoStore(kept.db, demo, p.now())
+		var admin accounts.Store = store.db
+		if !c.persistent() {
+			admin = newDemoStore(store.db, demo, p.now())
 		}
-		inner = append(inner, gateway.WithBaseURLs(bases), gateway.WithOAuth(oauth.NewKeeper(kept.db, caller.HTTP(c.UpstreamTimeout), p.now, log), apps))
-		options = append(options, server.WithStore(store))
+		inner = append(inner, gateway.WithBaseURLs(baseURLs), gateway.WithOAuth(oauth.NewKeeper(store.db, caller.HTTP(c.UpstreamTimeout), p.now, log), apps))
+		options = append(options, server.WithStore(admin))
 		if public != "" {
 			options = append(options, server.WithPublicURL(public))
 		}
 	}
-	return server.New(gateway.New(w.snapshot, engine.New(caller, p.now, engine.WithTimeout(c.UpstreamTimeout)), directory, inner...), directory, options...)
+	return server.New(gateway.New(b.snapshot, engine.New(caller, p.now, engine.WithTimeout(c.UpstreamTimeout)), directory, inner...), directory, options...)
 }
 
-// publicOrigin is where customers reach the server; "" where that is not known.
+// publicOrigin is the URL of the server for customers; "" if it is not known.
 func (c *serveCommand) publicOrigin(l net.Listener) (string, error) {
 	if c.PublicURL == "" {
 		return loopbackOrigin(l), nil
@@ -208,25 +208,25 @@ func (c *serveCommand) publicOrigin(l net.Listener) (string, error) {
 	return publicOrigin(c.PublicURL)
 }
 
-// announce says where the API listens and, with pretend providers, how to try it.
-func (c *serveCommand) announce(p *process, w *world, listener net.Listener) {
+// announce prints the address of the API and, with --sandbox, commands to try it.
+func (c *serveCommand) announce(p *process, b *bundle, listener net.Listener) {
 	origin := "http://" + listener.Addr().String()
 	fmt.Fprintf(p.stdout, "portolan listens on %s\n", origin)
 	if !c.Sandbox {
 		return
 	}
-	for _, provider := range w.providers {
-		if curl := w.demoCurl(origin, provider); curl != "" {
+	for _, provider := range b.providers {
+		if curl := b.demoCurl(origin, provider); curl != "" {
 			fmt.Fprintf(p.stdout, "\n# %s\n%s\n", provider.Name(), curl)
 		}
 	}
-	if !c.lasting() {
-		fmt.Fprintf(p.stdout, "\n# the accounts that are kept in the database\ncurl %s \\\n  -H %s\n",
+	if !c.persistent() {
+		fmt.Fprintf(p.stdout, "\n# the accounts in the database\ncurl %s \\\n  -H %s\n",
 			quoted(origin+accountsPath), quoted("Authorization: Bearer "+demoAdminToken))
 	}
 }
 
-// logger writes JSON lines to stderr.
+// logger returns a logger that writes JSON lines to stderr.
 func (p *process) logger(level string) *slog.Logger { return newLogger(p.stderr, level) }
 
 func newLogger(out io.Writer, level string) *slog.Logger {

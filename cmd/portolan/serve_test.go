@@ -249,7 +249,7 @@ func TestServeFlagsFromTheEnvironment(t *testing.T) {
 		value, ok := map[string]string{"PORTOLAN_ACCOUNTS": "nowhere.yaml", "PORTOLAN_MAX_BODY": "64KiB"}[name]
 		return value, ok
 	}}
-	if code := p.run(t.Context(), []string{"serve", "--max-body", "x"}); code != exitUsage || !strings.Contains(fmt.Sprint(p.stderr), `"x" is no size`) {
+	if code := p.run(t.Context(), []string{"serve", "--max-body", "x"}); code != exitUsage || !strings.Contains(fmt.Sprint(p.stderr), `"x" is not a valid size`) {
 		t.Errorf("the command line does not win: exit %d, %s", code, p.stderr)
 	}
 	p.stderr = &lockedBuffer{}
@@ -258,9 +258,9 @@ func TestServeFlagsFromTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for text, want := range map[string]size{"4096": 4096, "64KiB": 64 << 10, "1 MiB": 1 << 20, "2GiB": 2 << 30, "": 0, "0": 0, "-1": 0, "1MB": 0, "9999999999GiB": 0} {
-		var got size
+func TestByteSize(t *testing.T) {
+	for text, want := range map[string]byteSize{"4096": 4096, "64KiB": 64 << 10, "1 MiB": 1 << 20, "2GiB": 2 << 30, "": 0, "0": 0, "-1": 0, "1MB": 0, "9999999999GiB": 0} {
+		var got byteSize
 		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}

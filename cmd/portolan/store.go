@@ -22,23 +22,23 @@ const (
 	databaseRetry = 250 * time.Millisecond
 )
 
-// storeFlags say where accounts and tokens are kept, and what opens their secrets.
+// storeFlags select the database and the keys of its secrets.
 type storeFlags struct {
-	Data           string        `placeholder:"DIR" help:"Folder of the database portolan.db, made where it is missing; portolan-data by default."`
-	DatabaseURL    string        `placeholder:"URL" help:"PostgreSQL (postgres://...) in place of --data. PORTOLAN_DATABASE_URL keeps its password out of the process list."`
-	DatabaseWait   time.Duration `default:"10s" help:"How long to wait for a PostgreSQL that is not up yet."`
-	MasterKeysFile string        `placeholder:"FILE" help:"Keys that seal the secrets, newest first, as portolan keys new prints them; else PORTOLAN_MASTER_KEYS."`
+	Data           string        `placeholder:"DIR" help:"Directory of the SQLite database, created if it does not exist; portolan-data by default."`
+	DatabaseURL    string        `placeholder:"URL" help:"PostgreSQL database (postgres://...) instead of --data. Use PORTOLAN_DATABASE_URL to keep its password out of the process list."`
+	DatabaseWait   time.Duration `default:"10s" help:"How long to wait for PostgreSQL to start."`
+	MasterKeysFile string        `placeholder:"FILE" help:"File of the master keys, newest first, as printed by portolan keys new; PORTOLAN_MASTER_KEYS by default."`
 }
 
-var errNoKey = errors.New("no master key is given")
+var errNoKey = errors.New("no master key is configured")
 
-// given says that a database was asked for.
-func (f storeFlags) given() bool { return f.Data != "" || f.DatabaseURL != "" }
+// configured reports whether a database is selected.
+func (f storeFlags) configured() bool { return f.Data != "" || f.DatabaseURL != "" }
 
-// open opens the database, which is made and brought up to date where that is needed.
+// open opens the database. It creates and migrates it if needed.
 func (f storeFlags) open(ctx context.Context, p *process, log *slog.Logger) (*database.DB, error) {
 	if f.Data != "" && f.DatabaseURL != "" {
-		return nil, usagef("--data and --database-url are two places (or PORTOLAN_DATA and PORTOLAN_DATABASE_URL); give one")
+		return nil, usagef("--data and --database-url (or PORTOLAN_DATA and PORTOLAN_DATABASE_URL) exclude each other")
 	}
 	keys, err := f.keyring(p)
 	if err != nil {
@@ -48,17 +48,17 @@ func (f storeFlags) open(ctx context.Context, p *process, log *slog.Logger) (*da
 	if f.DatabaseURL != "" {
 		return f.openPostgres(ctx, options, p.now().Add(f.DatabaseWait))
 	}
-	folder := f.Data
-	if folder == "" {
-		folder = defaultData
+	dir := f.Data
+	if dir == "" {
+		dir = defaultData
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	return database.OpenSQLite(ctx, filepath.Join(folder, databaseFile), options)
+	return database.OpenSQLite(ctx, filepath.Join(dir, databaseFile), options)
 }
 
-// openPostgres waits for a database server that starts at the same time as this process.
+// openPostgres waits for a database server that is still starting, until the given time.
 func (f storeFlags) openPostgres(ctx context.Context, options database.Options, until time.Time) (*database.DB, error) {
 	for first := true; ; first = false {
 		db, err := database.OpenPostgres(ctx, f.DatabaseURL, options)
@@ -76,13 +76,13 @@ func (f storeFlags) openPostgres(ctx context.Context, options database.Options, 
 	}
 }
 
-// keyring reads the master keys. Its errors show none.
+// keyring reads the master keys. Its errors show no key.
 func (f storeFlags) keyring(p *process) (*accounts.Keyring, error) {
 	text, _ := p.lookup(masterKeysVariable)
 	variable, from := strings.TrimSpace(text) != "", masterKeysVariable
 	switch {
 	case variable && f.MasterKeysFile != "":
-		return nil, usagef("master keys are given twice, by --master-keys-file and in %s; give them once", masterKeysVariable)
+		return nil, usagef("--master-keys-file and %s exclude each other", masterKeysVariable)
 	case f.MasterKeysFile != "":
 		var err error
 		if text, err = readKeysFile(f.MasterKeysFile); err != nil {
@@ -90,8 +90,8 @@ func (f storeFlags) keyring(p *process) (*accounts.Keyring, error) {
 		}
 		from = f.MasterKeysFile
 	case !variable:
-		return nil, usagef("%w, and a database needs one to seal its secrets: `portolan keys new` makes one; "+
-			"give it in %s or by --master-keys-file FILE", errNoKey, masterKeysVariable)
+		return nil, usagef("%w, and the database needs one to encrypt secrets: create it with `portolan keys new` "+
+			"and set it in %s or in the file of --master-keys-file", errNoKey, masterKeysVariable)
 	}
 	keys, err := accounts.ParseKeyring(text)
 	if err != nil {
@@ -100,7 +100,7 @@ func (f storeFlags) keyring(p *process) (*accounts.Keyring, error) {
 	return keys, nil
 }
 
-// readKeysFile refuses a file that others may read.
+// readKeysFile reads a file of keys, and refuses one that others may read.
 func readKeysFile(name string) (string, error) {
 	file, err := os.Open(name) //nolint:gosec // G304: the caller names the file
 	if err != nil {

@@ -19,38 +19,38 @@ import (
 )
 
 type testCommand struct {
-	Cases       string        `default:"testdata/cases" placeholder:"DIR" help:"Where the cases are."`
-	Update      bool          `help:"Write what is answered into the cases that fail."`
-	Pattern     string        `name:"run" placeholder:"PATTERN" help:"Run only the cases whose name this regular expression matches."`
+	Cases       string        `default:"testdata/cases" placeholder:"DIR" help:"Directory of the cases."`
+	Update      bool          `help:"Write the actual answers into the cases that fail."`
+	Pattern     string        `name:"run" placeholder:"PATTERN" help:"Run only cases whose name matches this regular expression."`
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
-	Dir         []string      `arg:"" optional:"" help:"Mapping roots or provider folders whose cases to run. Without any: the built-in mappings."`
+	Dir         []string      `arg:"" optional:"" help:"Mapping trees or provider directories whose cases are run; the built-in mappings by default."`
 }
 
 // tally counts cases.
 type tally struct{ passed, failed, updated int }
 
-// Run runs the cases of the mappings through the server, without any network.
+// Run runs the cases of the mappings through the server, without a network.
 func (c *testCommand) Run(ctx context.Context, p *process) error {
 	pattern, err := regexp.Compile(c.Pattern)
 	if err != nil {
 		return usagef("--run: %w", err)
 	}
-	folders, err := openFolders(c.Dir)
+	dirs, err := openMappingDirs(c.Dir)
 	if err != nil {
 		return err
 	}
 	if info, err := os.Stat(c.Cases); err != nil || !info.IsDir() {
-		return usagef("%s is no folder; --cases names that of the cases", c.Cases)
+		return usagef("--cases: no such directory: %s", c.Cases)
 	}
 	atClock := *p
 	atClock.now = golden.Clock
 	var sum tally
-	for _, f := range folders {
-		w, err := atClock.loadCases(f, c.EvalTimeout)
+	for _, dir := range dirs {
+		b, err := atClock.loadCases(dir, c.EvalTimeout)
 		if err != nil {
 			return err
 		}
-		if err := c.runFolder(ctx, p, w, pattern, &sum); err != nil {
+		if err := c.runCases(ctx, p, b, pattern, &sum); err != nil {
 			return err
 		}
 	}
@@ -68,24 +68,24 @@ func (c *testCommand) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-// loadCases loads a folder; mappings with mistakes are not run.
-func (p *process) loadCases(f folder, evalTimeout time.Duration) (*world, error) {
-	w, err := p.load(evalTimeout, nil, f.layers()...)
+// loadCases loads the mappings of dir. It refuses mappings with errors.
+func (p *process) loadCases(dir mappingDir, evalTimeout time.Duration) (*bundle, error) {
+	b, err := p.load(evalTimeout, nil, dir.layers()...)
 	if err != nil {
 		return nil, err
 	}
-	if w.findings.Failed() {
-		for _, d := range append(f.own(w.findings), f.foreign(w.findings)...).Sorted() {
+	if b.findings.Failed() {
+		for _, d := range append(dir.own(b.findings), dir.foreign(b.findings)...).Sorted() {
 			fmt.Fprintln(p.stderr, d)
 		}
 		return nil, errReported
 	}
-	return w, nil
+	return b, nil
 }
 
-// runFolder runs the cases of the loaded providers. A case that cannot be read has failed.
-func (c *testCommand) runFolder(ctx context.Context, p *process, w *world, pattern *regexp.Regexp, sum *tally) error {
-	cases, problems := golden.Load(os.DirFS(c.Cases), ".", w.integrations())
+// runCases runs the cases of the loaded providers. A case that cannot be read fails.
+func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, pattern *regexp.Regexp, sum *tally) error {
+	cases, problems := golden.Load(os.DirFS(c.Cases), ".", b.integrations())
 	for _, problem := range problems {
 		fmt.Fprintf(p.stdout, "%s/%s\n", filepath.ToSlash(c.Cases), problem)
 		sum.failed++
@@ -95,7 +95,7 @@ func (c *testCommand) runFolder(ctx context.Context, p *process, w *world, patte
 		if !pattern.MatchString(one.Name) {
 			continue
 		}
-		result, err := golden.RunHandler(ctx, w.caseHandler, one)
+		result, err := golden.RunHandler(ctx, b.caseHandler, one)
 		if err != nil {
 			return fmt.Errorf("%s: %w", one.Name, err)
 		}
@@ -104,8 +104,8 @@ func (c *testCommand) runFolder(ctx context.Context, p *process, w *world, patte
 			return err
 		}
 	}
-	if c.Pattern == "" { // a part of the cases covers nothing of interest
-		for _, coverage := range golden.Cover(w.catalog, results) {
+	if c.Pattern == "" { // the coverage of some cases means nothing
+		for _, coverage := range golden.Cover(b.catalog, results) {
 			fmt.Fprintln(p.stdout, coverage)
 		}
 	}
@@ -137,16 +137,16 @@ func (c *testCommand) write(r *golden.Result) error {
 	return errors.Join(root.WriteFile(r.Case.File, r.Case.Update(r), fs.FileMode(0o644)), root.Close())
 }
 
-// caseHandler builds the server of one case: one token, one account, no network.
-func (w *world) caseHandler(doer engine.Doer, account golden.Account) (http.Handler, error) {
+// caseHandler returns the server of one case: one token, one account, no network.
+func (b *bundle) caseHandler(doer engine.Doer, account golden.Account) (http.Handler, error) {
 	tokens := []accounts.StoredToken{{Token: accounts.Token{Name: "golden"}, Hash: accounts.HashToken(golden.Token)}}
 	store, err := accounts.NewMemory(tokens, []accounts.Account{{
 		ID: account.ID, Integration: account.Integration, Context: account.Context,
 	}})
-	if err != nil { // the request names no account, or none that there can be: that is the case's point
+	if err != nil { // the case is about a request without a valid account
 		if store, err = accounts.NewMemory(tokens, nil); err != nil {
 			return nil, err
 		}
 	}
-	return server.New(gateway.New(w.snapshot, engine.New(doer, golden.Clock), store), store, server.WithClock(golden.Clock))
+	return server.New(gateway.New(b.snapshot, engine.New(doer, golden.Clock), store), store, server.WithClock(golden.Clock))
 }

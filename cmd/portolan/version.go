@@ -8,7 +8,7 @@ import (
 
 type versionCommand struct{}
 
-// Run prints the program's version, its commit where the build recorded one, and Go's version.
+// Run prints the version, the commit if the build recorded it, and the version of Go.
 func (*versionCommand) Run(p *process) error {
 	version, commit, modified := "(devel)", "", ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -38,8 +38,8 @@ func memory(t *testing.T, token, id string) *accounts.Memory {
 	return m
 }
 
-func TestUnionAsksOneAfterTheOther(t *testing.T) {
-	both := union{memory(t, "file", fileID), memory(t, "store", storeID)}
+func TestJoinedDirectoriesAskOneAfterTheOther(t *testing.T) {
+	both := joinedDirectories{memory(t, "file", fileID), memory(t, "store", storeID)}
 	for _, token := range []string{"file", "store"} {
 		if got, err := both.Authenticate(t.Context(), token); err != nil || got.Name != token {
 			t.Errorf("%s: %v, %v", token, got, err)
@@ -58,10 +58,10 @@ func TestUnionAsksOneAfterTheOther(t *testing.T) {
 	}
 }
 
-// What the file knows is served without the store; about the rest nothing is known.
-func TestUnionWithoutStore(t *testing.T) {
+// An account of the file needs no store; without the store, nothing is known about others.
+func TestJoinedDirectoriesWithoutStore(t *testing.T) {
 	store := &broken{}
-	both := union{memory(t, "file", fileID), store}
+	both := joinedDirectories{memory(t, "file", fileID), store}
 	if _, err := both.Authenticate(t.Context(), "file"); err != nil || store.asked != 0 {
 		t.Errorf("%v, %d asked", err, store.asked)
 	}
@@ -77,16 +77,16 @@ func TestUnionWithoutStore(t *testing.T) {
 	}
 }
 
-func TestPlayedAccountsGoToTheirPretendProvider(t *testing.T) {
-	d := played{memory(t, "store", storeID), map[string]string{"example": "http://127.0.0.1:4711/example"}}
+func TestWithBaseURLs(t *testing.T) {
+	d := withBaseURLs{memory(t, "store", storeID), map[string]string{"example": "http://127.0.0.1:4711/example"}}
 	if got, err := d.Account(t.Context(), "default", storeID); err != nil || got.BaseURL != "http://127.0.0.1:4711/example" {
 		t.Errorf("%s, %v", got.BaseURL, err)
 	}
 	if got, err := d.Account(t.Context(), "default", fileID); err == nil || got.BaseURL != "" {
 		t.Errorf("%s, %v", got.BaseURL, err)
 	}
-	unplayed := played{d.Directory, nil}
-	if got, err := unplayed.Account(t.Context(), "default", storeID); err != nil || got.BaseURL != "http://store" {
+	without := withBaseURLs{d.Directory, nil}
+	if got, err := without.Account(t.Context(), "default", storeID); err != nil || got.BaseURL != "http://store" {
 		t.Errorf("%s, %v", got.BaseURL, err)
 	}
 }

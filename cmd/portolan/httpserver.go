@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// service is a server with the listener that it serves.
+// service is an HTTP server and its listener.
 type service struct {
 	server   *http.Server
 	listener net.Listener
@@ -26,8 +26,8 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// newHTTPServer bounds what a caller may take of time and headers. The handler refuses
-// long targets and headers itself, with an answer of its own, before this limit is met.
+// newHTTPServer returns a server with limits on time and headers. The handler has smaller
+// limits, so that it answers long targets and headers itself.
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -39,8 +39,8 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serve serves until ctx ends and then lets calls in flight finish, drain at the most,
-// first those of the first service. A service that fails ends all; that is the error.
+// serve serves until ctx ends. It then lets calls in flight finish, for drain at most, one
+// service after the other. If a service fails, all end and its error is returned.
 func serve(ctx context.Context, drain time.Duration, log *slog.Logger, services ...service) error {
 	var wg sync.WaitGroup
 	failures := make(chan error, len(services))
@@ -62,7 +62,7 @@ func serve(ctx context.Context, drain time.Duration, log *slog.Logger, services 
 	for _, s := range services {
 		if err := s.server.Shutdown(draining); err != nil {
 			log.WarnContext(ctx, "calls in flight were cut off", slog.String("reason", err.Error()))
-			_ = s.server.Close() // nothing is left to be lost
+			_ = s.server.Close() // there is nothing left to lose
 		}
 	}
 	wg.Wait()

@@ -10,16 +10,16 @@ import (
 	"portolan/source"
 )
 
-// readAccounts reads the file of --accounts and checks it against the integrations. Every
-// mistake is printed with its place; the error then is errReported.
-func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*accounts.File, error) {
+// readAccounts reads the file of --accounts and checks it against the integrations. It
+// prints every problem with its place, and then returns errReported.
+func (p *process) readAccounts(name string, b *bundle, opts accounts.Options) (*accounts.File, error) {
 	src, err := os.ReadFile(name) //nolint:gosec // G304: the caller names the file
 	if err != nil {
 		return nil, usagef("--accounts: %w", err)
 	}
 	file, found := accounts.LoadFile(name, src, p.lookup, opts)
 	if file != nil {
-		found = w.checkAccounts(file)
+		found = b.checkAccounts(file)
 	}
 	for _, d := range found {
 		fmt.Fprintln(p.stderr, d)
@@ -30,12 +30,13 @@ func (p *process) readAccounts(name string, w *world, opts accounts.Options) (*a
 	return file, nil
 }
 
-// checkAccounts reports the accounts that are of no known integration or lack its credentials.
-func (w *world) checkAccounts(file *accounts.File) source.Diagnostics {
+// checkAccounts reports accounts whose integration is not known, and credentials that are
+// missing or not valid.
+func (b *bundle) checkAccounts(file *accounts.File) source.Diagnostics {
 	var found source.Diagnostics
-	known := w.integrations()
+	known := b.integrations()
 	for _, a := range file.Accounts {
-		in := w.catalog.Integration(a.Integration)
+		in := b.catalog.Integration(a.Integration)
 		if in == nil {
 			found.Errorf(a.At("integration"), "E084-unknown-integration", "there is no integration %q", a.Integration)
 			found.Hintf("known: %s", strings.Join(known, ", "))

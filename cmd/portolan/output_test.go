@@ -72,7 +72,7 @@ type stub struct {
 func (s stub) Addr() net.Addr { return s.address }
 
 func TestProxyDoesNotPrint(t *testing.T) {
-	var x proxy
+	var x proxyURL
 	if err := x.UnmarshalText([]byte("http://user:pass-w0rd@proxy.example.com:3128")); err != nil || len(x.options()) != 1 {
 		t.Fatal(err)
 	}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"portolan/accounts"
+	"portolan/accounts/database"
+)
+
+// serverStore is the database of a server and its cache. Both are nil if there is none.
+type serverStore struct {
+	db    *database.DB
+	cache *accounts.Cache
+	close func()
+}
+
+// openStore opens the database of the flags. Without one, --sandbox has a database that
+// ends with the process, and --accounts has none.
+func (c *serveCommand) openStore(ctx context.Context, p *process, log *slog.Logger) (*serverStore, error) {
+	var db *database.DB
+	var err error
+	remove := func() {}
+	switch {
+	case c.configured() || !c.Sandbox && c.Accounts == "":
+		db, err = c.open(ctx, p, log)
+		if c.Sandbox && errors.Is(err, errNoKey) {
+			err = usagef("%w (--sandbox needs one too: what a temporary key encrypts in a persistent database cannot be read later)", err)
+		}
+	case c.Accounts == "":
+		db, remove, err = openTemporary(ctx, p, log)
+	default:
+		return &serverStore{close: remove}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &serverStore{db: db, cache: accounts.NewCache(db, p.now, log)}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls in flight need the cache after ctx has ended
+	done := make(chan struct{})
+	go func() { defer close(done); s.cache.Run(running) }()
+	s.close = func() {
+		stop()
+		<-done // last-used times are written
+		_ = db.Close()
+		remove()
+	}
+	return s, nil
+}
+
+// openTemporary opens a database with a key that exists in this process only. remove
+// deletes its files.
+func openTemporary(ctx context.Context, p *process, log *slog.Logger) (db *database.DB, remove func(), err error) {
+	key, err := accounts.NewKey("sandbox")
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := accounts.ParseKeyring(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "portolan-sandbox-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("directory of the sandbox database: %w", err)
+	}
+	remove = func() { _ = os.RemoveAll(dir) } // whatever remains is encrypted with a lost key
+	db, err = database.OpenSQLite(ctx, filepath.Join(dir, databaseFile), database.Options{Keys: keys, Now: p.now, Log: log})
+	if err != nil {
+		remove()
+		return nil, nil, err
+	}
+	return db, remove, nil
+}
