@@ -264,7 +264,7 @@ func TestAdminRoutes(t *testing.T) {
 		{"DELETE", "/integrated-account", "GET, POST"},
 		{"PUT", "/integrated-account/" + o.ids["default"], "GET, PATCH, DELETE"},
 		{"GET", "/integrated-account/" + o.ids["default"] + "/token", "POST"},
-		{"PATCH", "/api-token/" + o.ids["bound"], "GET, DELETE"}, // nobody raises a token
+		{"PATCH", "/api-token/" + o.ids["bound"], "GET, DELETE"}, // tokens are immutable
 		{"PUT", "/environment/live", "GET, PATCH, DELETE"},
 		{"POST", "/audit", "GET"},
 	} {
