@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"portolan/jsonata"
 	"portolan/source"
 )
 
@@ -89,7 +90,13 @@ func readCredentials(r *reader, n *source.Node) []Credential {
 // pattern reads a regular expression, which is made to match the whole value.
 func (r *reader) pattern(n *source.Node) *regexp.Regexp {
 	text := r.String(n)
-	if _, err := regexp.Compile(text); err != nil {
+	err := jsonata.CheckRegexp(text)
+	costly, is := errors.AsType[*jsonata.SyntaxError](err)
+	switch {
+	case is:
+		r.Diags.Errorf(n.Pos, costly.Code, "pattern %s", costly)
+		return nil
+	case err != nil:
 		r.Diags.Errorf(n.Pos, "E006-bad-value", "pattern does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		return nil
 	}

@@ -59,6 +59,7 @@ func (o *overrider) layer(l OverrideLayer) any {
 	p := o.plan
 	var over overlay
 	content := []any{l.Replace}
+	regexps := 0
 	for key := range mappingKeys {
 		src := l.source(key)
 		content = append(content, withoutLayout(src))
@@ -70,6 +71,10 @@ func (o *overrider) layer(l OverrideLayer) any {
 		}
 		over[key] = o.expr(source.TextNode(l.Name+"/"+key.String(), src), key)
 		o.exprs = append(o.exprs, over[key])
+		before := regexps
+		if regexps += over[key].RegexpSize(); before <= jsonata.MaxRegexpSize && regexps > jsonata.MaxRegexpSize {
+			o.diags.Errorf(over[key].Pos(), "E025-costly-regexp", "the regular expressions of the override compile to about %d instructions; the limit is %d", regexps, jsonata.MaxRegexpSize)
+		}
 	}
 	p.over = append(p.over, over)
 	p.needsAnswer = p.needsAnswer || over[responseKey] != nil && answerUse.MatchString(over[responseKey].Source)

@@ -123,7 +123,7 @@ func (l *Language) EvalTimeout() time.Duration { return l.limits.EvalTimeout }
 type SyntaxError struct {
 	Offset  int // of the byte in the source
 	Message string
-	code    string // of the Diagnostic
+	Code    string // of the Diagnostic
 }
 
 // Error gives the message.
@@ -138,12 +138,14 @@ type Expr struct {
 	lang   *Language
 	prog   *gnata.Expression
 	path   []string // of an expression that is names joined by dots; nil: it is more
+
+	regexps int // size of its regular expressions, in instructions
 }
 
 // Compile compiles src. The error is a *SyntaxError.
 func (l *Language) Compile(src string) (*Expr, error) {
 	if len(src) > l.limits.SourceBytes {
-		return nil, &SyntaxError{Message: fmt.Sprintf("expression is longer than %d bytes", l.limits.SourceBytes), code: "E020-bad-expression"}
+		return nil, &SyntaxError{Message: fmt.Sprintf("expression is longer than %d bytes", l.limits.SourceBytes), Code: "E020-bad-expression"}
 	}
 	prog, err := gnataCompile(src)
 	if err != nil {
@@ -152,7 +154,11 @@ func (l *Language) Compile(src string) (*Expr, error) {
 	if err := checkMeaning(src); err != nil {
 		return nil, err
 	}
-	return &Expr{Source: src, lang: l, prog: prog, path: plainPath(src)}, nil
+	size, err := checkRegexps(src)
+	if err != nil {
+		return nil, err
+	}
+	return &Expr{Source: src, lang: l, prog: prog, path: plainPath(src), regexps: size}, nil
 }
 
 func gnataCompile(src string) (_ *gnata.Expression, err error) {

@@ -32,7 +32,7 @@ func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
 	}
 	compiled, err := r.Language.Compile(src)
 	if bad, ok := errors.AsType[*SyntaxError](err); ok {
-		r.Diags.Errorf(n.At(bad.Offset), bad.code, "%s", bad.Message)
+		r.Diags.Errorf(n.At(bad.Offset), bad.Code, "%s", bad.Message)
 		return x
 	}
 	for _, f := range r.Language.checkNames(src, bindings) {
