@@ -17,6 +17,15 @@ import (
 	"portolan/jsonata"
 )
 
+// apartFunc is an Apart that compiles everything and evaluates by a function.
+type apartFunc func(ctx context.Context, source string, bindings map[string]any) (any, bool, error)
+
+func (apartFunc) Compile(context.Context, string) error { return nil }
+
+func (f apartFunc) Evaluate(ctx context.Context, source string, bindings map[string]any) (any, bool, error) {
+	return f(ctx, source, bindings)
+}
+
 // What evaluates overrides apart gets theirs, saved and served, and never the mapping's own.
 func TestOverridesGoApart(t *testing.T) {
 	var asked []string
@@ -27,7 +36,7 @@ func TestOverridesGoApart(t *testing.T) {
 		asked = append(asked, source)
 		return map[string]any{"apart": source}, true, nil
 	}
-	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apart)
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apartFunc(apart))
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t))
@@ -55,7 +64,7 @@ func TestOverridesGoApart(t *testing.T) {
 func TestOverridesApartFail(t *testing.T) {
 	var failure error
 	apart := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, failure }
-	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apart)
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apartFunc(apart))
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t))
@@ -78,5 +87,44 @@ func TestOverridesApartFail(t *testing.T) {
 	_, _, _, err := carriedOut(t, plan, &engine.Request{ID: "7", Context: account(), Body: map[string]any{"first_name": "Ada"}}, `{"id":1}`)
 	if failed, ok := errors.AsType[*engine.Error](err); !ok || failed.Kind != engine.KindCanceled {
 		t.Errorf("a caller who goes away gives %v", err)
+	}
+}
+
+// refusingApart refuses to compile.
+type refusingApart struct {
+	apartFunc
+	err error
+}
+
+func (a refusingApart) Compile(context.Context, string) error { return a.err }
+
+// An override is compiled apart alone: what fails there is not compiled here. What ends the
+// process there is the override's fault.
+func TestOverridesCompileApart(t *testing.T) {
+	nothing := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, nil }
+	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"compiles":    {nil, ""},
+		"not in time": {jsonata.ErrOverrun, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrOverrun.Error() + "\n"},
+		"memory":      {jsonata.ErrMemory, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrMemory.Error() + "\n"},
+		"nowhere":     {jsonata.ErrApart, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrApart.Error() + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(refusingApart{nothing, c.err})
+			docs, _ := engine.Load(language, engine.Layer{FS: files})
+			catalog, _ := engine.Compile(docs, unifiedModels(t))
+			// Only a compiler sees that this is no expression.
+			_, found := catalog.Override(catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "name": 1 2 }`, false))
+			got := ""
+			for _, d := range found {
+				got += d.String() + "\n"
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("found (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -110,7 +110,7 @@ func (o *overrider) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 		o.diags.Errorf(n.At(0), "E020-bad-expression", "expression is longer than %d bytes", maxOverrideSource)
 		n = source.TextNode(n.Pos.File, "null")
 	}
-	x := o.reader.Expr(n, bindings...).Untrusted()
+	x := o.reader.UntrustedExpr(n, bindings...)
 	o.checkContext(x)
 	if key == queryKey {
 		for _, f := range x.Fields() {

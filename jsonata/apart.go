@@ -10,11 +10,17 @@ import (
 	"io"
 )
 
-// Apart evaluates an override's expression where it can be ended by force: the evaluator
-// looks at time and memory between the steps of an expression only, and one step can make
-// very much of very little. It gives what Expr.Eval gives, and as errors those of an
-// ApartAnswer, ErrOverrun, ErrMemory, ErrApart or the context's.
-type Apart func(ctx context.Context, source string, bindings map[string]any) (value any, present bool, err error)
+// Apart compiles and evaluates an override's expression where it can be ended by force: the
+// evaluator looks at time and memory between the steps of an expression only, and one step
+// can make very much of very little.
+type Apart interface {
+	// Compile returns nil if source compiles, or a *SyntaxError, ErrOverrun, ErrMemory,
+	// ErrApart or the context's error.
+	Compile(ctx context.Context, source string) error
+	// Evaluate returns what Expr.Eval returns, and as errors those of an ApartAnswer,
+	// ErrOverrun, ErrMemory, ErrApart or the context's.
+	Evaluate(ctx context.Context, source string, bindings map[string]any) (value any, present bool, err error)
+}
 
 // ErrApart says that there is nowhere to evaluate an override; it says nothing of the
 // override.
@@ -31,10 +37,32 @@ func (l *Language) WithApart(apart Apart) *Language {
 // EvaluatesApart reports whether expressions of overrides are evaluated in another process.
 func (l *Language) EvaluatesApart() bool { return l.apart != nil }
 
+// compileUntrusted compiles an override's expression, apart if the language can: then it has
+// no program here and can be evaluated apart only. The error is a *SyntaxError or one of
+// Apart.Compile.
+func (l *Language) compileUntrusted(src string) (*Expr, error) {
+	if l.apart == nil {
+		x, err := l.Compile(src)
+		if err != nil {
+			return nil, err
+		}
+		x.meter = true
+		return x, nil
+	}
+	if err := l.apart.Compile(context.Background(), src); err != nil {
+		return nil, err
+	}
+	size, err := checkRegexps(src)
+	if err != nil {
+		return nil, err
+	}
+	return &Expr{Source: src, lang: l, regexps: size, meter: true}, nil
+}
+
 // evalApart is Eval elsewhere. What comes back is as little trusted as what an expression
 // gives here.
 func (x *Expr) evalApart(ctx context.Context, bindings map[string]any) (any, bool, error) {
-	value, present, err := x.lang.apart(ctx, x.Source, bindings)
+	value, present, err := x.lang.apart.Evaluate(ctx, x.Source, bindings)
 	if err != nil || !present {
 		return nil, false, err
 	}
@@ -50,18 +78,25 @@ func (x *Expr) evalApart(ctx context.Context, bindings map[string]any) (any, boo
 // provider's largest answers, or a result of the largest size with every character escaped.
 const maxFrame = 96 << 20
 
-// apartQuestion asks for an evaluation. Both are JSON, numbers with all their digits.
-type apartQuestion struct {
+// ApartQuestion asks for an evaluation of Source, or only to compile it. Questions and
+// answers are JSON, numbers with all their digits.
+type ApartQuestion struct {
 	Source   string         `json:"source"`
 	Bindings map[string]any `json:"bindings"`
+	Compile  bool           `json:"compile,omitempty"` // evaluates nothing
 }
 
-// ApartAnswer is what an evaluation elsewhere came to.
+// ApartAnswer is the result of an ApartQuestion.
 type ApartAnswer struct {
 	Value   any    `json:"value"`
 	Present bool   `json:"present"`         // false: undefined, which is not null
 	Error   string `json:"error,omitempty"` // quotes nothing of the data
 	Cause   string `json:"cause,omitempty"` // of apartCauses
+
+	// Of an expression that does not compile: the code of the Diagnostic and the byte in
+	// the source.
+	Code   string `json:"code,omitempty"`
+	Offset int    `json:"offset,omitempty"`
 }
 
 // apartCauses are the errors that must be known again on the other side.
@@ -79,11 +114,18 @@ func answerOf(value any, present bool, err error) *ApartAnswer {
 			a.Cause = name
 		}
 	}
+	if bad, ok := errors.AsType[*SyntaxError](err); ok {
+		a.Code, a.Offset = bad.Code, bad.Offset
+	}
 	return a
 }
 
-// Result is the answer as Expr.Eval gives it.
+// Result is the answer as Expr.Eval gives it, or the *SyntaxError of an expression that does
+// not compile.
 func (a *ApartAnswer) Result() (value any, present bool, err error) {
+	if a.Code != "" {
+		return nil, false, &SyntaxError{Offset: a.Offset, Message: a.Error, Code: a.Code}
+	}
 	if a.Error != "" {
 		return nil, false, &apartError{a.Error, apartCauses[a.Cause]}
 	}
@@ -101,13 +143,13 @@ func (e *apartError) Error() string { return e.text }
 func (e *apartError) Unwrap() error { return e.cause }
 
 // AskApart asks the ServeApart that reads w and writes r, and calls taken when that begins
-// to evaluate. An error means that the two do not understand each other any more.
-func AskApart(r io.Reader, w io.Writer, source string, bindings map[string]any, taken func()) (*ApartAnswer, error) {
-	question, bad := encodeFrame(apartQuestion{source, bindings})
+// to compile or to evaluate. An error means that the two do not understand each other any more.
+func AskApart(r io.Reader, w io.Writer, question ApartQuestion, taken func()) (*ApartAnswer, error) {
+	asked, bad := encodeFrame(question)
 	if bad != nil {
 		return answerOf(nil, false, fmt.Errorf("bindings: %w", bad)), nil
 	}
-	if err := writeFrame(w, question); err != nil {
+	if err := writeFrame(w, asked); err != nil {
 		return nil, err
 	}
 	if sign, err := readFrame(r); err != nil || len(sign) > 0 {

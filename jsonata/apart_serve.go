@@ -19,7 +19,7 @@ const (
 // errStuck is an evaluation that does not end, in this process.
 var errStuck = errors.New("an evaluation does not end")
 
-// ServeApart evaluates what AskApart asks, one after the other, until nothing more comes
+// ServeApart answers what AskApart asks, one after the other, until nothing more comes
 // from r. An error asks for the end of the process: an evaluation that does not end may
 // still be running.
 func ServeApart(ctx context.Context, language *Language, r io.Reader, w io.Writer) error {
@@ -32,25 +32,14 @@ func ServeApart(ctx context.Context, language *Language, r io.Reader, w io.Write
 		if err != nil {
 			return fmt.Errorf("read a question: %w", err)
 		}
-		var question apartQuestion
+		var question ApartQuestion
 		if err := decodeFrame(frame, &question); err != nil {
 			return err
-		}
-		x := compiled[question.Source]
-		if x == nil {
-			if x, err = language.Compile(question.Source); err != nil {
-				return fmt.Errorf("compile: %w", err) // the asker has compiled it before
-			}
-			x.meter = true
-			if len(compiled) >= maxApartExprs {
-				clear(compiled)
-			}
-			compiled[question.Source] = x
 		}
 		if err := writeFrame(w, nil); err != nil { // the sign that it has begun
 			return fmt.Errorf("answer: %w", err)
 		}
-		answer := x.inTime(ctx, question.Bindings)
+		answer := language.inTime(func() *ApartAnswer { return language.answer(ctx, compiled, question) })
 		if err := writeFrame(w, answer.encoded()); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
@@ -60,14 +49,34 @@ func ServeApart(ctx context.Context, language *Language, r io.Reader, w io.Write
 	}
 }
 
+// answer compiles what is asked, unless compiled holds it, and evaluates it.
+func (l *Language) answer(ctx context.Context, compiled map[string]*Expr, question ApartQuestion) *ApartAnswer {
+	x := compiled[question.Source]
+	if x == nil {
+		var err error
+		if x, err = l.Compile(question.Source); err != nil {
+			return answerOf(nil, false, err)
+		}
+		x.meter = true
+		if len(compiled) >= maxApartExprs {
+			clear(compiled)
+		}
+		compiled[question.Source] = x
+	}
+	if question.Compile {
+		return &ApartAnswer{}
+	}
+	return answerOf(x.Eval(ctx, question.Bindings))
+}
+
 // stuck is the answer of an evaluation that does not end.
 var stuck = answerOf(nil, false, ErrOverrun)
 
-// inTime is what the evaluation comes to within deadline and grace, or stuck.
-func (x *Expr) inTime(ctx context.Context, bindings map[string]any) *ApartAnswer {
+// inTime is what answer returns within deadline and grace, or stuck.
+func (l *Language) inTime(answer func() *ApartAnswer) *ApartAnswer {
 	answers := make(chan *ApartAnswer, 1)
-	go func() { answers <- answerOf(x.Eval(ctx, bindings)) }()
-	late := time.NewTimer(x.lang.limits.EvalTimeout + apartGrace)
+	go func() { answers <- answer() }()
+	late := time.NewTimer(l.limits.EvalTimeout + apartGrace)
 	defer late.Stop()
 	select {
 	case answer := <-answers:

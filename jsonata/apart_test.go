@@ -14,6 +14,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// pipedApart is an Apart that asks at the other end of two pipes.
+type pipedApart func(question ApartQuestion) (any, bool, error)
+
+func (p pipedApart) Compile(_ context.Context, source string) error {
+	_, _, err := p(ApartQuestion{Source: source, Compile: true})
+	return err
+}
+
+func (p pipedApart) Evaluate(_ context.Context, source string, bindings map[string]any) (any, bool, error) {
+	return p(ApartQuestion{Source: source, Bindings: bindings})
+}
+
 // served is a ServeApart at the other end of two pipes, as an Apart.
 func served(tb testing.TB, language *Language) Apart {
 	tb.Helper()
@@ -23,6 +35,7 @@ func served(tb testing.TB, language *Language) Apart {
 	go func() {
 		done <- ServeApart(context.Background(), language, questions, answers)
 		_ = answers.Close()
+		_ = questions.Close() // who asks on gets an error
 	}()
 	tb.Cleanup(func() {
 		_ = ask.Close()
@@ -30,9 +43,9 @@ func served(tb testing.TB, language *Language) Apart {
 			tb.Errorf("served: %v", err)
 		}
 	})
-	return func(_ context.Context, source string, bindings map[string]any) (any, bool, error) {
+	return pipedApart(func(question ApartQuestion) (any, bool, error) {
 		begun := false
-		a, err := AskApart(answer, ask, source, bindings, func() { begun = true })
+		a, err := AskApart(answer, ask, question, func() { begun = true })
 		if err != nil {
 			return nil, false, err
 		}
@@ -40,7 +53,7 @@ func served(tb testing.TB, language *Language) Apart {
 			tb.Error("an answer without a sign that it had begun")
 		}
 		return a.Result()
-	}
+	})
 }
 
 // What an expression gives elsewhere is what it gives here.
@@ -91,7 +104,7 @@ func TestApartCauses(t *testing.T) {
 		`( $f := function($x) { 1 + $f($x) }; $f(1) )`:                         errRecursion,
 		`$length($reduce([1..40], function($s, $i) { $s & $s }, "012345678"))`: ErrMemory,
 	} {
-		_, present, err := apart(t.Context(), src, nil)
+		_, present, err := apart.Evaluate(t.Context(), src, nil)
 		if errors.Is(want, ErrMemory) && errors.Is(err, ErrOverrun) {
 			continue // a slow machine
 		}
@@ -99,7 +112,7 @@ func TestApartCauses(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", src, present, err, want)
 		}
 	}
-	if _, _, err := apart(t.Context(), `1`, map[string]any{"secret": make(chan int)}); !errors.Is(err, errNotPlain) && err.Error() != "bindings: "+errNotPlain.Error() {
+	if _, _, err := apart.Evaluate(t.Context(), `1`, map[string]any{"secret": make(chan int)}); !errors.Is(err, errNotPlain) && err.Error() != "bindings: "+errNotPlain.Error() {
 		t.Errorf("what is not plain: %v", err)
 	}
 }
@@ -113,7 +126,7 @@ func TestServeApartEndsWhenStuck(t *testing.T) {
 	answer, answers := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- ServeApart(context.Background(), language, questions, answers) }()
-	a, err := AskApart(answer, ask, `$millis()`, nil, func() {}) // one step that does not end
+	a, err := AskApart(answer, ask, ApartQuestion{Source: `$millis()`}, func() {}) // one step that does not end
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +143,7 @@ func TestApartResultIsChecked(t *testing.T) {
 	for name, value := range map[string]any{
 		"large": strings.Repeat("x", 2000), "not finite": json.Number("1e999"), "deep": nested(1001), "no JSON": make(chan int),
 	} {
-		apart := func(context.Context, string, map[string]any) (any, bool, error) { return value, true, nil }
+		apart := pipedApart(func(ApartQuestion) (any, bool, error) { return value, true, nil })
 		x, err := NewLanguage(time.Now, rand.Reader, Limits{ResultBytes: 1000}).WithApart(apart).Compile(`1`)
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +176,7 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("%q became %q", src, frame)
 		}
 		if err == nil {
-			_ = decodeFrame(frame, &apartQuestion{})
+			_ = decodeFrame(frame, &ApartQuestion{})
 			_ = decodeFrame(frame, &ApartAnswer{})
 		}
 		var written bytes.Buffer
@@ -174,4 +187,25 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("%q came back as %q, %v", src, back, err)
 		}
 	})
+}
+
+// An expression that does not compile elsewhere has the same error as here.
+func TestApartCompiles(t *testing.T) {
+	language := NewLanguage(time.Now, rand.Reader, Limits{EvalTimeout: 5 * time.Second})
+	apart := language.WithApart(served(t, language))
+	for _, src := range []string{`{ "a": b }`, `{ "a": }`, `$eval("1")`, `$match(a, /(/)`, `a & $match(a, /(a{1,100}){1,10}/)`, ``, costlyRegexps["folded ranges"], costlyRegexps["repeats"]} {
+		_, here := language.Compile(src)
+		x, there := apart.compileUntrusted(src)
+		if diff := cmp.Diff(here, there); diff != "" {
+			t.Errorf("%.50s differs (-here +apart):\n%s", src, diff)
+		}
+		if x != nil && x.prog != nil {
+			t.Errorf("%.50s has a program here", src)
+		}
+	}
+	if x, err := apart.compileUntrusted(`$contains("aaaaaaaaaaa", /(a{1,10}){1,10}/) ? "yes"`); err != nil || x.regexps == 0 {
+		t.Fatalf("%+v, %v", x, err)
+	} else if v, _, err := x.Eval(t.Context(), nil); v != "yes" || err != nil {
+		t.Errorf("gave %v, %v", v, err)
+	}
 }

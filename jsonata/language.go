@@ -136,8 +136,8 @@ type Expr struct {
 	broken bool         // stands for one that does not compile, and gives nothing
 	meter  bool         // an override's: its memory is bounded, and it is evaluated apart where that can be
 	lang   *Language
-	prog   *gnata.Expression
-	path   []string // of an expression that is names joined by dots; nil: it is more
+	prog   *gnata.Expression // nil: it is compiled apart only
+	path   []string          // of an expression that is names joined by dots; nil: it is more
 
 	regexps int // size of its regular expressions, in instructions
 }
@@ -168,14 +168,6 @@ func gnataCompile(src string) (_ *gnata.Expression, err error) {
 		}
 	}()
 	return gnata.Compile(forCompiler(src))
-}
-
-// Untrusted is the expression as one of an override: its memory is bounded, and it is
-// evaluated in another process if the language has one.
-func (x *Expr) Untrusted() *Expr {
-	out := *x
-	out.meter = true
-	return &out
 }
 
 // Eval evaluates the expression over bindings, plain JSON values that are only read. It is

@@ -16,6 +16,16 @@ type Reader struct {
 // bindings are not checked. What does not compile is reported at its place in the file
 // and gives an expression that yields nothing.
 func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
+	return r.expr(n, r.Language.Compile, bindings)
+}
+
+// UntrustedExpr is Expr for an expression of an override. Its memory is bounded, and it is
+// compiled and evaluated in another process if the language has one.
+func (r *Reader) UntrustedExpr(n *source.Node, bindings ...string) *Expr {
+	return r.expr(n, r.Language.compileUntrusted, bindings)
+}
+
+func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), bindings []string) *Expr {
 	told := len(*r.Diags)
 	src := r.String(n)
 	x, err := r.Language.Compile("()")
@@ -30,9 +40,13 @@ func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
 		r.Diags.Errorf(n.Pos, "E003-unsupported-yaml", "places inside this expression are unknowable")
 		r.Diags.Hintf("write an expression of several lines as a block that starts with | alone")
 	}
-	compiled, err := r.Language.Compile(src)
+	compiled, err := compile(src)
 	if bad, ok := errors.AsType[*SyntaxError](err); ok {
 		r.Diags.Errorf(n.At(bad.Offset), bad.Code, "%s", bad.Message)
+		return x
+	}
+	if err != nil { // the other process could not compile it
+		r.Diags.Errorf(n.At(0), "E047-costly-override", "%s", err)
 		return x
 	}
 	for _, f := range r.Language.checkNames(src, bindings) {

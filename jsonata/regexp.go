@@ -87,19 +87,13 @@ func costlyRegexp(src string, t token, costs string, got, number, limit int) *Sy
 	}
 }
 
-// regexpPattern is what a literal compiles to: its flags move to the front.
+// regexpPattern is what a literal compiles to: its flags, i and m, move to the front.
 func regexpPattern(literal string) string {
 	end := strings.LastIndexByte(literal, '/')
-	flags := ""
-	for _, f := range "ims" {
-		if strings.ContainsRune(literal[end+1:], f) {
-			flags += string(f)
-		}
+	if flags := literal[end+1:]; flags != "" {
+		return "(?" + flags + ")" + literal[1:end]
 	}
-	if flags != "" {
-		flags = "(?" + flags + ")"
-	}
-	return flags + literal[1:end]
+	return literal[1:end]
 }
 
 // regexpSize parses pattern and estimates the number of instructions that it compiles to.

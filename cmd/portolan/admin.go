@@ -43,7 +43,7 @@ func (f adminFlags) administer(ctx context.Context, p *process, environment stri
 ) error {
 	overrides := newEvaluators(f.EvalTimeout)
 	defer overrides.close()
-	b, err := p.loadChecked(f.mappingFlags, overrides.evaluate)
+	b, err := p.loadChecked(f.mappingFlags, overrides)
 	if err != nil {
 		return err
 	}

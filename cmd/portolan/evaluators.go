@@ -60,8 +60,19 @@ func (e *evaluators) close() {
 	}
 }
 
-// evaluate is an jsonata.Apart.
-func (e *evaluators) evaluate(ctx context.Context, source string, bindings map[string]any) (any, bool, error) {
+// Compile compiles source in one of the processes. With Evaluate, it makes a jsonata.Apart.
+func (e *evaluators) Compile(ctx context.Context, source string) error {
+	_, _, err := e.ask(ctx, jsonata.ApartQuestion{Source: source, Compile: true})
+	return err
+}
+
+// Evaluate evaluates source in one of the processes.
+func (e *evaluators) Evaluate(ctx context.Context, source string, bindings map[string]any) (any, bool, error) {
+	return e.ask(ctx, jsonata.ApartQuestion{Source: source, Bindings: bindings})
+}
+
+// ask waits for a process and asks it.
+func (e *evaluators) ask(ctx context.Context, question jsonata.ApartQuestion) (any, bool, error) {
 	var v *evaluator
 	select {
 	case <-e.open.Done():
@@ -80,7 +91,7 @@ func (e *evaluators) evaluate(ctx context.Context, source string, bindings map[s
 		}
 		var answer *jsonata.ApartAnswer
 		var taken bool
-		answer, taken, err = e.try(ctx, v, source, bindings)
+		answer, taken, err = e.try(ctx, v, question)
 		if v.spent = v.spent || err != nil; v.spent {
 			v.end()
 			v = nil
@@ -97,7 +108,7 @@ func (e *evaluators) evaluate(ctx context.Context, source string, bindings map[s
 
 // try asks v once. After an error nothing more can be asked of it; taken says that it had
 // begun.
-func (e *evaluators) try(ctx context.Context, v *evaluator, source string, bindings map[string]any) (_ *jsonata.ApartAnswer, taken bool, err error) {
+func (e *evaluators) try(ctx context.Context, v *evaluator, question jsonata.ApartQuestion) (_ *jsonata.ApartAnswer, taken bool, err error) {
 	kill := func() { _ = v.command.Process.Kill() } // what is dead already is what is wanted
 	var late atomic.Bool
 	timer := time.AfterFunc(evaluatorStart, func() { late.Store(true); kill() })
@@ -107,7 +118,7 @@ func (e *evaluators) try(ctx context.Context, v *evaluator, source string, bindi
 			v.spent = !keep() || v.spent // a kill that comes late must not meet the next question
 		}
 	}()
-	answer, err := jsonata.AskApart(v.answer, v.ask, source, bindings, func() {
+	answer, err := jsonata.AskApart(v.answer, v.ask, question, func() {
 		taken = true
 		timer.Reset(e.timeout + evaluatorGrace)
 	})

@@ -15,7 +15,7 @@ import (
 func TestEvaluatorMemoryIsLimited(t *testing.T) {
 	e := newTestEvaluators(t, time.Minute)
 	source := `( $s := $reduce([1..14], function($t, $i) { $t & $t }, "0123456789"); { "n": $length($replace($s, "0", $s)) } )` // 2.5 GiB
-	if v, _, err := e.evaluate(t.Context(), source, nil); !errors.Is(err, jsonata.ErrMemory) {
+	if v, _, err := e.Evaluate(t.Context(), source, nil); !errors.Is(err, jsonata.ErrMemory) {
 		t.Errorf("gave %v, %v", v, err)
 	}
 	for range cap(e.idle) {
@@ -31,7 +31,7 @@ func TestEvaluatorMemoryIsLimited(t *testing.T) {
 func TestEvaluatorInheritsNothing(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
 	e := newTestEvaluators(t, time.Minute)
-	if _, _, err := e.evaluate(t.Context(), `1`, nil); err != nil {
+	if _, _, err := e.Evaluate(t.Context(), `1`, nil); err != nil {
 		t.Fatal(err)
 	}
 	proc := fmt.Sprintf("/proc/%d/", e.idleOne(t).command.Process.Pid)

@@ -54,10 +54,10 @@ func TestEvaluatorsOutliveKillers(t *testing.T) {
 	before := fromSystem()
 	e := newTestEvaluators(t, 300*time.Millisecond)
 	for name, expression := range killers {
-		if v, _, err := e.evaluate(t.Context(), killer(expression), nil); !errors.Is(err, jsonata.ErrMemory) && !errors.Is(err, jsonata.ErrOverrun) {
+		if v, _, err := e.Evaluate(t.Context(), killer(expression), nil); !errors.Is(err, jsonata.ErrMemory) && !errors.Is(err, jsonata.ErrOverrun) {
 			t.Errorf("%s: %.50v, %v", name, v, err)
 		}
-		if v, _, err := e.evaluate(t.Context(), `{ "n": x }`, map[string]any{"x": json.Number("12345678901234567890")}); fmt.Sprint(v) != "map[n:12345678901234567890]" || err != nil {
+		if v, _, err := e.Evaluate(t.Context(), `{ "n": x }`, map[string]any{"x": json.Number("12345678901234567890")}); fmt.Sprint(v) != "map[n:12345678901234567890]" || err != nil {
 			t.Errorf("after %s: %v, %v", name, v, err)
 		}
 	}
@@ -164,7 +164,7 @@ func (e *evaluators) idleOne(t *testing.T) *evaluator {
 // the end no process is left.
 func TestEvaluatorsComeAndGo(t *testing.T) {
 	e := newTestEvaluators(t, time.Minute)
-	one := func() error { _, _, err := e.evaluate(t.Context(), `1`, nil); return err }
+	one := func() error { _, _, err := e.Evaluate(t.Context(), `1`, nil); return err }
 	for range 2 * cap(e.idle) { // each place comes round
 		if err := one(); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestEvaluatorsComeAndGo(t *testing.T) {
 	busy := func(ctx context.Context) chan error {
 		done := make(chan error, 1)
 		go func() {
-			_, _, err := e.evaluate(ctx, killers["loop"], nil)
+			_, _, err := e.Evaluate(ctx, killers["loop"], nil)
 			done <- err
 		}()
 		for len(e.idle) == cap(e.idle) {
@@ -205,7 +205,7 @@ func TestEvaluatorsComeAndGo(t *testing.T) {
 		t.Errorf("at the end: %v", err)
 	}
 	ended := newEvaluators(time.Minute)
-	if _, _, err := ended.evaluate(t.Context(), `1`, nil); err != nil {
+	if _, _, err := ended.Evaluate(t.Context(), `1`, nil); err != nil {
 		t.Fatal(err)
 	}
 	own := ended.idleOne(t)
@@ -213,7 +213,7 @@ func TestEvaluatorsComeAndGo(t *testing.T) {
 	if err := own.command.Process.Signal(os.Interrupt); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("a process is left: %v", err)
 	}
-	if _, _, err := ended.evaluate(t.Context(), `1`, nil); !errors.Is(err, jsonata.ErrApart) {
+	if _, _, err := ended.Evaluate(t.Context(), `1`, nil); !errors.Is(err, jsonata.ErrApart) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -226,7 +226,7 @@ func TestEvaluatorsKeepTenantsApart(t *testing.T) {
 		wait.Go(func() {
 			name := fmt.Sprintf("tenant%d", tenant)
 			for i := range 50 {
-				v, _, err := e.evaluate(t.Context(), `{ "`+name+`": who & "`+name+`", "n": n }`, map[string]any{"who": name, "n": i})
+				v, _, err := e.Evaluate(t.Context(), `{ "`+name+`": who & "`+name+`", "n": n }`, map[string]any{"who": name, "n": i})
 				if want := fmt.Sprintf("map[n:%d %s:%s%s]", i, name, name, name); fmt.Sprint(v) != want || err != nil {
 					t.Errorf("got %v, %v, want %s", v, err, want)
 				}
@@ -256,7 +256,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	b.Run("apart", func(b *testing.B) {
 		e := newTestEvaluators(b, time.Second)
 		for b.Loop() {
-			if _, _, err := e.evaluate(b.Context(), source, bindings); err != nil {
+			if _, _, err := e.Evaluate(b.Context(), source, bindings); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -264,7 +264,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	b.Run("start", func(b *testing.B) {
 		for b.Loop() {
 			e := newEvaluators(time.Second)
-			if _, _, err := e.evaluate(b.Context(), source, bindings); err != nil {
+			if _, _, err := e.Evaluate(b.Context(), source, bindings); err != nil {
 				b.Fatal(err)
 			}
 			e.close()

@@ -48,7 +48,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	overrides := newEvaluators(c.EvalTimeout)
 	defer overrides.close()
-	b, err := p.loadChecked(c.mappingFlags, overrides.evaluate)
+	b, err := p.loadChecked(c.mappingFlags, overrides)
 	if err != nil {
 		return err
 	}
