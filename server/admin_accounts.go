@@ -62,7 +62,9 @@ func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		}
 		var own *accounts.Overrides
 		n.Context = a.context(n.Integration, nil)
-		own, warnings = a.accountOverrides(n.Integration, inherited)
+		if own, warnings, p = a.accountOverrides(ctx, n.Integration, inherited); p != nil {
+			return nil, p
+		}
 		n.Overrides = orNone(own)
 		a.mayVerify(n.Integration)
 	}
@@ -97,8 +99,11 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		after.Context = a.context(before.Integration, before.Context)
 		change.Context, _ = a.body["context"].(map[string]any)
 	}
-	var warnings []gateway.Failure
-	change.Overrides, warnings = a.accountOverrides(before.Integration, before.Inherited)
+	overrides, warnings, p := a.accountOverrides(ctx, before.Integration, before.Inherited)
+	if p != nil {
+		return nil, p
+	}
+	change.Overrides = overrides
 	a.mayVerify(before.Integration)
 	if p := a.refusal(); p != nil {
 		return nil, p

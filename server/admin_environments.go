@@ -59,7 +59,10 @@ func createEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem
 	if !a.overAll() {
 		return nil, forbidden("this needs an administrator of the environment " + accounts.DefaultEnvironment)
 	}
-	overrides, warnings := a.environmentOverrides()
+	overrides, warnings, p := a.environmentOverrides(ctx, a.token.Environment) // the new one is not there yet
+	if p != nil {
+		return nil, p
+	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
@@ -77,7 +80,15 @@ func updateEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem
 		return nil, noEnvironment(a.id)
 	}
 	a.mustChange()
-	overrides, warnings := a.environmentOverrides()
+	if a.body["overrides"] != nil { // saves wait for each other only in environments that exist
+		if _, err := a.server.store.Environment(ctx, a.id); err != nil {
+			return nil, a.environmentProblem(err)
+		}
+	}
+	overrides, warnings, p := a.environmentOverrides(ctx, a.id)
+	if p != nil {
+		return nil, p
+	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -14,16 +15,17 @@ import (
 
 // accountOverrides reads and compiles the body's overrides of an account, over those of its
 // environment; nil where the body names none. What is odd and stored all the same is warned of.
-func (a *adminCall) accountOverrides(integration string, inherited accounts.Overrides) (*accounts.Overrides, []gateway.Failure) {
-	return a.overridesOf(func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
+func (a *adminCall) accountOverrides(ctx context.Context, integration string, inherited accounts.Overrides) (*accounts.Overrides, []gateway.Failure, *gateway.Problem) {
+	return a.overridesOf(ctx, a.token.Environment, func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
 		plan, known := a.server.mapped(integration, key)
 		return plan, []engine.OverrideLayer{gateway.OverrideLayer(gateway.EnvironmentLayer, inherited[integration+"/"+key])}, known
 	}, gateway.AccountLayer)
 }
 
-// environmentOverrides is accountOverrides of an environment, for each integration.
-func (a *adminCall) environmentOverrides() (*accounts.Overrides, []gateway.Failure) {
-	return a.overridesOf(func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
+// environmentOverrides is accountOverrides of an environment, for each integration. Other
+// saves in the environment called name wait.
+func (a *adminCall) environmentOverrides(ctx context.Context, name string) (*accounts.Overrides, []gateway.Failure, *gateway.Problem) {
+	return a.overridesOf(ctx, name, func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
 		integration, op, _ := strings.Cut(key, "/")
 		plan, _ := a.server.mapped(integration, op)
 		var known []string
@@ -47,16 +49,26 @@ func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known
 	return plan, known
 }
 
-// overridesOf compiles each of the body's overrides as the layer called name. find gives the
-// plan under a key, what lies below, and the keys that there are.
+// overridesOf compiles each of the body's overrides as the layer called name, while no other
+// request does so in environment. find gives the plan under a key, what lies below, and the
+// keys that there are.
 //
 //nolint:contextcheck,nolintlint // a plan is compiled for all who use it (contextcheck finds this mark itself)
-func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string) (*accounts.Overrides, []gateway.Failure) {
+func (a *adminCall) overridesOf(ctx context.Context, environment string, find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string,
+) (*accounts.Overrides, []gateway.Failure, *gateway.Problem) {
 	given, ok := a.body["overrides"].(map[string]any)
 	if !ok {
-		return nil, nil
+		return nil, nil, nil
 	}
 	out := accounts.Overrides{}
+	if len(given) == 0 {
+		return &out, nil, nil
+	}
+	leave, p := a.saving(ctx, environment)
+	if p != nil {
+		return nil, nil, p
+	}
+	defer leave()
 	var warnings []gateway.Failure
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if len(a.failures) >= gateway.MaxFailures {
@@ -75,7 +87,7 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 			a.failf(at, gateway.CodeEmpty, "%s names no mapping", at[1:])
 			continue
 		}
-		if a.Context().Err() != nil || len(a.failures) > maxListed { // compiling takes time
+		if ctx.Err() != nil || len(a.failures) > maxListed { // compiling takes time
 			break
 		}
 		_, found := a.server.gateway.Snapshot().Overrides().Plan(plan, append(below, gateway.OverrideLayer(name, override))...)
@@ -89,7 +101,7 @@ func (a *adminCall) overridesOf(find func(key string) (*engine.Plan, []engine.Ov
 			}
 		}
 	}
-	return &out, warnings
+	return &out, warnings, nil
 }
 
 // overrideIn reads what the schema has judged.

@@ -91,8 +91,15 @@ resources:
 	publicURL  = "https://portolan.example.com"
 )
 
+// patient is for few cores and the race detector.
+func patient() *jsonata.Language {
+	return jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute})
+}
+
 // compileExample compiles the integrations above, once for all tests.
-var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics) {
+var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics) { return compileExampleIn(patient()) })
+
+func compileExampleIn(language *jsonata.Language) (*engine.Catalog, source.Diagnostics) {
 	unified, err := schemas.Unified()
 	if err != nil {
 		return nil, source.Diagnostics{{Message: err.Error()}}
@@ -102,8 +109,7 @@ var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics
 		op, _ := engine.ParseOperation(key)
 		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 	}
-	patient := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}) // for few cores and the race detector
-	docs, found := engine.Load(patient, engine.Layer{Path: "test", FS: fstest.MapFS{
+	docs, found := engine.Load(language, engine.Layer{Path: "test", FS: fstest.MapFS{
 		"example/integration.yaml": {Data: []byte(exampleYAML)}, "example/ticketing.yaml": {Data: []byte(exampleTicketing)},
 		"bare/integration.yaml":   {Data: []byte(bareYAML)},
 		"reads/integration.yaml":  {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: reads", 1))},
@@ -113,7 +119,7 @@ var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics
 	}})
 	c, more := engine.Compile(docs, known)
 	return c, append(found, more...)
-})
+}
 
 func exampleCatalog(t *testing.T) *engine.Catalog {
 	t.Helper()

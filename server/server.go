@@ -64,6 +64,7 @@ type Server struct {
 	directory Directory
 	metrics   *metrics
 	throttle  *throttle
+	saves     *saves
 	linkPages *template.Template
 
 	adminRoutes  []adminRoute               // none without a store
@@ -77,7 +78,7 @@ func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, err
 			log: slog.New(slog.DiscardHandler), now: func() time.Time { return time.Time{} },
 			limits: Limits{Body: 1 << 20, Target: 16 << 10, Header: 64 << 10},
 		},
-		gateway: gw, directory: directory, metrics: newMetrics(), throttle: newThrottle(),
+		gateway: gw, directory: directory, metrics: newMetrics(), throttle: newThrottle(), saves: newSaves(),
 		adminSchemas: map[string]*schemas.Schema{},
 	}
 	for _, o := range opts {
