@@ -271,3 +271,23 @@ func BenchmarkEvaluate(b *testing.B) {
 		}
 	})
 }
+
+// What does not compile says why, and its process goes on.
+func TestEvaluatorsCompile(t *testing.T) {
+	e := newTestEvaluators(t, 10*time.Second)
+	if err := e.Compile(t.Context(), `{ "n": 1 }`); err != nil {
+		t.Fatal(err)
+	}
+	before := e.idleOne(t)
+	for src, offset := range map[string]int{`{ "n": }`: 7, `$match(n, /(a{1,1000}b{1,1000}){1}` + strings.Repeat(`c{1000}`, 30) + `/)`: 10} {
+		for range cap(e.idle) {
+			err := e.Compile(t.Context(), src)
+			if bad, ok := errors.AsType[*jsonata.SyntaxError](err); !ok || bad.Offset != offset {
+				t.Errorf("%.30s: %v, want a syntax error at %d", src, err, offset)
+			}
+		}
+	}
+	if before.command.ProcessState != nil {
+		t.Error("the process has ended")
+	}
+}
