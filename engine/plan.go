@@ -84,11 +84,10 @@ func (p *Plan) Support() *Support { return &p.support }
 // must only be read.
 func (p *Plan) AuthorizingQuery() []string { return p.authorizingQuery }
 
-// withDeadline gives ctx the deadline of a phase. If overrides are evaluated in another
-// process, each evaluation has its own deadline instead: waiting for that process is
-// nobody's fault.
+// withDeadline gives ctx the deadline of a phase. If a worker evaluates overrides,
+// each evaluation has its own deadline instead: waiting for a worker is nobody's fault.
 func (p *Plan) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if len(p.over) > 0 && p.integration.language.EvaluatesApart() {
+	if len(p.over) > 0 && p.integration.language.HasWorker() {
 		return ctx, func() {}
 	}
 	return p.integration.language.WithDeadline(ctx)

@@ -38,7 +38,7 @@ type Language struct {
 	limits    Limits
 	functions []string // every $name that an expression may call, sorted
 	eval      func(ctx context.Context, x *gnata.Expression, bindings any) (any, error)
-	apart     Apart // where expressions of overrides are evaluated; nil: here
+	worker    Worker // evaluates the expressions of overrides; nil: they are evaluated here
 }
 
 // refusedFunctions give another answer at each call or run text as code: a mapping must
@@ -134,9 +134,9 @@ type Expr struct {
 	Source string
 	node   *source.Node // for places; nil: it stands in no file
 	broken bool         // stands for one that does not compile, and gives nothing
-	meter  bool         // an override's: its memory is bounded, and it is evaluated apart where that can be
+	meter  bool         // an override's: its memory is bounded, and a worker evaluates it if the language has one
 	lang   *Language
-	prog   *gnata.Expression // nil: it is compiled apart only
+	prog   *gnata.Expression // nil: only a worker compiles it
 	path   []string          // of an expression that is names joined by dots; nil: it is more
 
 	regexps int // size of its regular expressions, in instructions
@@ -187,8 +187,8 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 // fails, overruns or gives anything else is an error, which quotes nothing of the data;
 // it is context.DeadlineExceeded if the evaluation overran.
 func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, present bool, err error) {
-	if x.meter && !x.broken && x.lang.apart != nil {
-		return x.evalApart(ctx, bindings.plain)
+	if x.meter && !x.broken && x.lang.worker != nil {
+		return x.evalInWorker(ctx, bindings.plain)
 	}
 	if x.path != nil && !x.meter {
 		if value, present, plain := readPath(bindings.plain, x.path); plain {
@@ -229,7 +229,6 @@ func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, pre
 
 var (
 	errInternal   = errors.New("expression failed inside")
-	errRecursion  = errors.New("U1001: recursion is too deep")
 	gnataError    = regexp.MustCompile(`^([A-Z]\d{4})(?:: (?:(\$[A-Za-z0-9]+): )?(.*))?$`)
 	gnataMessages = map[string]string{
 		"D1001": "number out of range", "D1002": "the operand of - is no number", "D1004": "the regular expression matches the empty text",
@@ -253,7 +252,7 @@ var (
 // Costly reports whether err says that an expression takes too much time, memory or depth,
 // or that there is nowhere to find out.
 func Costly(err error) bool {
-	return slices.ContainsFunc([]error{context.DeadlineExceeded, ErrMemory, ErrApart, errTooLarge, errTooDeep, errRecursion},
+	return slices.ContainsFunc([]error{context.DeadlineExceeded, ErrMemory, ErrNoWorker, ErrTooLarge, ErrTooDeep, ErrRecursion},
 		func(bad error) bool { return errors.Is(err, bad) })
 }
 
@@ -271,7 +270,7 @@ func (x *Expr) withoutValues(err error) error {
 	case m == nil:
 		return errInternal
 	case m[1] == "U1001":
-		return errRecursion
+		return ErrRecursion
 	}
 	code, name, text := m[1], m[2], gnataMessages[m[1]]
 	if (code == "D3137" || code == "D3141") && x.spells(strings.TrimPrefix(err.Error(), code+": ")) {

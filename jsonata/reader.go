@@ -20,9 +20,9 @@ func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
 }
 
 // UntrustedExpr is Expr for an expression of an override. Its memory is bounded, and it is
-// compiled and evaluated in another process if the language has one.
+// compiled and evaluated by a worker if the language has one.
 func (r *Reader) UntrustedExpr(n *source.Node, bindings ...string) *Expr {
-	return r.expr(n, r.Language.compileUntrusted, bindings)
+	return r.expr(n, r.Language.CompileUntrusted, bindings)
 }
 
 func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), bindings []string) *Expr {
@@ -45,7 +45,7 @@ func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), b
 		r.Diags.Errorf(n.At(bad.Offset), bad.Code, "%s", bad.Message)
 		return x
 	}
-	if err != nil { // the other process could not compile it
+	if err != nil { // the worker could not compile it
 		r.Diags.Errorf(n.At(0), "E047-costly-override", "%s", err)
 		return x
 	}

@@ -11,12 +11,17 @@ import (
 	"strings"
 )
 
-// maxValueDepth is how deep a value that enters or leaves an expression may be nested.
-const maxValueDepth = 1000
+// MaxValueDepth is how deep a value that enters or leaves an expression may be nested.
+const MaxValueDepth = 1000
+
+// Errors of an evaluation that exceeds a limit; beside them there are ErrOverrun and ErrMemory.
+var (
+	ErrTooDeep   = fmt.Errorf("nested deeper than %d levels", MaxValueDepth)
+	ErrTooLarge  = errors.New("larger than the limit")
+	ErrRecursion = errors.New("U1001: recursion is too deep")
+)
 
 var (
-	errTooDeep    = fmt.Errorf("nested deeper than %d levels", maxValueDepth)
-	errTooLarge   = errors.New("larger than the limit")
 	errFunction   = errors.New("a function is no value")
 	errNotFinite  = errors.New("a number is not finite")
 	errNotPlain   = errors.New("not plain JSON")
@@ -46,8 +51,8 @@ func withNulls(v any) (any, error) {
 
 // holdsNull reports whether v holds anything that gnata wants otherwise.
 func holdsNull(v any, depth int) (found bool, err error) {
-	if depth > maxValueDepth {
-		return false, errTooDeep
+	if depth > MaxValueDepth {
+		return false, ErrTooDeep
 	}
 	switch v := v.(type) {
 	case bool, string, json.Number, float64:
@@ -77,8 +82,8 @@ func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
 	if err := w.spend(8); err != nil {
 		return nil, false, err
 	}
-	if depth > maxValueDepth {
-		return nil, false, errTooDeep
+	if depth > MaxValueDepth {
+		return nil, false, ErrTooDeep
 	}
 	switch x := v.(type) { // v itself goes on: x would be allocated anew
 	case nil:
@@ -112,7 +117,7 @@ func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
 
 func (w *walk) spend(bytes int) error {
 	if w.left -= bytes; w.left < 0 {
-		return errTooLarge
+		return ErrTooLarge
 	}
 	return nil
 }

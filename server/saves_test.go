@@ -16,7 +16,7 @@ import (
 	"portolan/server"
 )
 
-// gate is an jsonata.Apart whose compilations of a source that contains its word wait for
+// gate is a jsonata.Worker whose compilations of a source that contains its word wait for
 // open, one at a time; others return at once.
 type gate struct {
 	word string
@@ -53,7 +53,7 @@ func (g *gate) Evaluate(context.Context, string, map[string]any) (any, bool, err
 func gated(t *testing.T, g *gate) *office {
 	t.Helper()
 	o := newOffice(t)
-	catalog, found := compileExampleIn(patient().WithApart(g))
+	catalog, found := compileExampleIn(patient().WithWorker(g))
 	if found.Failed() {
 		t.Fatal(found)
 	}
@@ -109,8 +109,8 @@ func TestOneSaveAtATime(t *testing.T) {
 func TestCostlyOverrideIsRefused(t *testing.T) {
 	mapping := "{\n  \"name\": $match(response.name, /" + strings.Repeat(`a{0,1000}`, 1500) + "/).match }"
 	for name, newOffice := range map[string]func(t *testing.T) *office{
-		"here":  func(t *testing.T) *office { t.Helper(); return newOffice(t) },
-		"apart": func(t *testing.T) *office { t.Helper(); return gated(t, &gate{word: "nothing"}) },
+		"here":   func(t *testing.T) *office { t.Helper(); return newOffice(t) },
+		"worker": func(t *testing.T) *office { t.Helper(); return gated(t, &gate{word: "nothing"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t)

@@ -41,9 +41,9 @@ type adminClient struct {
 func (f adminFlags) administer(ctx context.Context, p *process, environment string, doer engine.Doer,
 	do func(*adminClient) error, options ...server.Option,
 ) error {
-	overrides := newEvaluators(f.EvalTimeout)
-	defer overrides.close()
-	b, err := p.loadChecked(f.mappingFlags, overrides)
+	workers := newWorkers(f.EvalTimeout)
+	defer workers.Close()
+	b, err := p.loadChecked(f.mappingFlags, workers)
 	if err != nil {
 		return err
 	}

@@ -25,11 +25,11 @@ type bundle struct {
 	findings  source.Diagnostics  // unsorted
 }
 
-// load reads the layers. Overrides are evaluated by apart or, if it is nil, in this process.
+// load reads the layers. workers evaluates overrides; if it is nil, this process does.
 // Problems of mappings are findings; an error means that the program itself is broken.
 //
 //nolint:contextcheck,nolintlint // a language outlives every call (contextcheck finds this mark itself)
-func (p *process) load(evalTimeout time.Duration, apart jsonata.Apart, layers ...engine.Layer) (*bundle, error) {
+func (p *process) load(evalTimeout time.Duration, workers jsonata.Worker, layers ...engine.Layer) (*bundle, error) {
 	models, err := schemas.Unified()
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
@@ -40,7 +40,7 @@ func (p *process) load(evalTimeout time.Duration, apart jsonata.Apart, layers ..
 			known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
 		}
 	}
-	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout}).WithApart(apart)}
+	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout, Clock: p.clock}).WithWorker(workers)}
 	docs, read := engine.Load(b.language, layers...)
 	catalog, compiled := engine.Compile(docs, known)
 	b.catalog = catalog
@@ -55,12 +55,12 @@ func (p *process) load(evalTimeout time.Duration, apart jsonata.Apart, layers ..
 
 // loadChecked loads mappings to run them. It prints the findings, and returns errReported if
 // one of them is an error.
-func (p *process) loadChecked(flags mappingFlags, apart jsonata.Apart) (*bundle, error) {
+func (p *process) loadChecked(flags mappingFlags, workers jsonata.Worker) (*bundle, error) {
 	layers, err := flags.layers()
 	if err != nil {
 		return nil, err
 	}
-	b, err := p.load(flags.EvalTimeout, apart, layers...)
+	b, err := p.load(flags.EvalTimeout, workers, layers...)
 	if err != nil {
 		return nil, err
 	}

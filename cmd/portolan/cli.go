@@ -31,7 +31,7 @@ type cli struct {
 	Schema       schemaCommand       `cmd:"" help:"Print a JSON Schema: of a mapping file, a unified method or an admin request."`
 	Sandbox      sandboxCommand      `cmd:"" help:"Serve only the sandbox providers."`
 	Completion   completionCommand   `cmd:"" help:"Print the completion script of a shell."`
-	Evaluate     evaluateCommand     `cmd:"" hidden:"" help:"Evaluate overrides for another process of this program."`
+	Worker       workerCommand       `cmd:"" hidden:"" help:"Evaluate overrides for another process of this program."`
 	Version      versionCommand      `cmd:"" help:"Print the version; so does portolan --version."`
 	Help         helpCommand         `cmd:"" help:"Describe a command, or list all."`
 }

@@ -49,9 +49,9 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	overrides := newEvaluators(c.EvalTimeout)
-	defer overrides.close()
-	b, err := p.loadChecked(c.mappingFlags, overrides)
+	workers := newWorkers(c.EvalTimeout)
+	defer workers.Close()
+	b, err := p.loadChecked(c.mappingFlags, workers)
 	if err != nil {
 		return err
 	}

@@ -46,9 +46,9 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return usagef("the tokens of --sandbox are public, and %s is not a loopback address: "+
 			"listen on 127.0.0.1, or set --allow-public-sandbox", c.Listen)
 	}
-	overrides := newEvaluators(c.EvalTimeout)
-	defer overrides.close()
-	b, err := p.loadChecked(c.mappingFlags, overrides)
+	workers := newWorkers(c.EvalTimeout)
+	defer workers.Close()
+	b, err := p.loadChecked(c.mappingFlags, workers)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 // ownProgram stays this very program when its file is replaced.
 func ownProgram() (string, error) { return "/proc/self/exe", nil }
 
-// detach keeps from the other process what a terminal sends to this one, and the files that
-// this one was given when it was started; its own are not handed on anyway.
+// detach keeps from the worker the signals of a terminal and the files that this process was
+// started with. Files that it opened itself are not inherited anyway.
 func detach(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	files, _ := os.ReadDir("/proc/self/fd") // without /proc there is no program to start either
@@ -24,10 +24,10 @@ func detach(command *exec.Cmd) {
 	}
 }
 
-// limitMemory has the system end this process when it maps so many bytes more. It also is
-// the first to go where the machine or the container runs out of memory.
+// limitMemory has the system end this process when it maps more bytes than it does now and
+// more. It is also the first to be killed if the machine or the container runs out of memory.
 func limitMemory(more uint64) error {
-	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600) // it is no fault if nobody may choose
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600) // not every system allows it
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return fmt.Errorf("memory in use: %w", err)

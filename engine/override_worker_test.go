@@ -17,54 +17,54 @@ import (
 	"portolan/jsonata"
 )
 
-// apartFunc is an Apart that compiles everything and evaluates by a function.
-type apartFunc func(ctx context.Context, source string, bindings map[string]any) (any, bool, error)
+// workerFunc is a worker that compiles everything and evaluates by a function.
+type workerFunc func(ctx context.Context, source string, bindings map[string]any) (any, bool, error)
 
-func (apartFunc) Compile(context.Context, string) error { return nil }
+func (workerFunc) Compile(context.Context, string) error { return nil }
 
-func (f apartFunc) Evaluate(ctx context.Context, source string, bindings map[string]any) (any, bool, error) {
+func (f workerFunc) Evaluate(ctx context.Context, source string, bindings map[string]any) (any, bool, error) {
 	return f(ctx, source, bindings)
 }
 
-// What evaluates overrides apart gets theirs, saved and served, and never the mapping's own.
-func TestOverridesGoApart(t *testing.T) {
-	var asked []string
-	apart := func(_ context.Context, source string, bindings map[string]any) (any, bool, error) {
+// A worker gets the expressions of overrides, saved and served, and never the mapping's own.
+func TestWorkerEvaluatesOverrides(t *testing.T) {
+	var evaluated []string
+	evaluate := func(_ context.Context, source string, bindings map[string]any) (any, bool, error) {
 		if account := fmt.Sprint(bindings["context"]); strings.Contains(account, "canary") {
 			t.Errorf("%s is given %s", source, account)
 		}
-		asked = append(asked, source)
-		return map[string]any{"apart": source}, true, nil
+		evaluated = append(evaluated, source)
+		return map[string]any{"worker": source}, true, nil
 	}
-	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apartFunc(apart))
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(workerFunc(evaluate))
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t))
 	base := catalog.Plan("acme", usersUpdate)
 	req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
-	if _, _, _, err := carriedOut(t, base, req, `{"id":1}`); err != nil || len(asked) > 0 {
-		t.Fatalf("without overrides %q go apart, %v", asked, err)
+	if _, _, _, err := carriedOut(t, base, req, `{"id":1}`); err != nil || len(evaluated) > 0 {
+		t.Fatalf("without overrides %q go to the worker, %v", evaluated, err)
 	}
 	plan, found := catalog.Override(base, layer("a", `{ "b": 1 }`, `{ "q": 2 }`, `{ "r": 3 }`, false))
-	if found.Failed() || !slices.Contains(asked, `{ "b": 1 }`) {
-		t.Fatalf("%v; tried apart: %q", found, asked)
+	if found.Failed() || !slices.Contains(evaluated, `{ "b": 1 }`) {
+		t.Fatalf("%v; tried by the worker: %q", found, evaluated)
 	}
-	asked = nil
+	evaluated = nil
 	target, body, record, err := carriedOut(t, plan, req, `{"id":1}`)
-	if diff := cmp.Diff([]string{`{ "b": 1 }`, `{ "q": 2 }`, `{ "r": 3 }`}, asked); diff != "" || err != nil {
-		t.Errorf("%v, went apart (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff([]string{`{ "b": 1 }`, `{ "q": 2 }`, `{ "r": 3 }`}, evaluated); diff != "" || err != nil {
+		t.Errorf("%v, went to the worker (-want +got):\n%s", err, diff)
 	}
-	if !strings.Contains(target, "apart=") || !strings.Contains(body, `"apart":"{ \"b\": 1 }"`) || record["apart"] != `{ "r": 3 }` {
+	if !strings.Contains(target, "worker=") || !strings.Contains(body, `"worker":"{ \"b\": 1 }"`) || record["worker"] != `{ "r": 3 }` {
 		t.Errorf("got %s %s %v", target, body, record)
 	}
 }
 
 // A failure elsewhere is one of the override's, at its place; one that says nothing of it is
 // no reason to save it.
-func TestOverridesApartFail(t *testing.T) {
+func TestWorkerFails(t *testing.T) {
 	var failure error
-	apart := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, failure }
-	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(apartFunc(apart))
+	evaluate := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, failure }
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(workerFunc(evaluate))
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t))
@@ -73,7 +73,7 @@ func TestOverridesApartFail(t *testing.T) {
 	if found.Failed() {
 		t.Fatal(found)
 	}
-	for _, failure = range []error{jsonata.ErrMemory, jsonata.ErrOverrun, jsonata.ErrApart} {
+	for _, failure = range []error{jsonata.ErrMemory, jsonata.ErrOverrun, jsonata.ErrNoWorker} {
 		if _, found := catalog.Override(base, own); len(found) != 1 || found[0].Code != "E047-costly-override" || found[0].Message != failure.Error() {
 			t.Errorf("%v: saving finds %v", failure, found)
 		}
@@ -90,17 +90,16 @@ func TestOverridesApartFail(t *testing.T) {
 	}
 }
 
-// refusingApart refuses to compile.
-type refusingApart struct {
-	apartFunc
+// refusingWorker refuses to compile.
+type refusingWorker struct {
+	workerFunc
 	err error
 }
 
-func (a refusingApart) Compile(context.Context, string) error { return a.err }
+func (a refusingWorker) Compile(context.Context, string) error { return a.err }
 
-// An override is compiled apart alone: what fails there is not compiled here. What ends the
-// process there is the override's fault.
-func TestOverridesCompileApart(t *testing.T) {
+// Only a worker compiles an override. What it cannot compile in time and memory is refused.
+func TestWorkerCompilesOverrides(t *testing.T) {
 	nothing := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, nil }
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	for name, c := range map[string]struct {
@@ -110,10 +109,10 @@ func TestOverridesCompileApart(t *testing.T) {
 		"compiles":    {nil, ""},
 		"not in time": {jsonata.ErrOverrun, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrOverrun.Error() + "\n"},
 		"memory":      {jsonata.ErrMemory, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrMemory.Error() + "\n"},
-		"nowhere":     {jsonata.ErrApart, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrApart.Error() + "\n"},
+		"nowhere":     {jsonata.ErrNoWorker, "a/response_mapping:1:1: E047-costly-override: " + jsonata.ErrNoWorker.Error() + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithApart(refusingApart{nothing, c.err})
+			language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(refusingWorker{nothing, c.err})
 			docs, _ := engine.Load(language, engine.Layer{FS: files})
 			catalog, _ := engine.Compile(docs, unifiedModels(t))
 			// Only a compiler sees that this is no expression.

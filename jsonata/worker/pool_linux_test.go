@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"errors"
@@ -12,29 +12,29 @@ import (
 )
 
 // The system ends what one step makes of little, before it is made.
-func TestEvaluatorMemoryIsLimited(t *testing.T) {
-	e := newTestEvaluators(t, time.Minute)
+func TestWorkerMemoryIsLimited(t *testing.T) {
+	p := newTestPool(t, time.Minute)
 	source := `( $s := $reduce([1..14], function($t, $i) { $t & $t }, "0123456789"); { "n": $length($replace($s, "0", $s)) } )` // 2.5 GiB
-	if v, _, err := e.Evaluate(t.Context(), source, nil); !errors.Is(err, jsonata.ErrMemory) {
+	if v, _, err := p.Evaluate(t.Context(), source, nil); !errors.Is(err, jsonata.ErrMemory) {
 		t.Errorf("gave %v, %v", v, err)
 	}
-	for range cap(e.idle) {
-		if v := <-e.idle; v != nil {
-			t.Error("the process outlived it")
-			v.end()
+	for range cap(p.idle) {
+		if w := <-p.idle; w != nil {
+			t.Error("the worker outlived it")
+			w.kill()
 		}
-		e.idle <- nil
+		p.idle <- nil
 	}
 }
 
-// A master key of this process is not in the other, nor is any of its files.
-func TestEvaluatorInheritsNothing(t *testing.T) {
-	t.Setenv(masterKeysVariable, testKeys)
-	e := newTestEvaluators(t, time.Minute)
-	if _, _, err := e.Evaluate(t.Context(), `1`, nil); err != nil {
+// A worker has neither the environment of this process nor its files.
+func TestWorkerInheritsNothing(t *testing.T) {
+	t.Setenv("PORTOLAN_MASTER_KEYS", "canary")
+	p := newTestPool(t, time.Minute)
+	if _, _, err := p.Evaluate(t.Context(), `1`, nil); err != nil {
 		t.Fatal(err)
 	}
-	proc := fmt.Sprintf("/proc/%d/", e.idleOne(t).command.Process.Pid)
+	proc := fmt.Sprintf("/proc/%d/", p.idleOne(t).command.Process.Pid)
 	if environ, err := os.ReadFile(proc + "environ"); err != nil || len(environ) > 0 {
 		t.Errorf("environment %q, %v", environ, err)
 	}

@@ -1,0 +1,70 @@
+package jsonata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Worker compiles and evaluates the expressions of overrides in another process, which can be
+// killed: here, time and memory are looked at between the steps of an expression only, and
+// one step can make very much of very little.
+type Worker interface {
+	// Compile returns nil if source compiles, or a *SyntaxError, ErrOverrun, ErrMemory,
+	// ErrNoWorker or the context's error.
+	Compile(ctx context.Context, source string) error
+	// Evaluate returns what Expr.Eval returns. Its errors may also be ErrNoWorker or the
+	// context's.
+	Evaluate(ctx context.Context, source string, bindings map[string]any) (value any, present bool, err error)
+}
+
+// ErrNoWorker means that no worker could take an expression. It says nothing about the
+// expression.
+var ErrNoWorker = errors.New("overrides cannot be evaluated at present")
+
+// WithWorker is the language with w for the expressions of overrides. Others, which are
+// reviewed, stay in this process, and so do all if w is nil.
+func (l *Language) WithWorker(w Worker) *Language {
+	out := *l
+	out.worker = w
+	return &out
+}
+
+// HasWorker reports whether expressions of overrides are evaluated in another process.
+func (l *Language) HasWorker() bool { return l.worker != nil }
+
+// CompileUntrusted compiles an override's expression, whose memory is bounded. If the language
+// has a worker, only that compiles and evaluates it. The error is a *SyntaxError or one of
+// Worker.Compile.
+func (l *Language) CompileUntrusted(src string) (*Expr, error) {
+	if l.worker == nil {
+		x, err := l.Compile(src)
+		if err != nil {
+			return nil, err
+		}
+		x.meter = true
+		return x, nil
+	}
+	if err := l.worker.Compile(context.Background(), src); err != nil {
+		return nil, err
+	}
+	size, err := checkRegexps(src)
+	if err != nil {
+		return nil, err
+	}
+	return &Expr{Source: src, lang: l, regexps: size, meter: true}, nil
+}
+
+// evalInWorker is Eval in a worker. Its result is trusted as little as one from here.
+func (x *Expr) evalInWorker(ctx context.Context, bindings map[string]any) (any, bool, error) {
+	value, present, err := x.lang.worker.Evaluate(ctx, x.Source, bindings)
+	if err != nil || !present {
+		return nil, false, err
+	}
+	w := walk{left: x.lang.limits.ResultBytes}
+	value, _, err = w.value(value, 0)
+	if err != nil {
+		return nil, false, fmt.Errorf("result: %w", err)
+	}
+	return value, true, nil
+}

@@ -1,0 +1,140 @@
+// Package worker compiles and evaluates expressions that nobody has reviewed in processes of
+// their own, which the system limits and the Pool kills: one step of an expression can take
+// any time and memory, and a goroutine cannot be stopped.
+package worker
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"portolan/jsonata"
+)
+
+const (
+	// startLimit is how long a worker may take until it starts with a request, its own start
+	// included. A busy machine is no fault.
+	startLimit = 15 * time.Second
+	// killGrace is how much longer than its deadline a request may take before its worker is
+	// killed. Usually the worker responds and ends by itself earlier.
+	killGrace = 2 * time.Second
+	// maxAttempts is how many workers get a request that none starts with: one may have died
+	// while it was idle.
+	maxAttempts = 2
+)
+
+// Pool is a jsonata.Worker that runs one worker a processor at most, each started when it is
+// first needed. Workers have no environment and no files but their pipes. A Pool is safe for
+// concurrent use.
+type Pool struct {
+	command []string
+	timeout time.Duration
+	open    context.Context // done: the pool is closed
+	cancel  context.CancelFunc
+	idle    chan *process // nil: one that is not started
+}
+
+// New builds a pool of workers. command is the command line, with the program's name, by which
+// this program runs Serve with an evaluation timeout of timeout.
+func New(command []string, timeout time.Duration) *Pool {
+	p := &Pool{command: command, timeout: timeout, idle: make(chan *process, runtime.NumCPU())}
+	p.open, p.cancel = context.WithCancel(context.Background())
+	for range cap(p.idle) {
+		p.idle <- nil
+	}
+	return p
+}
+
+// Close kills all workers and waits until they have ended. Requests get ErrNoWorker from then
+// on. It must be called once.
+func (p *Pool) Close() {
+	p.cancel()
+	for range cap(p.idle) {
+		if w := <-p.idle; w != nil {
+			w.kill()
+		}
+	}
+}
+
+// Compile compiles source in a worker.
+func (p *Pool) Compile(ctx context.Context, source string) error {
+	_, _, err := p.do(ctx, &request{source: source, compile: true})
+	return err
+}
+
+// Evaluate evaluates source over bindings, plain JSON, in a worker.
+func (p *Pool) Evaluate(ctx context.Context, source string, bindings map[string]any) (value any, present bool, err error) {
+	return p.do(ctx, &request{source: source, bindings: bindings})
+}
+
+// do waits for an idle worker and has it respond.
+func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, err error) {
+	frame, err := req.encode()
+	if err != nil {
+		return nil, false, fmt.Errorf("bindings: %w", err)
+	}
+	var w *process
+	select {
+	case <-p.open.Done():
+		return nil, false, jsonata.ErrNoWorker
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	case w = <-p.idle:
+	}
+	defer func() { p.idle <- w }() // Close waits for it
+	for range maxAttempts {
+		if w == nil {
+			if w, err = start(p.command); err != nil {
+				continue
+			}
+		}
+		var res *response
+		var started bool
+		res, started, err = p.try(ctx, w, frame)
+		if w.killed = w.killed || err != nil; w.killed {
+			w.kill()
+			w = nil
+		}
+		if err == nil {
+			return res.result()
+		}
+		if started || ctx.Err() != nil || p.open.Err() != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, fmt.Errorf("%w: %w", jsonata.ErrNoWorker, err)
+}
+
+// try has w respond to a request; started reports that w has started with it. After an error
+// w is of no use any more.
+func (p *Pool) try(ctx context.Context, w *process, frame []byte) (_ *response, started bool, err error) {
+	kill := func() { _ = w.command.Process.Kill() } // it may have ended already
+	var late atomic.Bool
+	timer := time.AfterFunc(startLimit, func() { late.Store(true); kill() })
+	stops := []func() bool{timer.Stop, context.AfterFunc(ctx, kill), context.AfterFunc(p.open, kill)} //nolint:contextcheck // the pool outlives the call
+	defer func() {
+		for _, stop := range stops {
+			w.killed = !stop() || w.killed // a kill that comes late must not meet the next request
+		}
+	}()
+	res, err := w.exchange(frame, func() {
+		started = true
+		timer.Reset(p.timeout + killGrace)
+	})
+	switch {
+	case err == nil:
+		return res, started, nil
+	case ctx.Err() != nil:
+		return nil, started, context.Cause(ctx)
+	case p.open.Err() != nil:
+		return nil, started, jsonata.ErrNoWorker
+	case started && late.Load():
+		return nil, started, jsonata.ErrOverrun
+	case started: // the request was too much for it
+		return nil, started, jsonata.ErrMemory
+	default:
+		return nil, started, err
+	}
+}

@@ -1,0 +1,104 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"portolan/jsonata"
+)
+
+const (
+	// processMemory is what a worker may map beyond what it has at its start, in bytes: an
+	// expression may allocate 256 MiB, and one step of it may double that.
+	processMemory = 768 << 20
+	// processHeap is the heap from which on the garbage collector works harder, in bytes.
+	processHeap = 384 << 20
+	// stepGrace is how much longer than its deadline a request may take: the time of one step.
+	stepGrace = 500 * time.Millisecond
+	// maxCompiled is how many expressions a worker keeps compiled.
+	maxCompiled = 500
+)
+
+// errEndless means that a request goes on after its deadline, in this process.
+var errEndless = errors.New("an evaluation does not end")
+
+// Serve makes this process a worker: it limits its memory and responds on out to the requests
+// on in, one after the other, until in ends. ctx only carries values: a signal is the pool's
+// business, whose calls still need their overrides. After an error the process must end,
+// because an evaluation may still be running.
+func Serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io.Writer) error {
+	runtime.GOMAXPROCS(2) // one to evaluate, one to collect garbage and look at the time
+	debug.SetMemoryLimit(processHeap)
+	if err := limitMemory(processMemory); err != nil {
+		return err
+	}
+	return serve(context.WithoutCancel(ctx), language, in, out)
+}
+
+func serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io.Writer) error {
+	compiled := map[string]*jsonata.Expr{}
+	for {
+		frame, err := readFrame(in)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read a request: %w", err)
+		}
+		req, err := decodeRequest(frame)
+		if err != nil {
+			return err
+		}
+		if err := writeFrame(out, nil); err != nil { // it has started
+			return fmt.Errorf("respond: %w", err)
+		}
+		res := inTime(language.EvalTimeout()+stepGrace, func() *response { return respond(ctx, language, compiled, req) })
+		if err := writeFrame(out, res.encode()); err != nil {
+			return fmt.Errorf("respond: %w", err)
+		}
+		if res == endless {
+			return errEndless
+		}
+	}
+}
+
+// respond compiles the request's source, unless compiled holds it, and evaluates it.
+func respond(ctx context.Context, language *jsonata.Language, compiled map[string]*jsonata.Expr, req *request) *response {
+	x := compiled[req.source]
+	if x == nil {
+		var err error
+		if x, err = language.CompileUntrusted(req.source); err != nil { //nolint:contextcheck // no other worker compiles for this one
+			return responseOf(nil, false, err)
+		}
+		if len(compiled) >= maxCompiled {
+			clear(compiled)
+		}
+		compiled[req.source] = x
+	}
+	if req.compile {
+		return &response{}
+	}
+	return responseOf(x.Eval(ctx, req.bindings))
+}
+
+// endless is the response to a request that does not end in time.
+var endless = responseOf(nil, false, jsonata.ErrOverrun)
+
+// inTime is what do returns within limit, or endless.
+func inTime(limit time.Duration, do func() *response) *response {
+	done := make(chan *response, 1)
+	go func() { done <- do() }()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case res := <-done:
+		return res
+	case <-late.C:
+		return endless
+	}
+}
