@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,15 +25,11 @@ const root = "../.."
 
 func readme(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return document(t, "README.md")
 }
 
-// marked gives what follows the comment <!-- mark --> in the README: a code block's
-// content, or a paragraph; argument is what the mark has behind a colon.
+// marked returns what follows the comment <!-- mark --> in the README: a code block's
+// content, or a paragraph. argument is what the mark has after a colon.
 func marked(t *testing.T, mark string) (argument, text string) {
 	t.Helper()
 	m := regexp.MustCompile(`(?s)<!-- ` + mark + `(?:: ([^ ]+))? -->\n(?:` + "```[a-z]*\n(.*?\n)```" + `|(.*?\n)\n)`).FindStringSubmatch(readme(t))
@@ -61,12 +59,23 @@ type shellCall struct {
 	header                     http.Header
 }
 
+// parseCurl reads a curl command, and the lines before it that set a variable: name=value.
 func parseCurl(t *testing.T, command string) shellCall {
 	t.Helper()
 	call := shellCall{method: http.MethodGet, header: http.Header{}}
-	words := regexp.MustCompile(`'[^']*'|[^\s'\\]+`).FindAllString(command, -1)
-	for i := range words {
-		words[i] = strings.Trim(words[i], "'")
+	words := regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"\\]+`).FindAllString(command, -1)
+	variables := map[string]string{}
+	for len(words) > 0 && words[0] != "curl" {
+		name, value, found := strings.Cut(words[0], "=")
+		if !found {
+			break
+		}
+		variables[name], words = value, words[1:]
+	}
+	for i, word := range words {
+		if words[i] = strings.Trim(word, "'"); strings.HasPrefix(word, `"`) {
+			words[i] = os.Expand(strings.Trim(word, `"`), func(name string) string { return variables[name] })
+		}
 	}
 	if len(words) == 0 || words[0] != "curl" {
 		t.Fatalf("no curl: %s", command)
@@ -283,19 +292,101 @@ func TestReadmePathsExist(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?:^|[ `])(\\./[a-zA-Z/_]+|\\.[a-z][a-zA-Z./_]+)").FindAllStringSubmatch(text, -1) {
 		paths = append(paths, m[1])
 	}
-	_, layout, _ := strings.Cut(text, "\n## Layout\n")
-	layout, _, _ = strings.Cut(layout, "\n## ")
-	table := regexp.MustCompile(`(?m)(^\|.*\n)+`).FindString(layout)
-	var folders []string
-	for _, row := range rows(table) {
-		folders = append(folders, codeSpans(row[0])...)
-	}
-	if len(folders) < 5 {
-		t.Errorf("only the folders %v", folders)
-	}
-	for _, path := range append(paths, folders...) {
+	for _, path := range paths {
 		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
 			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestDesignPathsExist checks the folders of the layout and the files that the page names.
+func TestDesignPathsExist(t *testing.T) {
+	page := document(t, "docs/design.md")
+	_, layout, _ := strings.Cut(page, "\n## Layout\n")
+	layout, _, _ = strings.Cut(layout, "\n## ")
+	table := regexp.MustCompile(`(?m)(^\|.*\n)+`).FindString(layout)
+	var paths []string
+	for _, row := range rows(table) {
+		paths = append(paths, codeSpans(row[0])...)
+	}
+	if len(paths) < 5 {
+		t.Errorf("only the folders %v", paths)
+	}
+	files := regexp.MustCompile(`[a-z0-9_]+(?:/[a-z0-9_]+)*/[a-z0-9_]+\.go\b`).FindAllString(page, -1)
+	if len(files) < 20 {
+		t.Errorf("only the files %v", files)
+	}
+	for _, path := range append(paths, files...) {
+		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func document(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// documents are the paths of all pages, from the root.
+func documents(t *testing.T) []string {
+	t.Helper()
+	pages, err := fs.Glob(os.DirFS(root), "docs/*.md")
+	if err != nil || len(pages) < 6 {
+		t.Fatalf("only the pages %v: %v", pages, err)
+	}
+	return append(pages, "README.md", "CONTRIBUTING.md")
+}
+
+// anchors are the fragments that lead to a page's headings, as GitHub makes them.
+func anchors(page string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		name := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		out = append(out, strings.ReplaceAll(name, " ", "-"))
+	}
+	return out
+}
+
+func TestDocumentLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#]*)(?:#([^)]+))?\)`)
+	for _, from := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(document(t, from), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			to := from
+			if m[1] != "" {
+				to = filepath.Join(filepath.Dir(from), m[1])
+			}
+			if page := document(t, to); m[2] != "" && !slices.Contains(anchors(page), m[2]) {
+				t.Errorf("%s: %s has no heading for #%s", from, to, m[2])
+			}
+		}
+	}
+}
+
+func TestReadmeListsDocuments(t *testing.T) {
+	_, section, _ := strings.Cut(readme(t), "\n## Documents\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, page := range documents(t) {
+		if page != "README.md" && !strings.Contains(section, "]("+page+")") {
+			t.Errorf("%s is not in the table of documents", page)
+		}
+	}
+}
+
+func TestDocumentLinesAreShort(t *testing.T) {
+	const limit = 140 // characters, not reached
+	for _, page := range documents(t) {
+		for i, line := range strings.Split(document(t, page), "\n") {
+			if n := utf8.RuneCountInString(line); n >= limit {
+				t.Errorf("%s:%d has %d characters", page, i+1, n)
+			}
 		}
 	}
 }
