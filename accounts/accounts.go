@@ -1,9 +1,9 @@
 // Package accounts knows who may call and with which provider credentials: environments,
 // API tokens, integrated accounts, and how their secrets are sealed.
 //
-// A Directory answers a call's two questions: whose token is this, and what is this
-// account. Memory is one, of a file or of the pretend providers. A Store is one that can
-// be changed; package database has the two real ones. A Cache stands before a Store.
+// A Directory looks up tokens and accounts. Memory is a Directory that never changes, for
+// an accounts file or the sandbox. A Store is a Directory that can be changed; package
+// database implements it. A Cache is a Directory in front of a Store.
 package accounts
 
 import (
@@ -14,38 +14,37 @@ import (
 )
 
 // DefaultEnvironment is the environment of an account or token that names none. It always
-// exists, and its administrators look after the others.
+// exists, and its administrators manage all environments.
 const DefaultEnvironment = "default"
 
 // The errors of a Directory and Store, to be tested with errors.Is.
 var (
-	// ErrUnauthorized: no such token, or one that is expired or revoked.
+	// ErrUnauthorized: the token is unknown, expired or revoked.
 	ErrUnauthorized = errors.New("unknown token")
-	// ErrNotFound: no such thing in that environment.
+	// ErrNotFound: the environment holds no such entry.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the thing exists already, has another version by now, or is still in use.
+	// ErrConflict: the entry exists already, has another version, or is still in use.
 	ErrConflict = errors.New("conflict")
-	// ErrReadOnly: the thing comes with the server and cannot be changed.
+	// ErrReadOnly: the entry is built into the server and cannot be changed.
 	ErrReadOnly = errors.New("read-only")
-	// ErrUnavailable: the store cannot be reached or cannot write, so nothing is known
-	// about the token or account. Nothing was changed, unless the connection broke while a
-	// change was being committed: then nobody knows.
+	// ErrUnavailable: the store cannot be reached or cannot write. Nothing was changed,
+	// unless the connection broke during a commit: then the outcome is unknown.
 	ErrUnavailable = errors.New("account store is unavailable")
 )
 
-// Directory answers for tokens and accounts. It is safe for concurrent use.
+// Directory looks up tokens and accounts. It is safe for concurrent use.
 type Directory interface {
-	// Authenticate returns whose token this is, or ErrUnauthorized.
+	// Authenticate returns the Token with this secret, or ErrUnauthorized.
 	Authenticate(ctx context.Context, token string) (Token, error)
-	// Account returns the account with this id, in any case of letters, with its Context, or
-	// ErrNotFound, which an account of another environment is too. What it returns is only
-	// to be read.
+	// Account returns the account with this id, in any case of letters, with its Context. It
+	// returns ErrNotFound for an account of another environment too. The result must not be
+	// modified.
 	Account(ctx context.Context, environment, id string) (Account, error)
-	// Ready returns ErrUnavailable, wrapped with the reason, where the store cannot be reached.
+	// Ready returns ErrUnavailable, with the reason, if the store cannot be reached.
 	Ready(ctx context.Context) error
 }
 
-// Status says whether an account can be called.
+// Status is whether an account can be called.
 type Status string
 
 // The statuses.
@@ -62,48 +61,48 @@ type Account struct {
 	Environment string
 	Label       string
 	TenantID    string // the customer's name in the caller's own system
-	Status      Status // "" of a file's account is StatusActive
-	LastError   string // why it needs_reauth; never with a secret
+	Status      Status // "" is StatusActive
+	LastError   string // why it needs_reauth; never holds a secret
 	Context     Context
-	Fields      []Field   // what Context holds, by name
-	Grant       *Grant    // of OAuth2; nil where there is none
-	Overrides   Overrides // its own
-	Inherited   Overrides // its environment's; only Directory.Account fills it
-	BaseURL     string    // in place of the integration's; "" leaves that. Never of a database
-	Version     int64     // grows with each change that an administrator makes
+	Fields      []Field   // of Context, by name
+	Grant       *Grant    // of OAuth 2.0; nil if there is none
+	Overrides   Overrides // the account's own
+	Inherited   Overrides // its environment's; set by Directory.Account only
+	BaseURL     string    // replaces the integration's; "" keeps it. A Store never sets it
+	Version     int64     // incremented by each administrator's change
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
 
-// Field tells of one stored credential or setting that it is there.
+// Field is the name of a stored credential or setting, without its value.
 type Field struct {
 	Name  string    `json:"name"`
 	SetAt time.Time `json:"set_at"`
 }
 
-// Grant is what a provider's authorization server gave.
+// Grant holds the tokens that a provider's authorization server issued.
 type Grant struct {
 	AccessToken  Secret
-	RefreshToken Secret    // "" where there is none: then it cannot be renewed
-	Expiry       time.Time // zero: never
+	RefreshToken Secret    // "" if there is none: the grant cannot be renewed
+	Expiry       time.Time // of AccessToken; zero is never
 }
 
-// AccessTokenField is the name under which expressions see a grant's access token.
+// AccessTokenField is the name by which expressions read a grant's access token.
 const AccessTokenField = "access_token"
 
-// Override lays own expressions over a method's mapping.
+// Override holds expressions that extend or replace a method's mapping.
 type Override struct {
 	RequestBodyMapping string `json:"request_body_mapping,omitempty"`
 	QueryMapping       string `json:"query_mapping,omitempty"`
 	ResponseMapping    string `json:"response_mapping,omitempty"`
-	Replace            bool   `json:"replace,omitempty"` // of what they name: instead of merged over
+	Replace            bool   `json:"replace,omitempty"` // results replace the mapping's instead of being merged over them
 }
 
-// Overrides are an account's by "model.resource.method", or an environment's by
-// "integration/model.resource.method".
+// Overrides holds an account's Override values by "model.resource.method", or an
+// environment's by "integration/model.resource.method".
 type Overrides map[string]Override
 
-// Environment separates: a token sees the accounts of its own only.
+// Environment isolates accounts: a token sees those of its own environment only.
 type Environment struct {
 	Name      string // [a-z0-9-]{1,64}; never changes
 	Label     string
@@ -113,60 +112,60 @@ type Environment struct {
 	UpdatedAt time.Time
 }
 
-// Role says what a token may do.
+// Role is what a token may do.
 type Role string
 
 // The roles.
 const (
-	RoleCall  Role = "call"  // the unified API
-	RoleAdmin Role = "admin" // that, and to manage its environment
+	RoleCall  Role = "call"  // call the unified API
+	RoleAdmin Role = "admin" // also manage its environment
 )
 
 // Token is a caller's token, without the secret.
 type Token struct {
-	ID          string // uuid; "" of a file's
+	ID          string // uuid; "" if it comes from a file
 	Name        string // for logs and people
 	Environment string // the environment whose accounts it sees
 	Role        Role   // "" is RoleCall
-	AccountID   string // the only account that it may call; "" for every one of its environment
-	Prefix      string // the secret's beginning, to be recognised by
+	AccountID   string // the only account it may call; "" for all of its environment
+	Prefix      string // the start of the secret, to recognise it by
 	ExpiresAt   time.Time
-	LastUsedAt  time.Time // to the minute or so
+	LastUsedAt  time.Time // to about a minute
 	CreatedAt   time.Time
 }
 
-// StoredToken is a Token with what is kept of its secret.
+// StoredToken is a Token with the hash of its secret.
 type StoredToken struct {
 	Token
 	Hash Hash
 }
 
-// Link is an invitation to connect one account: whoever has its secret may, once, for as
-// long as it lives.
+// Link is an invitation to connect one account. Whoever has its secret can use it once,
+// until it expires.
 type Link struct {
 	ID          string // uuid
 	Environment string
 	Integration string
-	AccountID   string // the account to connect again; "" makes a new one
-	Label       string // of the new account
+	AccountID   string // the account to connect again; "" creates one
+	Label       string // of the created account
 	TenantID    string
-	RedirectURI string // where the browser goes in the end; "" for a page that says so
+	RedirectURI string // where the browser goes at the end; "" shows a closing page
 	ExpiresAt   time.Time
 	CreatedAt   time.Time
-	// Of a consent that was begun: what the callback must prove.
+	// Set once a consent has begun.
 	Verifier Secret  // PKCE
-	Context  Context // the fields that were filled in before
-	Browser  Hash    // of the cookie of the browser that began
+	Context  Context // the fields filled in before the consent
+	Browser  Hash    // of the cookie of the browser that began the consent
 }
 
-// Actor is who changes something, for the audit.
+// Actor is who made a change, for the audit.
 type Actor struct {
 	Name      string // "token ops (ptl_1a2b3c4d)", "command line", "link <id>", "portolan"
 	RequestID string
 }
 
-// AuditEntry is one change that was made. Before and After are JSON objects without
-// secrets; null where there was or is nothing.
+// AuditEntry is one change. Before and After are JSON objects without secrets; Before is
+// null for a creation, After for a deletion.
 type AuditEntry struct {
 	ID          int64           `json:"id"`
 	At          time.Time       `json:"at"`

@@ -55,7 +55,7 @@ func TestAuthenticate(t *testing.T) {
 			t.Errorf("%q: error %v", token, err)
 		}
 	}
-	// A store that somebody gave the hash of nothing still refuses an empty token.
+	// An empty token is refused even if the store holds its hash.
 	empty, err := accounts.NewMemory([]accounts.StoredToken{{Hash: accounts.HashToken("")}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestNewMemoryRefuses(t *testing.T) {
 		{Token: accounts.Token{Name: "ci"}, Hash: accounts.HashToken(canary)},
 		{Token: accounts.Token{Name: "ci2"}, Hash: accounts.HashToken(canary)},
 	}, []accounts.Account{{ID: id1}, {ID: strings.ToUpper(id1)}, {ID: "seven"}})
-	want := "tokens \"ci\" and \"ci2\" are the same\naccount id " + id1 + " occurs twice\naccount id \"seven\" is no uuid"
+	want := "tokens \"ci\" and \"ci2\" are the same\naccount id " + id1 + " occurs twice\naccount id \"seven\" is not a valid UUID"
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 		t.Error(diff)
 	}
@@ -137,10 +137,10 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// bytesOf gives the bytes of s in decimal, as %v and %d print them.
+// bytesOf returns the bytes of s in decimal, as %v and %d print them.
 func bytesOf(s string) string { return strings.Trim(fmt.Sprintf("%d", []byte(s)), "[]") }
 
-// Whatever prints an account, a token or a store, no secret of it is seen.
+// No way of printing an account, a token or a store shows a secret.
 func TestNothingPrintsSecrets(t *testing.T) {
 	file, found := accounts.LoadFile("a.yaml", []byte(`format: portolan/accounts/v1
 tokens: [{name: ci, token: `+canary+`}]

@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	pollEvery  = 250 * time.Millisecond
-	trustFor   = 3 * pollEvery // since the store last told of its changes
-	pollFor    = 5 * time.Second
-	touchEvery = time.Minute
-	loadFor    = 30 * time.Second
+	pollInterval  = 250 * time.Millisecond
+	trustFor      = 3 * pollInterval // after the last successful poll
+	pollTimeout   = 5 * time.Second
+	touchInterval = time.Minute
+	loadTimeout   = 30 * time.Second
 
-	cachedAccounts = 50_000 // at most
-	cachedTokens   = 10_000
+	maxCachedAccounts = 50_000
+	maxCachedTokens   = 10_000
 )
 
-// Cache is a Directory that remembers what a Store answered, until the Store tells of a
-// change: at once of this process's own, within a second of another's. Where it does not
-// hear from the Store for 750 ms, and before Run, it remembers nothing and asks. It is safe
-// for concurrent use.
+// Cache is a Directory that caches the tokens and accounts of a Store. A change by this
+// process invalidates them at once, a change by another process within a second. Before
+// Run, and if no poll of the Store succeeded for 750 ms, every call reads the Store. It is
+// safe for concurrent use.
 type Cache struct {
 	store Store
 	now   func() time.Time
@@ -38,30 +38,30 @@ type Cache struct {
 	mu       sync.RWMutex
 	accounts map[string]Account // by id
 	tokens   tokenTable
-	epoch    uint64    // grows with each change: what was read before is not kept after
-	heard    time.Time // when the last Changes that succeeded was asked for
-	position int64     // of the last change that was heard of
-	away     bool      // the last Changes failed
+	epoch    uint64    // incremented by each change: an earlier read is not cached
+	polledAt time.Time // when the last successful poll began
+	position int64     // number of the last change seen
+	failing  bool      // the last poll failed
 
 	usedMu sync.Mutex
-	used   map[string]time.Time // token ids, since last written
+	used   map[string]time.Time // by token id, not yet written to the store
 }
 
 var _ Directory = (*Cache)(nil)
 
-// NewCache returns a Cache of store, which must not have been used yet.
+// NewCache returns a Cache of store. It must be called before store is used.
 func NewCache(store Store, now func() time.Time, log *slog.Logger) *Cache {
 	c := &Cache{
 		store: store, now: now, log: log, used: map[string]time.Time{},
-		maxAccounts: cachedAccounts, maxTokens: cachedTokens,
+		maxAccounts: maxCachedAccounts, maxTokens: maxCachedTokens,
 	}
 	c.clear()
-	store.Notify(c.drop)
+	store.Notify(c.invalidate)
 	return c
 }
 
-// Authenticate returns whose token this is, or ErrUnauthorized, which the Store says each
-// time anew: an unknown token takes as long as one that has expired.
+// Authenticate returns the Token with this secret, or ErrUnauthorized. Failures are not
+// cached: an unknown token takes as long as an expired one.
 func (c *Cache) Authenticate(ctx context.Context, token string) (Token, error) {
 	hash, now := HashToken(token), c.now()
 	c.mu.RLock()
@@ -72,7 +72,7 @@ func (c *Cache) Authenticate(ctx context.Context, token string) (Token, error) {
 	if !ok || expired(t, now) {
 		loaded, err := c.load(ctx, epoch, now, "token "+string(hash[:]), func(ctx context.Context) (any, error) {
 			t, err := c.store.Authenticate(ctx, token)
-			c.keep(epoch, err, func() {
+			c.insert(epoch, err, func() {
 				if len(c.tokens.byHash) >= c.maxTokens {
 					c.tokens.removeOne()
 				}
@@ -83,7 +83,7 @@ func (c *Cache) Authenticate(ctx context.Context, token string) (Token, error) {
 		if err != nil {
 			return Token{}, err
 		}
-		if t = loaded.(Token); expired(t, now) { // another process's clock may be late
+		if t = loaded.(Token); expired(t, now) { // the store's clock may be late
 			return Token{}, ErrUnauthorized
 		}
 	}
@@ -97,7 +97,7 @@ func (c *Cache) Authenticate(ctx context.Context, token string) (Token, error) {
 
 func expired(t Token, now time.Time) bool { return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) }
 
-// Account returns the account with this id. Its maps are shared and only to be read.
+// Account returns the account with this id. Its maps are shared and must not be modified.
 func (c *Cache) Account(ctx context.Context, environment, id string) (Account, error) {
 	id, now := strings.ToLower(id), c.now()
 	c.mu.RLock()
@@ -110,7 +110,7 @@ func (c *Cache) Account(ctx context.Context, environment, id string) (Account, e
 	}
 	loaded, err := c.load(ctx, epoch, now, "account "+environment+"/"+id, func(ctx context.Context) (any, error) {
 		a, err := c.store.Account(ctx, environment, id)
-		c.keep(epoch, err, func() {
+		c.insert(epoch, err, func() {
 			if len(c.accounts) >= c.maxAccounts {
 				for some := range c.accounts { // any one
 					delete(c.accounts, some)
@@ -127,25 +127,23 @@ func (c *Cache) Account(ctx context.Context, environment, id string) (Account, e
 	return loaded.(Account), nil
 }
 
-// Ready asks the Store.
+// Ready returns the Store's error.
 func (c *Cache) Ready(ctx context.Context) error { return c.store.Ready(ctx) }
 
-// trusted reports whether the Store has told of its changes lately.
-func (c *Cache) trusted(now time.Time) bool {
-	return now.Before(c.heard.Add(trustFor))
-}
+// trusted reports whether a poll succeeded recently.
+func (c *Cache) trusted(now time.Time) bool { return now.Before(c.polledAt.Add(trustFor)) }
 
-// load runs read once for all who ask for the same thing since the same change, within a
-// moment: an answer that is long on its way may be too old for who asks now. Whoever goes
-// away ends nobody else's.
+// load runs read once for all callers with the same key and epoch that arrive within a poll
+// interval: later callers need a newer result. A caller whose ctx ends does not end the
+// read for the others.
 func (c *Cache) load(ctx context.Context, epoch uint64, now time.Time, key string, read func(context.Context) (any, error)) (any, error) {
-	key = fmt.Sprint(epoch, now.UnixNano()/int64(pollEvery), key)
+	key = fmt.Sprint(epoch, now.UnixNano()/int64(pollInterval), key)
 	flight := c.loads.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadFor)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 		defer cancel()
 		out, err := read(ctx)
 		if err != nil && ctx.Err() != nil {
-			err = fmt.Errorf("%w: no answer in time", ErrUnavailable) // it is not the caller's deadline that passed
+			err = fmt.Errorf("%w: no answer in time", ErrUnavailable) // loadTimeout passed, not the caller's deadline
 		}
 		return out, err
 	})
@@ -157,8 +155,8 @@ func (c *Cache) load(ctx context.Context, epoch uint64, now time.Time, key strin
 	}
 }
 
-// keep has add remember what was read, unless something has changed since.
-func (c *Cache) keep(epoch uint64, err error, add func()) {
+// insert calls add unless err is set or something has changed since epoch.
+func (c *Cache) insert(epoch uint64, err error, add func()) {
 	if err != nil {
 		return
 	}
@@ -169,14 +167,14 @@ func (c *Cache) keep(epoch uint64, err error, add func()) {
 	}
 }
 
-// drop forgets what changes tell of.
-func (c *Cache) drop(changes []Change) {
+// invalidate removes the changed entries.
+func (c *Cache) invalidate(changes []Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forget(changes)
+	c.invalidateLocked(changes)
 }
 
-func (c *Cache) forget(changes []Change) {
+func (c *Cache) invalidateLocked(changes []Change) {
 	if len(changes) > 0 {
 		c.epoch++
 	}
@@ -187,7 +185,7 @@ func (c *Cache) forget(changes []Change) {
 			c.tokens.drop(change.ID)
 		case ChangeToken:
 			c.tokens.drop(change.ID)
-		case ChangeEnvironment: // whose overrides its accounts inherit
+		case ChangeEnvironment: // its accounts inherit its overrides
 			for id, a := range c.accounts {
 				if a.Environment == change.ID {
 					delete(c.accounts, id)
@@ -204,18 +202,18 @@ func (c *Cache) clear() {
 	c.tokens = tokenTable{byHash: map[Hash]Token{}, byOwner: map[string]map[Hash]struct{}{}}
 }
 
-// Run follows other processes' changes, and writes when tokens were last used once a
-// minute and at the end, until ctx ends.
+// Run polls for other processes' changes until ctx ends. It writes the times of last use
+// of tokens once a minute and at the end.
 func (c *Cache) Run(ctx context.Context) {
 	var touching sync.WaitGroup
-	touching.Go(func() { // apart, so that a slow write does not make the cache blind
-		every(ctx, touchEvery, func() { c.touch(ctx) })
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollFor)
+	touching.Go(func() { // in a goroutine, so that a slow write does not delay polls
+		every(ctx, touchInterval, func() { c.touch(ctx) })
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollTimeout)
 		defer cancel()
 		c.touch(ctx)
 	})
 	c.poll(ctx)
-	every(ctx, pollEvery, func() { c.poll(ctx) })
+	every(ctx, pollInterval, func() { c.poll(ctx) })
 	touching.Wait()
 }
 
@@ -233,37 +231,37 @@ func every(ctx context.Context, d time.Duration, do func()) {
 	}
 }
 
-// poll asks the Store once for its changes.
+// poll reads the Store's changes once.
 func (c *Cache) poll(ctx context.Context) {
-	asked := c.now() // a change after this may not be in the answer
+	started := c.now() // a later change may be missing from the result
 	c.mu.RLock()
 	position := c.position
 	c.mu.RUnlock()
-	ctx, cancel := context.WithTimeout(ctx, pollFor)
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	changes, latest, err := c.store.Changes(ctx, position)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-	case err != nil && !c.away:
-		c.away = true
-		c.log.WarnContext(ctx, "account store does not answer: every call asks it until it does", slog.Any("error", err))
+	case err != nil && !c.failing:
+		c.failing = true
+		c.log.WarnContext(ctx, "account store does not answer: nothing is cached until it does", slog.Any("error", err))
 	case err != nil:
 	default:
-		if latest < position { // another database, or an older state of it
+		if latest < position { // the database was replaced or restored
 			changes = []Change{{Kind: ChangeAll}}
 		}
-		c.forget(changes)
-		c.position, c.heard = latest, asked
-		if c.away {
-			c.away = false
+		c.invalidateLocked(changes)
+		c.position, c.polledAt = latest, started
+		if c.failing {
+			c.failing = false
 			c.log.InfoContext(ctx, "account store answers again")
 		}
 	}
 }
 
-// touch writes when tokens were last used, and tries again later where that fails.
+// touch writes the times of last use of tokens. If that fails, the next call tries again.
 func (c *Cache) touch(ctx context.Context) {
 	c.usedMu.Lock()
 	used := c.used
@@ -286,17 +284,17 @@ func (c *Cache) touch(ctx context.Context) {
 	}
 }
 
-// Format writes how much c holds: fmt looks past the masks of what is in unexported fields.
+// Format writes how much c holds: fmt would print unexported fields without their masks.
 func (c *Cache) Format(f fmt.State, _ rune) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	_, _ = fmt.Fprintf(f, "%d cached tokens, %d cached accounts", len(c.tokens.byHash), len(c.accounts))
 }
 
-// LogValue gives what Format writes.
+// LogValue returns what Format writes.
 func (c *Cache) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
-// tokenTable finds tokens by hash, and those of an id: their own or their account's.
+// tokenTable indexes tokens by hash, by their own id and by their account's.
 type tokenTable struct {
 	byHash  map[Hash]Token
 	byOwner map[string]map[Hash]struct{}

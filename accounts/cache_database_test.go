@@ -70,7 +70,7 @@ func createAccounts(tb testing.TB, store accounts.Store, n int) []string {
 	return ids
 }
 
-func TestCacheReadsItsOwnChangesOfSQLite(t *testing.T) {
+func TestCacheReadYourWritesSQLite(t *testing.T) {
 	cache, db := openSQLite(t, filepath.Join(t.TempDir(), "a.db"), newKeys(t))
 	readOwnChanges(t, cache, createAccounts(t, db, 4), 10, func(id, label string) error {
 		_, err := db.UpdateAccount(t.Context(), tester, "default", id, accounts.AccountChange{Label: &label})
@@ -78,8 +78,8 @@ func TestCacheReadsItsOwnChangesOfSQLite(t *testing.T) {
 	})
 }
 
-// What one process revokes, another refuses.
-func TestCacheHearsOfAnotherProcess(t *testing.T) {
+// A token revoked by one process is refused by another.
+func TestCacheRevocationByAnotherProcess(t *testing.T) {
 	file, keys := filepath.Join(t.TempDir(), "a.db"), newKeys(t)
 	ours, _ := openSQLite(t, file, keys)
 	_, theirs := openSQLite(t, file, keys)
@@ -104,18 +104,18 @@ func TestCacheHearsOfAnotherProcess(t *testing.T) {
 			return
 		}
 		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("it is still good: %v", err)
+			t.Fatalf("the token is still accepted: %v", err)
 		}
 	}
 }
 
-// BenchmarkCachedAccount looks accounts up at random among 10,000. p50-µs is the median;
-// "cold" begins with nothing remembered, "changes" makes one lookup in a hundred a change.
+// BenchmarkCachedAccount looks up random accounts among 10,000. "cold" starts with an empty
+// cache; in "changes" one operation in a hundred is an update.
 func BenchmarkCachedAccount(b *testing.B) {
 	file, keys := filepath.Join(b.TempDir(), "a.db"), newKeys(b)
 	cache, db := openSQLite(b, file, keys)
 	ids := createAccounts(b, db, 10_000)
-	lookup := func(b *testing.B, ask func(id string) error, percent int) {
+	lookup := func(b *testing.B, get func(id string) error, percent int) {
 		b.Helper()
 		var took []time.Duration
 		for i := 0; b.Loop(); i++ {
@@ -128,7 +128,7 @@ func BenchmarkCachedAccount(b *testing.B) {
 				continue
 			}
 			start := time.Now()
-			if err := ask(id); err != nil {
+			if err := get(id); err != nil {
 				b.Fatal(err)
 			}
 			took = append(took, time.Since(start))

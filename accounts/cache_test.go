@@ -17,10 +17,10 @@ import (
 	"portolan/accounts"
 )
 
-func TestCacheRemembers(t *testing.T) {
-	w := newCacheWorld(t)
+func TestCacheHits(t *testing.T) {
+	w := newCacheTest(t)
 	for i, want := range []int{4, 0, 0} {
-		n := w.asks(func() {
+		n := w.reads(func() {
 			w.labels(t)
 			for _, secret := range []string{"ops", "one"} {
 				if _, err := w.Authenticate(t.Context(), secret); err != nil {
@@ -29,11 +29,11 @@ func TestCacheRemembers(t *testing.T) {
 			}
 		})
 		if n != want {
-			t.Errorf("round %d asked %d times", i, n)
+			t.Errorf("round %d: %d reads", i, n)
 		}
 	}
-	for range 2 { // what is not there is asked for each time
-		n := w.asks(func() {
+	for range 2 { // failures are not cached
+		n := w.reads(func() {
 			if _, err := w.Authenticate(t.Context(), "no"); !errors.Is(err, accounts.ErrUnauthorized) {
 				t.Errorf("got %v", err)
 			}
@@ -42,7 +42,7 @@ func TestCacheRemembers(t *testing.T) {
 			}
 		})
 		if n != 2 {
-			t.Errorf("asked %d times", n)
+			t.Errorf("%d reads", n)
 		}
 	}
 	if printed := fmt.Sprintf("%v %+v %#v", w.Cache, w.Cache, w.Cache); strings.Contains(printed, canary) {
@@ -50,22 +50,22 @@ func TestCacheRemembers(t *testing.T) {
 	}
 }
 
-func TestCacheForgets(t *testing.T) {
+func TestCacheInvalidation(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change accounts.Change
 		labels string
-		tokens int // that are asked for anew
+		tokens int // token reads after the change
 	}{
-		"account":           {accounts.Change{Kind: accounts.ChangeAccount, ID: id1}, "new old", 1},
-		"another account":   {accounts.Change{Kind: accounts.ChangeAccount, ID: id2}, "old new", 0},
-		"token":             {accounts.Change{Kind: accounts.ChangeToken, ID: "t1"}, "old old", 1},
-		"environment":       {accounts.Change{Kind: accounts.ChangeEnvironment, ID: "production"}, "old new", 0},
-		"everything":        {accounts.Change{Kind: accounts.ChangeAll}, "new new", 2},
-		"what nobody knows": {accounts.Change{Kind: "new kind"}, "new new", 2},
+		"account":         {accounts.Change{Kind: accounts.ChangeAccount, ID: id1}, "new old", 1},
+		"another account": {accounts.Change{Kind: accounts.ChangeAccount, ID: id2}, "old new", 0},
+		"token":           {accounts.Change{Kind: accounts.ChangeToken, ID: "t1"}, "old old", 1},
+		"environment":     {accounts.Change{Kind: accounts.ChangeEnvironment, ID: "production"}, "old new", 0},
+		"everything":      {accounts.Change{Kind: accounts.ChangeAll}, "new new", 2},
+		"unknown kind":    {accounts.Change{Kind: "new kind"}, "new new", 2},
 	} {
 		for _, own := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, own), func(t *testing.T) {
-				w := newCacheWorld(t)
+				w := newCacheTest(t)
 				authenticate := func() {
 					for _, secret := range []string{"ops", "one"} {
 						if _, err := w.Authenticate(t.Context(), secret); err != nil {
@@ -90,20 +90,19 @@ func TestCacheForgets(t *testing.T) {
 				if diff := cmp.Diff(tt.labels, w.labels(t)); diff != "" {
 					t.Error(diff)
 				}
-				if n := w.asks(authenticate); n != tt.tokens {
-					t.Errorf("%d tokens were asked for", n)
+				if n := w.reads(authenticate); n != tt.tokens {
+					t.Errorf("%d token reads", n)
 				}
 			})
 		}
 	}
 }
 
-// What was read before a change is not kept after it, and nobody who comes after the
-// change gets it.
+// A read that began before a change is neither cached nor returned to callers after it.
 func TestCacheEpoch(t *testing.T) {
-	w := newCacheWorld(t)
+	w := newCacheTest(t)
 	reading, release := make(chan struct{}), make(chan struct{})
-	w.store.read = func() {
+	w.store.onRead = func() {
 		close(reading)
 		<-release
 	}
@@ -115,7 +114,7 @@ func TestCacheEpoch(t *testing.T) {
 	<-reading
 	w.store.change(accounts.ChangeAccount, id1, w.store.label(id1, "new"))
 	w.store.mu.Lock()
-	w.store.read = nil
+	w.store.onRead = nil
 	w.store.mu.Unlock()
 	w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id1}})
 	if got := w.labels(t); got != "new old" {
@@ -128,12 +127,12 @@ func TestCacheEpoch(t *testing.T) {
 	}
 }
 
-// The same, where nobody has read the new state before the late answer comes.
-func TestCacheEpochAlone(t *testing.T) {
-	w := newCacheWorld(t)
-	w.store.read = func() {
+// The same without another read between the change and the late result.
+func TestCacheEpochPoll(t *testing.T) {
+	w := newCacheTest(t)
+	w.store.onRead = func() {
 		w.store.change(accounts.ChangeAccount, id1, w.store.label(id1, "new"))
-		w.store.read = nil
+		w.store.onRead = nil
 		w.Poll(t.Context())
 	}
 	w.labels(t)
@@ -142,8 +141,8 @@ func TestCacheEpochAlone(t *testing.T) {
 	}
 }
 
-// readOwnChanges has a goroutine for each account change it and read all. Who has changed
-// one never sees it as it was.
+// readOwnChanges changes each account in its own goroutine, which reads all of them after
+// each change and must never see its own account's old state.
 func readOwnChanges(t *testing.T, cache *accounts.Cache, ids []string, rounds int, change func(id, label string) error) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -168,15 +167,15 @@ func readOwnChanges(t *testing.T, cache *accounts.Cache, ids []string, rounds in
 	wg.Wait()
 }
 
-func TestCacheReadsItsOwnChanges(t *testing.T) {
-	w := newCacheWorld(t)
+func TestCacheReadYourWrites(t *testing.T) {
+	w := newCacheTest(t)
 	var ids []string
 	for i := range 16 {
 		id := fmt.Sprintf("62f44730-dd91-461e-bd6a-%012d", i)
 		w.store.accounts[id] = accounts.Account{ID: id, Environment: "default"}
 		ids = append(ids, id)
 	}
-	w.store.read = runtime.Gosched // an answer is often late
+	w.store.onRead = runtime.Gosched // a result is often late
 	readOwnChanges(t, w.Cache, ids, 200, func(id, label string) error {
 		w.store.change(accounts.ChangeAccount, id, w.store.label(id, label))
 		w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id}})
@@ -187,18 +186,18 @@ func TestCacheReadsItsOwnChanges(t *testing.T) {
 	})
 }
 
-func TestCacheStoreIsAway(t *testing.T) {
-	w := newCacheWorld(t)
+func TestCacheStoreUnavailable(t *testing.T) {
+	w := newCacheTest(t)
 	w.labels(t)
 	if _, err := w.Authenticate(t.Context(), "ops"); err != nil {
 		t.Fatal(err)
 	}
-	w.store.lose(fmt.Errorf("%w: gone", accounts.ErrUnavailable))
+	w.store.setError(fmt.Errorf("%w: test", accounts.ErrUnavailable))
 	w.Poll(t.Context())
-	w.pass(accounts.TrustFor - 1)
+	w.advance(accounts.TrustFor - 1)
 	w.Poll(t.Context())
-	w.labels(t) // still known
-	w.pass(1)
+	w.labels(t) // still cached
+	w.advance(1)
 	if _, err := w.Account(t.Context(), "default", id1); !errors.Is(err, accounts.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -208,60 +207,60 @@ func TestCacheStoreIsAway(t *testing.T) {
 	if err := w.Ready(t.Context()); !errors.Is(err, accounts.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	w.store.lose(nil)
+	w.store.setError(nil)
 	w.store.change(accounts.ChangeAccount, id1, w.store.label(id1, "new"))
 	if got := w.labels(t); got != "new old" {
-		t.Errorf("before it has caught up: %s", got)
+		t.Errorf("before the poll: %s", got)
 	}
 	w.Poll(t.Context())
 	if got := w.labels(t); got != "new old" {
-		t.Errorf("caught up: %s", got)
+		t.Errorf("after the poll: %s", got)
 	}
-	if n := w.asks(func() { w.labels(t) }); n != 0 {
-		t.Errorf("asked %d times", n)
+	if n := w.reads(func() { w.labels(t) }); n != 0 {
+		t.Errorf("%d reads", n)
 	}
 	if n := strings.Count(w.logs.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings: %s", n, &w.logs)
 	}
-	w.store.mu.Lock() // a backup was put back
+	w.store.mu.Lock() // a backup was restored
 	w.store.log = nil
 	w.store.label(id2, "older")()
 	w.store.mu.Unlock()
 	w.Poll(t.Context())
 	if got := w.labels(t); got != "new older" {
-		t.Errorf("after the backup: %s", got)
+		t.Errorf("after the restore: %s", got)
 	}
 }
 
-// A cache that nobody polls for, such as a command's, asks.
+// Without Run, as in a command, every call reads the store.
 func TestCacheWithoutRun(t *testing.T) {
-	w := newCacheWorld(t)
+	w := newCacheTest(t)
 	w.Cache = accounts.NewCache(w.store, w.now, slog.New(slog.DiscardHandler))
 	w.labels(t)
-	if n := w.asks(func() { w.labels(t) }); n != 2 {
-		t.Errorf("asked %d times", n)
+	if n := w.reads(func() { w.labels(t) }); n != 2 {
+		t.Errorf("%d reads", n)
 	}
 }
 
 func TestCacheExpiry(t *testing.T) {
-	w := newCacheWorld(t)
+	w := newCacheTest(t)
 	if _, err := w.Authenticate(t.Context(), "one"); err != nil {
 		t.Fatal(err)
 	}
-	w.pass(time.Minute)
+	w.advance(time.Minute)
 	w.Poll(t.Context())
-	// The store's clock is late: it still knows the token.
-	if n := w.asks(func() {
+	// The store's clock is late: it still accepts the token.
+	if n := w.reads(func() {
 		if got, err := w.Authenticate(t.Context(), "one"); !errors.Is(err, accounts.ErrUnauthorized) || got != (accounts.Token{}) {
 			t.Errorf("got %v, %v", got, err)
 		}
 	}); n != 1 {
-		t.Error("a failure was answered faster than one of an unknown token")
+		t.Error("an expired token did not reach the store")
 	}
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	w := newCacheWorld(t)
+	w := newCacheTest(t)
 	w.Limit(50, 10)
 	for i := range 60 {
 		id := fmt.Sprintf("62f44730-dd91-461e-bd6a-%012d", i)
@@ -280,17 +279,17 @@ func TestCacheIsBounded(t *testing.T) {
 	if got := fmt.Sprint(w.Cache); got != "10 cached tokens, 50 cached accounts" {
 		t.Errorf("got %s", got)
 	}
-	w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id1}}) // whose tokens they all are
+	w.store.notify([]accounts.Change{{Kind: accounts.ChangeAccount, ID: id1}}) // all tokens are of this account
 	if got := fmt.Sprint(w.Cache); got != "0 cached tokens, 50 cached accounts" {
 		t.Errorf("got %s", got)
 	}
 }
 
-func TestCacheWaiterLeaves(t *testing.T) {
-	w := newCacheWorld(t)
+func TestCacheCancelledCaller(t *testing.T) {
+	w := newCacheTest(t)
 	reading, release := make(chan struct{}, 2), make(chan struct{})
-	w.store.left = make(chan error, 3)
-	w.store.read = func() {
+	w.store.ctxErrs = make(chan error, 3)
+	w.store.onRead = func() {
 		reading <- struct{}{}
 		<-release
 	}
@@ -310,36 +309,35 @@ func TestCacheWaiterLeaves(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	close(release)
-	if err := <-w.store.left; err != nil {
-		t.Errorf("the read ended with its first waiter: %v", err)
+	if err := <-w.store.ctxErrs; err != nil {
+		t.Errorf("the first waiter cancelled the read: %v", err)
 	}
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
-	if n := w.asks(func() { _, _ = w.Account(t.Context(), "default", id1) }); n != 0 {
-		t.Errorf("asked %d times", n)
+	if n := w.reads(func() { _, _ = w.Account(t.Context(), "default", id1) }); n != 0 {
+		t.Errorf("%d reads", n)
 	}
 }
 
 func TestCacheLastUse(t *testing.T) {
-	w := newCacheWorld(t)
+	w := newCacheTest(t)
 	use := func(secret string) {
 		if _, err := w.Authenticate(t.Context(), secret); err != nil {
 			t.Error(err)
 		}
 	}
-	noon := w.now()
 	use("ops")
 	use("one")
-	w.pass(time.Second)
+	w.advance(time.Second)
 	use("ops")
-	w.store.lose(accounts.ErrUnavailable)
-	w.Touch(t.Context()) // is tried again
-	w.store.lose(nil)
+	w.store.setError(accounts.ErrUnavailable)
+	w.Touch(t.Context()) // fails; the next call tries again
+	w.store.setError(nil)
 	w.Poll(t.Context())
 	w.Touch(t.Context())
-	w.Touch(t.Context()) // nothing new: nothing written
-	w.pass(time.Second)
+	w.Touch(t.Context()) // writes nothing
+	w.advance(time.Second)
 	use("ops")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -4,26 +4,25 @@ import "portolan/source"
 
 const fileFormat = "portolan/accounts/v1"
 
-// Options widens what LoadFile accepts.
+// Options are the options of LoadFile.
 type Options struct {
-	AllowInsecureUpstreams bool // an account may have a base_url
+	AllowInsecureUpstreams bool // allow base_url
 }
 
-// File is an accounts file as it was read.
+// File is the content of an accounts file.
 type File struct {
 	Tokens   []StoredToken
 	Accounts []FileAccount
 }
 
-// FileAccount is an Account with its places in the file, for checks that need the
-// integrations.
+// FileAccount is an Account with its places in the file, for later checks.
 type FileAccount struct {
 	Account
 	places map[string]source.Pos
 }
 
-// At returns the place of a key's value: "integration", "context", or "context.api_key" for
-// what is inside it. A key that is absent is at the account's own place, which is also At("").
+// At returns the place of the value of key: "integration", "context" or "context.api_key".
+// For "" and for a key that is absent it returns the account's place.
 func (a FileAccount) At(key string) source.Pos {
 	if p, ok := a.places[key]; ok {
 		return p
@@ -31,11 +30,10 @@ func (a FileAccount) At(key string) source.Pos {
 	return a.places[""]
 }
 
-// LoadFile reads an accounts file. name is used in places only; lookup returns the value of
-// a variable of "${NAME}", in tokens and in the strings of a context, and whether it is set.
-// What a variable holds is not expanded again. The file is nil if anything is wrong with it.
-// The findings are errors, sorted; their texts never hold a value of the file or of the
-// environment, only names and account ids.
+// LoadFile reads an accounts file. name appears in places only. lookup returns the value of
+// a variable and whether it is set; "${NAME}" is expanded in tokens and in the strings of a
+// context, once. The result is nil if there are diagnostics. They are errors, sorted, and
+// never hold a value of the file or of a variable, only names and account ids.
 func LoadFile(name string, src []byte, lookup func(string) (string, bool), opts Options) (*File, source.Diagnostics) {
 	var found source.Diagnostics
 	l := loader{
@@ -121,7 +119,7 @@ func (l *loader) account(n *source.Node) {
 	l.file.Accounts = append(l.file.Accounts, a)
 }
 
-// text returns n's text as it stands, also if YAML reads it as a number; "" is refused.
+// text returns n's source text, even if YAML reads it as a number. It refuses "".
 func (l *loader) text(n *source.Node) string {
 	if n.Type == "string" && n.Text == "" {
 		l.Diags.Errorf(n.Pos, "E004-wrong-type", "want text, got nothing")

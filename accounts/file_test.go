@@ -104,9 +104,9 @@ func TestLoadFileProblems(t *testing.T) {
 		"token object":   {token("token: {a: " + canary + "}"), "3:23: E004-wrong-type: want a single value, got an object"},
 		"token null":     {token("token: null"), "3:23: E004-wrong-type: want text, got nothing"},
 		"token boolean":  {token("token: true"), "3:23: E004-wrong-type: want text, got boolean (quote it if text is meant)"},
-		"token spaces":   {token(`token: "a ` + canary + `"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
-		"token newline":  {token(`token: "${BROKEN}"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
-		"token empty":    {token(`token: "${EMPTY}"`), "3:23: E006-bad-value: token is empty or not of a form that a bearer token can have (letters, digits and . _ ~ + / - , then any =)"},
+		"token spaces":   {token(`token: "a ` + canary + `"`), "3:23: E006-bad-value: token is not a valid bearer token (one or more letters, digits and . _ ~ + / - , then any =)"},
+		"token newline":  {token(`token: "${BROKEN}"`), "3:23: E006-bad-value: token is not a valid bearer token (one or more letters, digits and . _ ~ + / - , then any =)"},
+		"token empty":    {token(`token: "${EMPTY}"`), "3:23: E006-bad-value: token is not a valid bearer token (one or more letters, digits and . _ ~ + / - , then any =)"},
 		"token unset":    {token(`token: "x${NOPE}"`), "3:23: E080-unset-variable: environment variable NOPE is not set"},
 		"token twice":    {token("token: "+canary) + "  - {name: two, token: " + canary + "}\n", "4:5: E082-duplicate-token: the same token occurs twice (first at line 3)"},
 		"id":             {head + "accounts: [{id: seven, integration: x}]\n", "2:17: E006-bad-value: id is not a valid UUID (for example 62f44730-dd91-461e-bd6a-aedd9e0ad79d)"},
@@ -114,7 +114,7 @@ func TestLoadFileProblems(t *testing.T) {
 		"no id":          {head + "accounts: [{}]\n", "2:12: E005-missing-key: key \"id\" is missing\n2:12: E005-missing-key: key \"integration\" is missing"},
 		"context list":   {account("context: []"), "3:79: E004-wrong-type: want an object, got a list"},
 		"context unset":  {account("context: {a: [{b: \"${NOPE}" + canary + "\"}], c: \"${ALSO}\"}"), "3:88: E080-unset-variable: environment variable NOPE is not set\n3:117: E080-unset-variable: environment variable ALSO is not set"},
-		"bad reference":  {account("context: {a: \"${no-name" + canary + "\"}"), "3:83: E006-bad-value: ${ is not followed by a variable's name and } (a value that holds ${ itself can come from a variable)"},
+		"bad reference":  {account("context: {a: \"${no-name" + canary + "\"}"), "3:83: E006-bad-value: ${ is not followed by a variable's name and } (to write ${ itself, put the value into a variable)"},
 		"octal":          {account("context: {a: 0o17}"), "3:83: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},
 		"infinity":       {account("context: {a: .inf}"), "3:83: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},
 		"empty base_url": {account("base_url: ''"), "3:80: E004-wrong-type: want text, got nothing"},
@@ -144,8 +144,8 @@ func TestLoadFileProblems(t *testing.T) {
 	}
 }
 
-// Whatever a value is and however it is written, no finding repeats it.
-func TestFindingsHideValues(t *testing.T) {
+// No diagnostic repeats a value, however it is written.
+func TestDiagnosticsHideValues(t *testing.T) {
 	const digits = "8675309"
 	values := []string{
 		canary, "*" + canary, "&" + canary + " x", "&x " + canary, "!" + canary + " x", "!!int " + canary, "!<" + canary, "'" + canary, `"` + canary,
@@ -178,7 +178,7 @@ func TestFindingsHideValues(t *testing.T) {
 		}
 	}
 	if reported < len(places)*len(values) {
-		t.Errorf("only %d findings", reported)
+		t.Errorf("only %d diagnostics", reported)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestBaseURL(t *testing.T) {
 		return found
 	}
 	const place = "[a.yaml:2:81: "
-	if want, got := place+"E083-base-url-refused: an account may not have a base_url of its own (it needs --allow-insecure-upstreams)]",
+	if want, got := place+"E083-base-url-refused: an account cannot have its own base_url (--allow-insecure-upstreams allows it)]",
 		fmt.Sprint(load("http://127.0.0.1", accounts.Options{})); got != want {
 		t.Error(cmp.Diff(want, got))
 	}
@@ -221,12 +221,12 @@ func FuzzLoadFile(f *testing.F) {
 		file, found := accounts.LoadFile("a.yaml", src, lookup, accounts.Options{})
 		if file == nil {
 			if !found.Failed() {
-				t.Fatalf("no file and no error: %v", found)
+				t.Fatalf("no file and no diagnostic: %v", found)
 			}
 			lines := strings.Count(string(src), "\n") + 2
 			for _, d := range found {
 				if d.Pos.Line < 1 || d.Pos.Line > lines || d.Pos.Col < 1 || strings.Contains(d.String(), canary) {
-					t.Errorf("finding %v", d)
+					t.Errorf("diagnostic %v", d)
 				}
 			}
 			return
@@ -236,11 +236,11 @@ func FuzzLoadFile(f *testing.F) {
 			list[i] = a.Account
 		}
 		if _, err := accounts.NewMemory(file.Tokens, list); err != nil {
-			t.Errorf("what the file allows, the store refuses: %v", err)
+			t.Errorf("NewMemory refuses a valid file: %v", err)
 		}
 		for _, a := range list {
 			if _, err := json.Marshal(map[string]any(a.Context)); err != nil {
-				t.Errorf("context is no JSON: %v", err)
+				t.Errorf("context is not JSON: %v", err)
 			}
 		}
 	})

@@ -15,8 +15,8 @@ import (
 // Keyring seals secrets with AES-256-GCM. It is immutable and safe for concurrent use.
 //
 // A sealed value is "<key id>.<base64url of nonce and ciphertext>". The owner (an account's
-// id) and the field's name are authenticated with it: a value that was moved to another
-// row does not open. One key should seal at most 2^32 values; rotate long before.
+// id) and the field's name are authenticated: a value moved to another row cannot be
+// opened. One key should seal at most 2^32 values; rotate long before.
 type Keyring struct {
 	keys []masterKey // newest first
 }
@@ -28,17 +28,17 @@ type masterKey struct {
 
 // The errors of Keyring.Open, to be tested with errors.Is.
 var (
-	// ErrUnknownKey: a value was sealed with a key that is not in the ring.
-	ErrUnknownKey = errors.New("sealed with a master key that is not given")
-	// ErrSeal: a value does not open: it was altered, moved, or its key id is given another key.
-	ErrSeal = errors.New("sealed value does not open")
+	// ErrUnknownKey: the keyring lacks the key that sealed the value.
+	ErrUnknownKey = errors.New("sealed with a master key that is missing")
+	// ErrSeal: the value was altered or moved, or its key id names another key.
+	ErrSeal = errors.New("sealed value cannot be opened")
 )
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// ParseKeyring reads keys, newest first, separated by commas, blanks or line breaks, each
-// "<id>:<base64 of 32 bytes>". Lines that start with # are left out. Every mistake is told
-// at once, without the keys.
+// ParseKeyring parses keys, newest first, separated by commas, blanks or line breaks, each
+// "<id>:<base64 of 32 bytes>". Lines that start with # are comments. The error joins all
+// problems and shows no key.
 func ParseKeyring(text string) (*Keyring, error) {
 	var problems []error
 	k := &Keyring{}
@@ -82,8 +82,7 @@ func ParseKeyring(text string) (*Keyring, error) {
 	return k, nil
 }
 
-// NewKey makes a key in the form that ParseKeyring reads. It is the one text here that
-// shows a key.
+// NewKey returns a random key in the form that ParseKeyring reads.
 func NewKey(id string) (string, error) {
 	if !keyID.MatchString(id) {
 		return "", fmt.Errorf("key id %q is not 1 to 32 letters, digits, _ or -", id)
@@ -93,10 +92,10 @@ func NewKey(id string) (string, error) {
 	return id + ":" + base64.StdEncoding.EncodeToString(raw[:]), nil
 }
 
-// Newest is the id of the key that Seal uses.
+// Newest returns the id of the key that Seal uses.
 func (k *Keyring) Newest() string { return k.keys[0].id }
 
-// IDs are those of all keys, newest first.
+// IDs returns the ids of all keys, newest first.
 func (k *Keyring) IDs() []string {
 	ids := make([]string, len(k.keys))
 	for i, key := range k.keys {
@@ -105,7 +104,7 @@ func (k *Keyring) IDs() []string {
 	return ids
 }
 
-// Has reports whether the ring holds the key called id.
+// Has reports whether the keyring holds the key with this id.
 func (k *Keyring) Has(id string) bool { return k.find(id) != nil }
 
 func (k *Keyring) find(id string) cipher.AEAD {
@@ -117,14 +116,14 @@ func (k *Keyring) find(id string) cipher.AEAD {
 	return nil
 }
 
-// Seal gives plain sealed with the newest key, for that field of that owner.
+// Seal seals plain with the newest key, for one field of one owner.
 func (k *Keyring) Seal(owner, field string, plain []byte) string {
 	key := k.keys[0]
 	sealed := key.aead.Seal(nil, nil, plain, additional(owner, field)) //nolint:gosec // G407: this AEAD makes its own random nonce
 	return key.id + "." + base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// Open gives what Seal was given. Its errors are ErrUnknownKey and ErrSeal.
+// Open returns the value that Seal sealed. The error is ErrUnknownKey or ErrSeal.
 func (k *Keyring) Open(owner, field, sealed string) ([]byte, error) {
 	id, encoded, _ := strings.Cut(sealed, ".")
 	aead := k.find(id)
@@ -142,17 +141,17 @@ func (k *Keyring) Open(owner, field, sealed string) ([]byte, error) {
 	return plain, nil
 }
 
-// SealedWith is the id of the key that sealed a value.
+// SealedWith returns the id of the key that sealed a value.
 func SealedWith(sealed string) string {
 	id, _, _ := strings.Cut(sealed, ".")
 	return id
 }
 
-// additional joins owner and field so that no other pair gives the same: neither holds NUL.
+// additional joins owner and field unambiguously: neither holds NUL.
 func additional(owner, field string) []byte { return []byte(owner + "\x00" + field) }
 
-// Format writes how many keys there are.
+// Format writes the number of keys.
 func (k *Keyring) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%d master keys", len(k.keys)) }
 
-// LogValue gives what Format writes.
+// LogValue returns what Format writes.
 func (k *Keyring) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(k)) }

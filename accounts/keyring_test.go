@@ -11,7 +11,7 @@ import (
 	"portolan/accounts"
 )
 
-// key is a key of 32 equal bytes, as ParseKeyring reads it.
+// key returns a key of 32 equal bytes, as ParseKeyring reads it.
 func key(id string, of byte) string {
 	return id + ":" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{of}, 32))
 }
@@ -52,22 +52,22 @@ func TestOpenRefuses(t *testing.T) {
 		want                       error
 	}
 	attempts := map[string]attempt{
-		"another owner":         {key("k1", 1), "owner2", "field", sealed, accounts.ErrSeal},
-		"another field":         {key("k1", 1), "owner", "field2", sealed, accounts.ErrSeal},
-		"the border moved":      {key("k1", 1), "ownerf", "ield", sealed, accounts.ErrSeal},
-		"no owner":              {key("k1", 1), "", "field", sealed, accounts.ErrSeal},
-		"another key, same id":  {key("k1", 2), "owner", "field", sealed, accounts.ErrSeal},
-		"key is not given":      {key("k2", 1), "owner", "field", sealed, accounts.ErrUnknownKey},
-		"id of another key":     {key("k1", 1) + "," + key("k2", 2), "owner", "field", "k2" + sealed[2:], accounts.ErrSeal},
-		"no key id":             {key("k1", 1), "owner", "field", sealed[3:], accounts.ErrUnknownKey},
-		"empty":                 {key("k1", 1), "owner", "field", "", accounts.ErrUnknownKey},
-		"only a key id":         {key("k1", 1), "owner", "field", "k1.", accounts.ErrSeal},
-		"no base64":             {key("k1", 1), "owner", "field", "k1.!!", accounts.ErrSeal},
-		"shorter than a nonce":  {key("k1", 1), "owner", "field", "k1.AAAA", accounts.ErrSeal},
-		"cut":                   {key("k1", 1), "owner", "field", sealed[:len(sealed)-4], accounts.ErrSeal},
-		"plain text left there": {key("k1", 1), "owner", "field", `"s3cr3t"`, accounts.ErrUnknownKey},
+		"another owner":        {key("k1", 1), "owner2", "field", sealed, accounts.ErrSeal},
+		"another field":        {key("k1", 1), "owner", "field2", sealed, accounts.ErrSeal},
+		"shifted boundary":     {key("k1", 1), "ownerf", "ield", sealed, accounts.ErrSeal},
+		"no owner":             {key("k1", 1), "", "field", sealed, accounts.ErrSeal},
+		"another key, same id": {key("k1", 2), "owner", "field", sealed, accounts.ErrSeal},
+		"missing key":          {key("k2", 1), "owner", "field", sealed, accounts.ErrUnknownKey},
+		"id of another key":    {key("k1", 1) + "," + key("k2", 2), "owner", "field", "k2" + sealed[2:], accounts.ErrSeal},
+		"no key id":            {key("k1", 1), "owner", "field", sealed[3:], accounts.ErrUnknownKey},
+		"empty":                {key("k1", 1), "owner", "field", "", accounts.ErrUnknownKey},
+		"only a key id":        {key("k1", 1), "owner", "field", "k1.", accounts.ErrSeal},
+		"not base64":           {key("k1", 1), "owner", "field", "k1.!!", accounts.ErrSeal},
+		"shorter than a nonce": {key("k1", 1), "owner", "field", "k1.AAAA", accounts.ErrSeal},
+		"cut":                  {key("k1", 1), "owner", "field", sealed[:len(sealed)-4], accounts.ErrSeal},
+		"plain text":           {key("k1", 1), "owner", "field", `"s3cr3t"`, accounts.ErrUnknownKey},
 	}
-	for i := range raw { // every byte counts
+	for i := range raw { // every byte is authenticated
 		altered := bytes.Clone(raw)
 		altered[i] ^= 1
 		attempts[fmt.Sprint("byte ", i)] = attempt{key("k1", 1), "owner", "field", "k1." + base64.RawURLEncoding.EncodeToString(altered), accounts.ErrSeal}
@@ -88,7 +88,7 @@ func TestRotatedKeys(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if after.Newest() != "new" || accounts.SealedWith(after.Seal("o", "f", nil)) != "new" {
-		t.Error("the first key is the newest")
+		t.Error("the first key is not the newest")
 	}
 	if !after.Has("old") || !after.Has("new") || after.Has("") || after.Has("o") {
 		t.Error("Has is wrong")
@@ -113,19 +113,19 @@ func TestParseKeyring(t *testing.T) {
 		text string
 		want []string
 	}{
-		"nothing":          {"", []string{"no master key is given"}},
-		"only a comment":   {"# " + key("a", 1), []string{"no master key is given"}},
-		"no id":            {secret, []string{"master key 1 is not <id>:<base64 of 32 bytes>"}},
-		"empty id":         {":" + secret, []string{"master key 1 is not"}},
-		"the key first":    {secret + ":a", []string{"master key 1 is not"}},
-		"id with a dot":    {key("a", 1) + "," + key("a.b", 1), []string{"master key 2 is not"}},
-		"id too long":      {key(strings.Repeat("x", 33), 1), []string{"master key 1 is not"}},
-		"short":            {"a:" + base64.StdEncoding.EncodeToString(make([]byte, 31)), []string{`master key "a" is not the base64 of 32 bytes`}},
-		"long":             {"a:" + base64.StdEncoding.EncodeToString(make([]byte, 33)), []string{`master key "a" is not`}},
-		"no base64":        {"a:" + secret + "!", []string{`master key "a" is not`}},
-		"no padding":       {strings.TrimRight(key("a", 1), "="), []string{`master key "a" is not`}},
-		"twice":            {key("a", 1) + "," + key("a", 2), []string{`master key "a" occurs twice`}},
-		"all told at once": {secret + ",b:" + secret + "," + key("c", 1) + "," + key("c", 1), []string{"master key 1 is not", `"b" is not`, `"c" occurs twice`}},
+		"nothing":        {"", []string{"no master key is given"}},
+		"only a comment": {"# " + key("a", 1), []string{"no master key is given"}},
+		"no id":          {secret, []string{"master key 1 is not <id>:<base64 of 32 bytes>"}},
+		"empty id":       {":" + secret, []string{"master key 1 is not"}},
+		"the key first":  {secret + ":a", []string{"master key 1 is not"}},
+		"id with a dot":  {key("a", 1) + "," + key("a.b", 1), []string{"master key 2 is not"}},
+		"id too long":    {key(strings.Repeat("x", 33), 1), []string{"master key 1 is not"}},
+		"short":          {"a:" + base64.StdEncoding.EncodeToString(make([]byte, 31)), []string{`master key "a" is not the base64 of 32 bytes`}},
+		"long":           {"a:" + base64.StdEncoding.EncodeToString(make([]byte, 33)), []string{`master key "a" is not`}},
+		"not base64":     {"a:" + secret + "!", []string{`master key "a" is not`}},
+		"no padding":     {strings.TrimRight(key("a", 1), "="), []string{`master key "a" is not`}},
+		"twice":          {key("a", 1) + "," + key("a", 2), []string{`master key "a" occurs twice`}},
+		"all at once":    {secret + ",b:" + secret + "," + key("c", 1) + "," + key("c", 1), []string{"master key 1 is not", `"b" is not`, `"c" occurs twice`}},
 	} {
 		k, err := accounts.ParseKeyring(test.text)
 		if k != nil || err == nil {
@@ -155,7 +155,7 @@ func TestNewKey(t *testing.T) {
 	}
 	for _, id := range []string{"", "a b", "a:b", "a.b", "a\n", "ä", strings.Repeat("x", 33)} {
 		if text, err := accounts.NewKey(id); err == nil {
-			t.Errorf("%q gives %q", id, text)
+			t.Errorf("%q returns %q", id, text)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func TestKeyringMask(t *testing.T) {
 	}
 }
 
-// FuzzParseKeyring: what is accepted seals and opens, what is refused is not shown.
+// FuzzParseKeyring: an accepted keyring seals and opens; an error shows no key.
 func FuzzParseKeyring(f *testing.F) {
 	for _, text := range []string{"", "#", key("a", 1), key("a", 1) + "," + key("b", 2), "a:b", ":", "a:\xff", key("a", 1) + ",\x00", "\u2028" + key("a", 1)} {
 		f.Add(text)

@@ -13,7 +13,7 @@ import (
 	"portolan/plain"
 )
 
-// Memory is a Directory that holds everything in memory. It never changes.
+// Memory is an immutable Directory in memory.
 type Memory struct {
 	tokens   []StoredToken
 	accounts map[string]Account // by id
@@ -21,9 +21,9 @@ type Memory struct {
 
 var _ Directory = (*Memory)(nil)
 
-// NewMemory returns a Directory of these tokens and accounts. It copies them; ids become
-// lower case, an empty environment the default one. An id that is no uuid or occurs
-// twice, and a token that occurs twice, are errors, all of them told at once.
+// NewMemory returns a Directory of copies of these tokens and accounts. Ids become lower
+// case, an empty environment the default one. The error joins all ids that are invalid or
+// occur twice and all tokens that occur twice.
 func NewMemory(tokens []StoredToken, accounts []Account) (*Memory, error) {
 	m := &Memory{tokens: slices.Clone(tokens), accounts: make(map[string]Account, len(accounts))}
 	var problems []error
@@ -43,7 +43,7 @@ func NewMemory(tokens []StoredToken, accounts []Account) (*Memory, error) {
 			problems = append(problems, fmt.Errorf("account id %s occurs twice", a.ID))
 		}
 		if !isUUID(a.ID) {
-			problems = append(problems, fmt.Errorf("account id %q is no uuid", a.ID))
+			problems = append(problems, fmt.Errorf("account id %q is not a valid UUID", a.ID))
 		}
 		m.accounts[a.ID] = a
 	}
@@ -53,8 +53,8 @@ func NewMemory(tokens []StoredToken, accounts []Account) (*Memory, error) {
 	return m, nil
 }
 
-// Authenticate compares token with every known one, in a time that does not depend on
-// which it is. The error is ErrUnauthorized.
+// Authenticate compares token with every known token in constant time. The error is
+// ErrUnauthorized.
 func (m *Memory) Authenticate(_ context.Context, token string) (Token, error) {
 	sum, found := HashToken(token), -1
 	for i := range m.tokens {
@@ -67,8 +67,8 @@ func (m *Memory) Authenticate(_ context.Context, token string) (Token, error) {
 	return m.tokens[found].Token, nil
 }
 
-// Account returns the account with this id. Its Context is shared and only to be read.
-// The error is ErrNotFound.
+// Account returns the account with this id or ErrNotFound. Its Context is shared and must
+// not be modified.
 func (m *Memory) Account(_ context.Context, environment, id string) (Account, error) {
 	a, ok := m.accounts[strings.ToLower(id)]
 	if !ok || a.Environment != environment {
@@ -77,15 +77,15 @@ func (m *Memory) Account(_ context.Context, environment, id string) (Account, er
 	return a, nil
 }
 
-// Ready returns nil: memory is always there.
+// Ready returns nil.
 func (*Memory) Ready(context.Context) error { return nil }
 
-// Format writes how much m holds: fmt looks past the masks of what is in unexported fields.
+// Format writes how much m holds: fmt would print unexported fields without their masks.
 func (m *Memory) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%d tokens, %d accounts", len(m.tokens), len(m.accounts))
 }
 
-// LogValue gives what Format writes.
+// LogValue returns what Format writes.
 func (m *Memory) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
 func orDefault(environment string) string {

@@ -11,75 +11,73 @@ import (
 
 const masked = "***"
 
-// Secret is text that prints as "***", whatever prints it. Only Reveal shows it.
+// Secret is text that always prints as "***". Only Reveal returns it.
 type Secret string
 
-// Reveal gives the text itself, for the one place that needs it.
+// Reveal returns the text.
 func (s Secret) Reveal() string { return string(s) }
 
 // Format writes "***".
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
-// String gives "***".
+// String returns "***".
 func (Secret) String() string { return masked }
 
-// GoString gives "***".
+// GoString returns "***".
 func (Secret) GoString() string { return masked }
 
-// LogValue gives "***".
+// LogValue returns "***".
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// MarshalText gives "***", for JSON and YAML. It does not help where a Secret is the key of
-// a map: JSON takes such a key as it stands.
+// MarshalText returns "***", for JSON and YAML. JSON does not call it for a map's keys.
 func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// Format writes "***": under a verb that is none of a struct's, fmt would look past the
-// masks of its members.
+// Format writes "***": under some verbs fmt would print the fields without their masks.
 func (Grant) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
 // Context is an account's credentials and settings as plain JSON values (nil, bool,
-// string, json.Number, []any, map[string]any). It prints as "***", whatever prints it.
+// string, json.Number, []any, map[string]any). It always prints as "***".
 type Context map[string]any
 
 // Format writes "***".
 func (Context) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
-// String gives "***".
+// String returns "***".
 func (Context) String() string { return masked }
 
-// GoString gives "***".
+// GoString returns "***".
 func (Context) GoString() string { return masked }
 
-// LogValue gives "***".
+// LogValue returns "***".
 func (Context) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// MarshalJSON gives "***".
+// MarshalJSON returns "***".
 func (Context) MarshalJSON() ([]byte, error) { return []byte(`"` + masked + `"`), nil }
 
-// Hash is the SHA-256 of a token's secret. It prints as "***", because a short secret can
-// be guessed from it.
+// Hash is the SHA-256 of a token's secret. It always prints as "***", because a short
+// secret can be guessed from it.
 type Hash [sha256.Size]byte
 
-// HashToken gives the Hash of secret.
+// HashToken returns the Hash of secret.
 func HashToken(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
 // Format writes "***".
 func (Hash) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
-// String gives "***".
+// String returns "***".
 func (Hash) String() string { return masked }
 
-// GoString gives "***".
+// GoString returns "***".
 func (Hash) GoString() string { return masked }
 
-// LogValue gives "***".
+// LogValue returns "***".
 func (Hash) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// MarshalJSON gives "***".
+// MarshalJSON returns "***".
 func (Hash) MarshalJSON() ([]byte, error) { return []byte(`"` + masked + `"`), nil }
 
-// NewSecret makes the text of a token: kind, eight characters to recognise it by (together
-// they are its prefix), and 256 random bits.
+// NewSecret returns a random token, "<prefix>_<256 random bits>", and its prefix, kind and
+// eight random characters.
 func NewSecret(kind string) (secret Secret, prefix string) {
 	var b [4 + 32]byte
 	_, _ = rand.Read(b[:]) // cannot fail
@@ -87,7 +85,7 @@ func NewSecret(kind string) (secret Secret, prefix string) {
 	return Secret(prefix + "_" + base64.RawURLEncoding.EncodeToString(b[4:])), prefix
 }
 
-// NewID makes a random uuid (version 4).
+// NewID returns a random UUID (version 4).
 func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])

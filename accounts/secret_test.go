@@ -15,7 +15,7 @@ import (
 	"portolan/accounts"
 )
 
-// printings are all ways in which a value can become text by accident.
+// printings returns v printed in every way that could leak it.
 func printings(t *testing.T, v any) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -40,7 +40,7 @@ func printings(t *testing.T, v any) map[string]string {
 	return out
 }
 
-// numbers is how fmt shows bytes.
+// numbers returns b as fmt prints bytes.
 func numbers(b any) string { return strings.Trim(fmt.Sprint(b), "[]") }
 
 func TestMasks(t *testing.T) {
@@ -105,7 +105,7 @@ func TestNewID(t *testing.T) {
 	}
 }
 
-// TestPublic: what may be shown holds no secret, and nothing that is sometimes absent.
+// TestPublic: no secret is shown, and every field is always present.
 func TestPublic(t *testing.T) {
 	const text = "s3cr3t-c4n4ry"
 	account := accounts.Account{ID: id1, Status: accounts.StatusActive, Context: accounts.Context{"k": text}, Grant: &accounts.Grant{AccessToken: text}}

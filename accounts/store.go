@@ -7,117 +7,116 @@ import (
 	"time"
 )
 
-// Store is a Directory that can be changed. Each change is one transaction with its audit
-// entry: either both are there or neither. Every method may return ErrUnavailable; those
-// about one thing ErrNotFound. Times are UTC, to the microsecond.
+// Store is a Directory that can be changed. Each change and its audit entry are one
+// transaction. Every method may return ErrUnavailable; a method about one entry may return
+// ErrNotFound. Times are UTC, to the microsecond.
 type Store interface {
 	Directory
 
-	// Accounts lists without Context, oldest first.
+	// Accounts lists accounts as AccountInfo returns them, oldest first.
 	Accounts(ctx context.Context, environment string, q AccountQuery) (Page[Account], error)
-	// AccountInfo is Account without Context and Grant secrets, for reading by people.
+	// AccountInfo returns the account without its Context and its Grant's tokens.
 	AccountInfo(ctx context.Context, environment, id string) (Account, error)
-	// CreateAccount makes a from ID (one is made where it is ""), Integration, Environment,
-	// Label, TenantID, Context, Grant and Overrides. ErrConflict: the id exists; ErrNotFound:
-	// there is no such environment, or n.Link is used up.
+	// CreateAccount creates an account from ID ("" generates one), Integration, Environment,
+	// Label, TenantID, Context, Grant and Overrides. ErrConflict: the id exists. ErrNotFound:
+	// the environment does not exist, or n.Link is used up.
 	CreateAccount(ctx context.Context, by Actor, n NewAccount) (Account, error)
-	// UpdateAccount changes what c names. ErrConflict: c.Version is not the account's.
+	// UpdateAccount applies c. ErrConflict: c.Version is not the account's.
 	UpdateAccount(ctx context.Context, by Actor, environment, id string, c AccountChange) (Account, error)
-	// DeleteAccount takes the account, its secrets and its tokens away.
+	// DeleteAccount deletes the account, its secrets and its tokens.
 	DeleteAccount(ctx context.Context, by Actor, environment, id string, version int64) error
-	// SetGrant replaces an account's grant, makes it active unless it is disabled, and leaves
-	// Version alone: no administrator's work. It is not audited.
+	// SetGrant replaces an account's grant and makes the account active unless it is
+	// disabled. It is not audited and does not change Version.
 	SetGrant(ctx context.Context, id string, g Grant) error
-	// NeedsReauth sets StatusNeedsReauth and why, and audits it, unless the account's access
-	// token is another than refused by now or the account is not active.
+	// NeedsReauth sets StatusNeedsReauth and lastError if the account is active and refused
+	// is still its access token.
 	NeedsReauth(ctx context.Context, by Actor, id string, refused Secret, lastError string) error
 
-	// Tokens lists those of an environment that have not expired, oldest first.
+	// Tokens lists the tokens that have not expired, oldest first.
 	Tokens(ctx context.Context, environment string, p PageQuery) (Page[Token], error)
 	Token(ctx context.Context, environment, id string) (Token, error)
-	// CreateToken stores t; ErrNotFound: there is no such environment or account in it.
+	// CreateToken stores t. ErrNotFound: its environment or account does not exist.
 	CreateToken(ctx context.Context, by Actor, t StoredToken) (Token, error)
-	// RevokeToken ends a token at once.
+	// RevokeToken deletes a token.
 	RevokeToken(ctx context.Context, by Actor, environment, id string) error
-	// TouchTokens notes when tokens were last used, by id. It is not audited.
+	// TouchTokens stores the times of last use, by token id. It is not audited.
 	TouchTokens(ctx context.Context, used map[string]time.Time) error
 
 	Environments(ctx context.Context, p PageQuery) (Page[Environment], error)
 	Environment(ctx context.Context, name string) (Environment, error)
 	CreateEnvironment(ctx context.Context, by Actor, e Environment) (Environment, error)
 	UpdateEnvironment(ctx context.Context, by Actor, name string, c EnvironmentChange) (Environment, error)
-	// DeleteEnvironment: ErrConflict where it holds accounts or tokens, or is the default one.
+	// DeleteEnvironment: ErrConflict if it holds accounts or tokens, or is the default one.
 	DeleteEnvironment(ctx context.Context, by Actor, name string, version int64) error
 
-	// CreateLink stores an invitation under the hash of its secret. ErrNotFound: no such
-	// environment or account.
+	// CreateLink stores a link under the hash of its secret. ErrNotFound: its environment or
+	// account does not exist.
 	CreateLink(ctx context.Context, by Actor, hash Hash, l Link) error
-	// Link finds an invitation by its secret's hash; ErrNotFound where it is used or expired.
+	// Link returns a link by its secret's hash. ErrNotFound: it is used or expired.
 	Link(ctx context.Context, hash Hash) (Link, error)
-	// BeginConsent notes what the callback must prove, under the hash of the state. A link
-	// has one consent at a time: a second takes the place of the first.
+	// BeginConsent stores l's Verifier, Context and Browser under the hash of the state. A
+	// second consent of the same link replaces the first.
 	BeginConsent(ctx context.Context, linkID string, state Hash, l Link) error
-	// TakeConsent gives the link of a state and forgets the state, so that it works once.
+	// TakeConsent returns the link of a state and deletes the state: it works once.
 	TakeConsent(ctx context.Context, state Hash) (Link, error)
 
-	// Audit lists, newest first.
+	// Audit lists the entries, newest first.
 	Audit(ctx context.Context, q AuditQuery) (Page[AuditEntry], error)
 
-	// Exclusive runs do while no other process and no other caller runs one of the same
-	// name. It waits for its turn until ctx ends.
+	// Exclusive runs do while holding the lock of this name, over all processes. It waits
+	// for the lock until ctx ends.
 	Exclusive(ctx context.Context, name string, do func(context.Context) error) error
 
-	// Changes are those after the given number, which is where the last answer ended; a
-	// number too long ago gives one change of everything.
+	// Changes returns the changes after the given number and the latest number. If the
+	// number is too old, it returns one ChangeAll.
 	Changes(ctx context.Context, after int64) (changes []Change, latest int64, err error)
 
-	// Notify has fn called after each change that this process commits, before the method
-	// that made it returns. It must be called before the store is used.
+	// Notify registers fn to be called with each change that this process commits, before
+	// the method that made it returns. It must be called before the store is used.
 	Notify(fn func([]Change))
 
-	// Close ends the store; calls in flight may fail with ErrUnavailable.
+	// Close closes the store. Calls in flight may fail with ErrUnavailable.
 	Close() error
 }
 
-// NewAccount is an Account to be made; Link, where set, is the id of the invitation that
-// it uses up.
+// NewAccount is an Account to create.
 type NewAccount struct {
 	Account
-	Link string
+	Link string // id of the link that this uses up; may be ""
 }
 
-// AccountChange says what to change; nil leaves alone.
+// AccountChange is a change of an account; a nil field changes nothing.
 type AccountChange struct {
 	Version   int64 // the version that was read; 0 for any
 	Label     *string
 	TenantID  *string
 	Status    *Status // StatusActive also clears LastError
-	Context   Context // merged by field; nil takes a field away
+	Context   Context // merged by field; a nil value deletes the field
 	Overrides *Overrides
 	Grant     *Grant
-	Link      string // the id of the invitation that this uses up
+	Link      string // id of the link that this uses up; may be ""
 }
 
-// EnvironmentChange says what to change; nil leaves alone.
+// EnvironmentChange is a change of an environment; a nil field changes nothing.
 type EnvironmentChange struct {
 	Version   int64 // the version that was read; 0 for any
 	Label     *string
 	Overrides *Overrides
 }
 
-// PageQuery asks for a page of a list.
+// PageQuery selects a page of a list.
 type PageQuery struct {
-	Cursor string // of the page before; "" for the first
+	Cursor string // Next of the previous page; "" for the first
 	Limit  int    // 0 is DefaultPage
 }
 
-// DefaultPage and MaxPage bound how much a list gives at once.
+// DefaultPage and MaxPage bound the length of a page.
 const (
 	DefaultPage = 50
 	MaxPage     = 500
 )
 
-// AccountQuery asks for accounts; "" filters by nothing.
+// AccountQuery selects accounts; "" does not filter.
 type AccountQuery struct {
 	PageQuery
 	Integration string
@@ -125,23 +124,23 @@ type AccountQuery struct {
 	Status      Status
 }
 
-// AuditQuery asks for audit entries; "" filters by nothing.
+// AuditQuery selects audit entries; "" does not filter.
 type AuditQuery struct {
 	PageQuery
 	Environment string
 	Subject     string
 }
 
-// Page is a part of a list; Next is the cursor of the following one, "" at the end.
+// Page is a part of a list. Next is the cursor of the following page, "" at the end.
 type Page[T any] struct {
 	Items []T
 	Next  string
 }
 
-// ErrCursor is the error of a list for a cursor that it never gave.
-var ErrCursor = errors.New("the cursor is none that this list gave")
+// ErrCursor is the error of a list for a cursor that it did not return.
+var ErrCursor = errors.New("cursor is not one that this list returned")
 
-// ChangeKind says of what a Change tells.
+// ChangeKind is the kind of entry that a Change names.
 type ChangeKind string
 
 // The kinds.
@@ -152,14 +151,14 @@ const (
 	ChangeAll         ChangeKind = "all"
 )
 
-// Change tells a Cache what is no longer as it was. ID is the account's, the token's, or
-// the environment's name.
+// Change names an entry that was changed. ID is the account's or token's id, or the
+// environment's name.
 type Change struct {
 	Kind ChangeKind
 	ID   string
 }
 
-// Public is what may be shown of a, as the admin API and the audit do.
+// Public returns a's fields without secrets, as the admin API and the audit show them.
 func (a Account) Public() map[string]any {
 	out := map[string]any{
 		"id": a.ID, "integration": a.Integration, "environment": a.Environment, "label": a.Label,
@@ -178,7 +177,7 @@ func (a Account) Public() map[string]any {
 	return out
 }
 
-// Public is what may be shown of t.
+// Public returns t's fields, as the admin API and the audit show them.
 func (t Token) Public() map[string]any {
 	out := map[string]any{
 		"id": t.ID, "name": t.Name, "environment": t.Environment, "role": t.Role, "prefix": t.Prefix,
@@ -190,7 +189,7 @@ func (t Token) Public() map[string]any {
 	return out
 }
 
-// Public is what may be shown of e.
+// Public returns e's fields, as the admin API and the audit show them.
 func (e Environment) Public() map[string]any {
 	out := map[string]any{
 		"name": e.Name, "label": e.Label, "overrides": e.Overrides, "version": e.Version,
@@ -209,7 +208,7 @@ func orNull(t time.Time) any {
 	return t
 }
 
-// PublicJSON is v.Public() as JSON, for the audit; null for nil.
+// PublicJSON returns v.Public() as JSON, null for nil.
 func PublicJSON(v interface{ Public() map[string]any }) json.RawMessage {
 	if v == nil {
 		return json.RawMessage("null")

@@ -9,12 +9,12 @@ import (
 	"portolan/source"
 )
 
-// The methods below read a file's texts. An empty text is one that was reported already.
+// The methods below parse texts of a file. An empty text was reported already.
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*\})?`)
 
-// expand puts the values of variables into text. The result is false if one is not set or
-// a reference is not well formed; that is reported at pos.
+// expand replaces the variables in text. It reports, at pos, each variable that is not set
+// and each malformed reference, and then returns false.
 func (l *loader) expand(pos source.Pos, text string) (string, bool) {
 	ok := true
 	text = variable.ReplaceAllStringFunc(text, func(reference string) string {
@@ -22,7 +22,7 @@ func (l *loader) expand(pos source.Pos, text string) (string, bool) {
 		if name == "" {
 			ok = false
 			l.Diags.Errorf(pos, "E006-bad-value", "${ is not followed by a variable's name and }")
-			l.Diags.Hintf("a value that holds ${ itself can come from a variable")
+			l.Diags.Hintf("to write ${ itself, put the value into a variable")
 			return ""
 		}
 		value, set := l.lookup(name)
@@ -43,8 +43,8 @@ func (l *loader) secret(pos source.Pos, text string) (Hash, bool) {
 	}
 	text, ok := l.expand(pos, text)
 	if ok && !bearer.MatchString(text) {
-		l.Diags.Errorf(pos, "E006-bad-value", "token is empty or not of a form that a bearer token can have")
-		l.Diags.Hintf("letters, digits and . _ ~ + / - , then any =")
+		l.Diags.Errorf(pos, "E006-bad-value", "token is not a valid bearer token")
+		l.Diags.Hintf("one or more letters, digits and . _ ~ + / - , then any =")
 		return Hash{}, false
 	}
 	return HashToken(text), ok
@@ -84,8 +84,8 @@ func (l *loader) baseURL(pos source.Pos, text string) string {
 		return ""
 	}
 	if !l.opts.AllowInsecureUpstreams {
-		l.Diags.Errorf(pos, "E083-base-url-refused", "an account may not have a base_url of its own")
-		l.Diags.Hintf("it needs --allow-insecure-upstreams")
+		l.Diags.Errorf(pos, "E083-base-url-refused", "an account cannot have its own base_url")
+		l.Diags.Hintf("--allow-insecure-upstreams allows it")
 		return ""
 	}
 	u, err := url.Parse(text)

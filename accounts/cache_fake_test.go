@@ -6,13 +6,14 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"portolan/accounts"
 )
 
-// fakeStore is as much of a Store as a Cache asks of one.
+// fakeStore implements the methods of Store that a Cache uses.
 type fakeStore struct {
 	accounts.Store
 	mu       sync.Mutex
@@ -20,27 +21,27 @@ type fakeStore struct {
 	tokens   map[string]accounts.Token // by secret
 	log      []accounts.Change
 	notify   func([]accounts.Change)
-	away     error
+	err      error // of every call, if set
 	reads    int
-	read     func()     // between a read and its answer, where set
-	left     chan error // of a read's context at its end, where set
+	onRead   func()     // called during each read, if set
+	ctxErrs  chan error // receives the context's error after each read, if set
 	touched  []map[string]time.Time
 }
 
 func (s *fakeStore) Notify(fn func([]accounts.Change)) { s.notify = fn }
 
-func (s *fakeStore) Ready(context.Context) error { return s.away }
+func (s *fakeStore) Ready(context.Context) error { return s.err }
 
 func (s *fakeStore) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
 	s.mu.Lock()
-	a, err, read := s.accounts[id], s.away, s.read
+	a, err, onRead := s.accounts[id], s.err, s.onRead
 	s.reads++
 	s.mu.Unlock()
-	if read != nil {
-		read()
+	if onRead != nil {
+		onRead()
 	}
-	if s.left != nil {
-		s.left <- ctx.Err()
+	if s.ctxErrs != nil {
+		s.ctxErrs <- ctx.Err()
 	}
 	if err == nil && a.Environment != environment {
 		err = accounts.ErrNotFound
@@ -54,8 +55,8 @@ func (s *fakeStore) Authenticate(_ context.Context, token string) (accounts.Toke
 	s.reads++
 	t, ok := s.tokens[token]
 	switch {
-	case s.away != nil:
-		return accounts.Token{}, s.away
+	case s.err != nil:
+		return accounts.Token{}, s.err
 	case !ok:
 		return accounts.Token{}, accounts.ErrUnauthorized
 	}
@@ -66,19 +67,19 @@ func (s *fakeStore) Changes(_ context.Context, after int64) ([]accounts.Change, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	latest := int64(len(s.log))
-	return s.log[min(after, latest):], latest, s.away
+	return s.log[min(after, latest):], latest, s.err
 }
 
 func (s *fakeStore) TouchTokens(_ context.Context, used map[string]time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away == nil {
+	if s.err == nil {
 		s.touched = append(s.touched, used)
 	}
-	return s.away
+	return s.err
 }
 
-// change is one of another process.
+// change makes a change as another process.
 func (s *fakeStore) change(kind accounts.ChangeKind, id string, do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +87,7 @@ func (s *fakeStore) change(kind accounts.ChangeKind, id string, do func()) {
 	s.log = append(s.log, accounts.Change{Kind: kind, ID: id})
 }
 
-// label sets an account's label, which tells the states of one apart.
+// label returns a change that sets an account's label.
 func (s *fakeStore) label(id, label string) func() {
 	return func() {
 		a := s.accounts[id]
@@ -95,31 +96,32 @@ func (s *fakeStore) label(id, label string) func() {
 	}
 }
 
-func (s *fakeStore) lose(err error) {
+func (s *fakeStore) setError(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.away = err
+	s.err = err
 }
 
-func (s *fakeStore) asked() int {
+func (s *fakeStore) readCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reads
 }
 
-type cacheWorld struct {
+type cacheTest struct {
 	*accounts.Cache
-	store *fakeStore
-	mu    sync.Mutex
-	clock time.Time
-	logs  bytes.Buffer
+	store   *fakeStore
+	elapsed atomic.Int64 // since noon
+	logs    bytes.Buffer
 }
 
-// newCacheWorld gives a Cache of id1 in environment default and id2 in production, each
-// with a token of its own, that has polled just now.
-func newCacheWorld(t *testing.T) *cacheWorld {
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// newCacheTest returns a Cache that has polled once. Its store holds account id1 in
+// environment default, id2 in production, and two tokens.
+func newCacheTest(t *testing.T) *cacheTest {
 	t.Helper()
-	w := &cacheWorld{clock: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)}
+	w := &cacheTest{}
 	w.store = &fakeStore{
 		accounts: map[string]accounts.Account{
 			id1: {ID: id1, Environment: "default", Label: "old", Context: accounts.Context{"api_key": canary}},
@@ -127,7 +129,7 @@ func newCacheWorld(t *testing.T) *cacheWorld {
 		},
 		tokens: map[string]accounts.Token{
 			"ops": {ID: "t1", Environment: "default"},
-			"one": {ID: "t2", Environment: "default", AccountID: id1, ExpiresAt: w.clock.Add(time.Minute)},
+			"one": {ID: "t2", Environment: "default", AccountID: id1, ExpiresAt: noon.Add(time.Minute)},
 		},
 	}
 	w.Cache = accounts.NewCache(w.store, w.now, slog.New(slog.NewTextHandler(&w.logs, nil)))
@@ -135,20 +137,12 @@ func newCacheWorld(t *testing.T) *cacheWorld {
 	return w
 }
 
-func (w *cacheWorld) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
+func (w *cacheTest) now() time.Time { return noon.Add(time.Duration(w.elapsed.Load())) }
 
-func (w *cacheWorld) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
-}
+func (w *cacheTest) advance(d time.Duration) { w.elapsed.Add(int64(d)) }
 
-// labels reads both accounts.
-func (w *cacheWorld) labels(t *testing.T) string {
+// labels returns the labels of both accounts.
+func (w *cacheTest) labels(t *testing.T) string {
 	t.Helper()
 	a, err := w.Account(t.Context(), "default", strings.ToUpper(id1))
 	b, err2 := w.Account(t.Context(), "production", id2)
@@ -158,9 +152,9 @@ func (w *cacheWorld) labels(t *testing.T) string {
 	return a.Label + " " + b.Label
 }
 
-// asks is how often do asks the store.
-func (w *cacheWorld) asks(do func()) int {
-	before := w.store.asked()
+// reads counts the store's reads during do.
+func (w *cacheTest) reads(do func()) int {
+	before := w.store.readCount()
 	do()
-	return w.store.asked() - before
+	return w.store.readCount() - before
 }
