@@ -42,7 +42,7 @@ func NewMemory(tokens []StoredToken, accounts []Account) (*Memory, error) {
 		if _, twice := m.accounts[a.ID]; twice {
 			problems = append(problems, fmt.Errorf("account id %s occurs twice", a.ID))
 		}
-		if !isUUID(a.ID) {
+		if !IsUUID(a.ID) {
 			problems = append(problems, fmt.Errorf("account id %q is not a valid UUID", a.ID))
 		}
 		m.accounts[a.ID] = a
@@ -97,4 +97,5 @@ func orDefault(environment string) string {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-func isUUID(s string) bool { return uuid.MatchString(s) }
+// IsUUID reports whether s is a UUID in lower case.
+func IsUUID(s string) bool { return uuid.MatchString(s) }

@@ -67,7 +67,7 @@ func (l *loader) id(pos source.Pos, text string) string {
 	id := strings.ToLower(text)
 	switch first, twice := l.ids[id]; {
 	case id == "":
-	case !isUUID(id):
+	case !IsUUID(id):
 		l.Diags.Errorf(pos, "E006-bad-value", "id is not a valid UUID")
 		l.Diags.Hintf("for example 62f44730-dd91-461e-bd6a-aedd9e0ad79d")
 	case twice:

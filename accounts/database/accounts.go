@@ -9,19 +9,19 @@ import (
 	"portolan/accounts"
 )
 
-// stored is an account as its rows hold it.
-type stored struct {
+// accountRow is an account with its sealed credentials.
+type accountRow struct {
 	accounts.Account
 	inherited string            // all overrides of its environment
-	sealed    map[string]string // by field, with the grant's
+	sealed    map[string]string // by field, the grant's tokens included
 }
 
-// selectAccounts gives the accounts that fulfil a condition on a (integrated_account),
-// oldest first, in one statement: what it gives belongs together.
-func selectAccounts(ctx context.Context, q querier, condition string, args ...any) ([]*stored, error) {
-	var out []*stored
+// selectAccounts returns the accounts that satisfy a condition on a (integrated_account),
+// oldest first. It is one statement, so the result is consistent.
+func selectAccounts(ctx context.Context, q querier, condition string, args ...any) ([]*accountRow, error) {
+	var out []*accountRow
 	err := collect(ctx, q, func(rows *sql.Rows) error {
-		var s stored
+		var s accountRow
 		var overrides string
 		var createdAt, updatedAt int64
 		var field, sealed sql.NullString
@@ -55,14 +55,14 @@ func selectAccounts(ctx context.Context, q querier, condition string, args ...an
 		JOIN environment e ON e.name = a.environment
 		LEFT JOIN credential c ON c.account_id = a.id
 		WHERE `+condition+` ORDER BY a.created_at, a.id`, args...)
-	for _, s := range out { // the databases sort text differently
+	for _, s := range out { // not ORDER BY: the databases sort text differently
 		slices.SortFunc(s.Fields, func(a, b accounts.Field) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return out, err
 }
 
-// oneAccount is ErrNotFound where the condition finds none.
-func oneAccount(ctx context.Context, q querier, condition string, args ...any) (*stored, error) {
+// oneAccount returns the account that satisfies a condition, or ErrNotFound.
+func oneAccount(ctx context.Context, q querier, condition string, args ...any) (*accountRow, error) {
 	found, err := selectAccounts(ctx, q, condition, args...)
 	if err == nil && len(found) == 0 {
 		err = accounts.ErrNotFound
@@ -73,26 +73,26 @@ func oneAccount(ctx context.Context, q querier, condition string, args ...any) (
 	return found[0], nil
 }
 
-// account finds an account of an environment by an id in any case of letters.
-func (d *DB) account(ctx context.Context, environment, id string) (s *stored, err error) {
+// account returns an account by its id, in any case of letters.
+func (d *DB) account(ctx context.Context, environment, id string) (s *accountRow, err error) {
 	if id, err = canonical(id); err != nil {
 		return nil, err
 	}
 	if !isText(environment) {
 		return nil, accounts.ErrNotFound
 	}
-	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+	err = d.query(ctx, func(ctx context.Context, q querier) (err error) {
 		s, err = oneAccount(ctx, q, `a.id = $1 AND a.environment = $2`, id, environment)
 		return err
 	})
 	return s, err
 }
 
-// Account returns the account with its credentials opened.
+// Account returns the account with its credentials unsealed.
 func (d *DB) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
 	s, err := d.account(ctx, environment, id)
 	if err == nil {
-		err = d.open(s)
+		err = d.unsealAccount(s)
 	}
 	if err != nil {
 		return accounts.Account{}, err
@@ -100,7 +100,7 @@ func (d *DB) Account(ctx context.Context, environment, id string) (accounts.Acco
 	return s.Account, nil
 }
 
-// AccountInfo returns the account; of a grant it tells the expiry only.
+// AccountInfo returns the account; its Grant holds the expiry only.
 func (d *DB) AccountInfo(ctx context.Context, environment, id string) (accounts.Account, error) {
 	s, err := d.account(ctx, environment, id)
 	if err != nil {
@@ -109,7 +109,7 @@ func (d *DB) AccountInfo(ctx context.Context, environment, id string) (accounts.
 	return s.Account, nil
 }
 
-// Accounts lists as AccountInfo tells.
+// Accounts lists accounts as AccountInfo returns them.
 func (d *DB) Accounts(ctx context.Context, environment string, q accounts.AccountQuery) (accounts.Page[accounts.Account], error) {
 	none := accounts.Page[accounts.Account]{}
 	if !isText(environment, q.Integration, q.TenantID, string(q.Status)) {
@@ -129,8 +129,8 @@ func (d *DB) Accounts(ctx context.Context, environment string, q accounts.Accoun
 	}
 	limit := limitOf(q.PageQuery)
 	w.and("TRUE ORDER BY created_at, id LIMIT ?", limit+1)
-	var found []*stored
-	err := d.reading(ctx, func(ctx context.Context, db querier) (err error) {
+	var found []*accountRow
+	err := d.query(ctx, func(ctx context.Context, db querier) (err error) {
 		found, err = selectAccounts(ctx, db, `a.id IN (SELECT id FROM integrated_account WHERE `+w.text.String()+`)`, w.args...)
 		return err
 	})
@@ -151,7 +151,7 @@ func (d *DB) CreateAccount(ctx context.Context, by accounts.Actor, n accounts.Ne
 		a.ID = accounts.NewID()
 	}
 	if a.ID, err = canonical(a.ID); err != nil {
-		return made, invalid("the account's id is no uuid")
+		return made, invalid("the account's id is not a valid UUID")
 	}
 	if err := storable(a.Environment, a.Integration, a.Label, a.TenantID); err != nil {
 		return made, err
@@ -186,8 +186,8 @@ func (d *DB) CreateAccount(ctx context.Context, by accounts.Actor, n accounts.Ne
 	return made, err
 }
 
-// accountChanged audits and notes what became of an account since before, and returns it.
-func (c *change) accountChanged(ctx context.Context, action, id string, before *stored) (accounts.Account, error) {
+// accountChanged records the change of an account since before and returns the new state.
+func (c *change) accountChanged(ctx context.Context, action, id string, before *accountRow) (accounts.Account, error) {
 	after, err := oneAccount(ctx, c, `a.id = $1`, id)
 	if err != nil {
 		return accounts.Account{}, err
@@ -200,8 +200,8 @@ func (c *change) accountChanged(ctx context.Context, action, id string, before *
 	return after.Account, c.audit(ctx, after.Environment, action, id, was, accounts.PublicJSON(after))
 }
 
-// found gives an account that is about to be changed, ErrConflict where it has another version.
-func (c *change) found(ctx context.Context, environment, id string, version int64) (*stored, error) {
+// accountForUpdate returns an account, or ErrConflict if version is neither 0 nor its own.
+func (c *change) accountForUpdate(ctx context.Context, environment, id string, version int64) (*accountRow, error) {
 	s, err := oneAccount(ctx, c, `a.id = $1 AND a.environment = $2`, id, environment)
 	if err == nil && version != 0 && version != s.Version {
 		err = accounts.ErrConflict
@@ -218,7 +218,7 @@ func (d *DB) UpdateAccount(ctx context.Context, by accounts.Actor, environment, 
 		return made, accounts.ErrNotFound
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
-		before, err := c.found(ctx, environment, id, ch.Version)
+		before, err := c.accountForUpdate(ctx, environment, id, ch.Version)
 		if err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func (d *DB) UpdateAccount(ctx context.Context, by accounts.Actor, environment, 
 	return made, err
 }
 
-// apply changes in a what ch names, except for what is sealed.
+// apply applies ch to a, except for Context and Grant.
 func apply(a *accounts.Account, ch accounts.AccountChange) error {
 	if ch.Label != nil {
 		a.Label = *ch.Label
@@ -271,13 +271,13 @@ func apply(a *accounts.Account, ch accounts.AccountChange) error {
 			a.LastError = ""
 		case accounts.StatusNeedsReauth, accounts.StatusDisabled:
 		default:
-			return invalid("the status is none")
+			return invalid("the status is not active, needs_reauth or disabled")
 		}
 	}
 	return storable(a.Label, a.TenantID)
 }
 
-// DeleteAccount takes the account and all that belongs to it away.
+// DeleteAccount deletes the account with its credentials, tokens and links.
 func (d *DB) DeleteAccount(ctx context.Context, by accounts.Actor, environment, id string, version int64) error {
 	id, err := canonical(id)
 	if err != nil {
@@ -287,7 +287,7 @@ func (d *DB) DeleteAccount(ctx context.Context, by accounts.Actor, environment, 
 		return accounts.ErrNotFound
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {
-		before, err := c.found(ctx, environment, id, version)
+		before, err := c.accountForUpdate(ctx, environment, id, version)
 		if err != nil {
 			return err
 		}

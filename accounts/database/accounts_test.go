@@ -19,10 +19,10 @@ const (
 	id3 = "62f44730-dd91-461e-bd6a-aedd9e0ad79f"
 )
 
-// at is the clock's time as a database keeps it.
+// at returns the clock's time as a database stores it.
 func at(c *clock) time.Time { return c.Now().Truncate(time.Microsecond) }
 
-func testAccount(s subject) {
+func testAccount(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	start := at(c)
 	_, err := d.UpdateEnvironment(t.Context(), ops, "default", accounts.EnvironmentChange{Overrides: &accounts.Overrides{
@@ -61,7 +61,7 @@ func testAccount(s subject) {
 	want.Inherited = accounts.Overrides{"example/crm.contacts.get": {ResponseMapping: "1"}}
 	same(t, "account", want, full)
 
-	for _, id := range []string{id2, "", "no uuid", id1 + " ", "' OR 1=1 --"} {
+	for _, id := range []string{id2, "", "not a uuid", id1 + " ", "' OR 1=1 --"} {
 		_, err := d.Account(t.Context(), "default", id)
 		wantErr(t, id, err, accounts.ErrNotFound)
 	}
@@ -70,7 +70,7 @@ func testAccount(s subject) {
 	}
 }
 
-func testAccountUpdate(s subject) {
+func testAccountUpdate(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	start := at(c)
 	create(t, d, accounts.Account{ID: id1, Label: "old", Context: accounts.Context{"a": "1", "b": "2"}})
@@ -104,7 +104,7 @@ func testAccountUpdate(s subject) {
 	same(t, "after stale", want, got)
 }
 
-func testAccountRefusals(s subject) {
+func testAccountRefusals(s storeTest) {
 	t, d := s.t, s.d
 	environment(t, d, "other")
 	create(t, d, accounts.Account{ID: id1})
@@ -121,11 +121,11 @@ func testAccountRefusals(s subject) {
 		"taken elsewhere":      {n(func(n *accounts.NewAccount) { n.ID, n.Environment = id1, "other" }), accounts.ErrConflict},
 		"no such environment":  {n(func(n *accounts.NewAccount) { n.Environment = "none" }), accounts.ErrNotFound},
 		"no such link":         {n(func(n *accounts.NewAccount) { n.Link = id3 }), accounts.ErrNotFound},
-		"id is no uuid":        {n(func(n *accounts.NewAccount) { n.ID = "one" }), errInvalid},
+		"invalid id":           {n(func(n *accounts.NewAccount) { n.ID = "one" }), errInvalid},
 		"grant's field":        {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"a": "b", accessTokenField: "v"} }), errInvalid},
 		"empty field":          {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"": "v"} }), errInvalid},
-		"number that is none":  {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"a": json.Number("s3cr3t")} }), errInvalid},
-		"value that is none":   {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"a": make(chan int)} }), errInvalid},
+		"invalid number":       {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"a": json.Number("s3cr3t")} }), errInvalid},
+		"not a JSON value":     {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"a": make(chan int)} }), errInvalid},
 		"NUL in a field":       {n(func(n *accounts.NewAccount) { n.Context = accounts.Context{"a\x00": "v"} }), errInvalid},
 		"NUL in the label":     {n(func(n *accounts.NewAccount) { n.Label = "a\x00" }), errInvalid},
 		"broken UTF-8 in text": {n(func(n *accounts.NewAccount) { n.TenantID = "\xff" }), errInvalid},
@@ -136,20 +136,20 @@ func testAccountRefusals(s subject) {
 			t.Errorf("%s: the error shows a value: %v", name, err)
 		}
 		if _, err := d.AccountInfo(t.Context(), "default", id2); !errors.Is(err, accounts.ErrNotFound) {
-			t.Errorf("%s left something: %v", name, err)
+			t.Errorf("%s created the account: %v", name, err)
 		}
 	}
 	bad := accounts.Status("gone")
 	_, err := d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{Status: &bad})
-	wantErr(t, "no status", err, errInvalid)
+	wantErr(t, "invalid status", err, errInvalid)
 	entries, err := d.Audit(t.Context(), accounts.AuditQuery{})
 	must(t, err)
 	if len(entries.Items) != 2 {
-		t.Errorf("what was refused is audited: %d entries", len(entries.Items))
+		t.Errorf("%d audit entries", len(entries.Items))
 	}
 }
 
-func testAccountDelete(s subject) {
+func testAccountDelete(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "v"}, Grant: &accounts.Grant{AccessToken: "a"}})
 	token(t, d, "pta", accounts.Token{ID: id2, AccountID: id1})
@@ -173,7 +173,7 @@ func testAccountDelete(s subject) {
 	same(t, "its secrets", map[string]int{}, used)
 }
 
-func testAccountPages(s subject) {
+func testAccountPages(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	environment(t, d, "other")
 	create(t, d, accounts.Account{Environment: "other"})
@@ -234,7 +234,7 @@ func testAccountPages(s subject) {
 	})
 }
 
-func testLostUpdate(s subject) {
+func testLostUpdate(s storeTest) {
 	t, d := s.t, s.d
 	create(t, d, accounts.Account{ID: id1, Label: ""})
 	const writers, each = 4, 8
@@ -267,8 +267,8 @@ func testLostUpdate(s subject) {
 	same(t, "label, fields, version", []int{writers * each, writers * each, writers*each + 1}, []int{len(a.Label), len(a.Fields), int(a.Version)})
 }
 
-// testWall asks for everything of one environment from another.
-func testWall(s subject) {
+// testEnvironmentIsolation calls every method on an entry of another environment.
+func testEnvironmentIsolation(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	environment(t, d, "other")
 	create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "v"}})
@@ -330,8 +330,8 @@ func actions(entries []accounts.AuditEntry) (out []string) {
 	return out
 }
 
-// testContexts: a cancelled call says so, one that ran out of time does not know.
-func testContexts(s subject) {
+// testContexts: a cancelled call returns Canceled, one without time ErrUnavailable.
+func testContexts(s storeTest) {
 	t, d := s.t, s.d
 	create(t, d, accounts.Account{ID: id1})
 	for name, call := range map[string]func(context.Context) error{
@@ -342,7 +342,7 @@ func testContexts(s subject) {
 		cancel()
 		wantErr(t, name, call(cancelled), context.Canceled)
 		if errors.Is(call(cancelled), accounts.ErrUnavailable) {
-			t.Errorf("%s, cancelled: the store is said to be unavailable", name)
+			t.Errorf("%s, cancelled: got ErrUnavailable", name)
 		}
 		over, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		defer cancel()

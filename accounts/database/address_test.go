@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAddressKeepsPassword: what is wrong with an address is told without any of it.
-func TestAddressKeepsPassword(t *testing.T) {
+// TestAddressHidesPassword: the error of a wrong address shows no part of the password.
+func TestAddressHidesPassword(t *testing.T) {
 	for _, address := range []string{
 		"", "db.example.com", "mysql://u:s3cr3t@127.0.0.1:1/x", "host=127.0.0.1 password='s3cr3t", "host=127.0.0.1 port=1 password=s3cr3t",
 		"postgres:u:s3cr3t@h/x", "postgres:///u:s3cr3t@h/x", "postgres://u:pa@s3cr3t/et:wo@host/x", "postgres://u:s3cr3t%zz@127.0.0.1:1/x",

@@ -37,7 +37,7 @@ func (d *DB) Audit(ctx context.Context, q accounts.AuditQuery) (accounts.Page[ac
 	limit := limitOf(q.PageQuery)
 	w.and("TRUE ORDER BY id DESC LIMIT ?", limit+1)
 	var items []accounts.AuditEntry
-	err := d.reading(ctx, func(ctx context.Context, db querier) error {
+	err := d.query(ctx, func(ctx context.Context, db querier) error {
 		items = nil
 		return collect(ctx, db, func(rows *sql.Rows) error {
 			var e accounts.AuditEntry

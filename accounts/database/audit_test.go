@@ -11,7 +11,7 @@ import (
 	"portolan/accounts"
 )
 
-// everyChange makes one of each kind, with a canary wherever a secret can be.
+// everyChange makes a change of each kind, with canary in place of every secret.
 func everyChange(t *testing.T, d *DB, now time.Time, canary string) {
 	t.Helper()
 	secret := accounts.Secret(canary)
@@ -35,7 +35,7 @@ func everyChange(t *testing.T, d *DB, now time.Time, canary string) {
 	must(t, d.BeginConsent(t.Context(), id3, accounts.HashToken(canary), accounts.Link{Verifier: secret, Context: accounts.Context{"k": canary}}))
 }
 
-func testAudit(s subject) {
+func testAudit(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	const canary = "c4n4ry"
 	everyChange(t, d, c.Now(), canary)
@@ -60,7 +60,7 @@ func testAudit(s subject) {
 	hash := accounts.HashToken(canary)
 	for _, secret := range []string{canary, string(hash[:])} {
 		if strings.Contains(string(text), secret) {
-			t.Error("the audit holds a secret")
+			t.Error("the audit shows a secret")
 		}
 	}
 	first := all[len(all)-3]
@@ -97,7 +97,7 @@ func printed(v any) []string {
 	return []string{fmt.Sprintf("%v", v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), fmt.Sprintf("%s", v), slog.AnyValue(v).Resolve().String()}
 }
 
-func testMasks(s subject) {
+func testMasks(s storeTest) {
 	t, d := s.t, s.d
 	const secret = "AAAAAAAA" // of the master key
 	for _, text := range printed(d) {

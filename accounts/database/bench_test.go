@@ -8,11 +8,11 @@ import (
 	"portolan/accounts"
 )
 
-// filled is a SQLite database with 10,000 accounts and as many tokens.
+// filled returns a SQLite database with 10,000 accounts and as many tokens.
 func filled(b *testing.B) (d *DB, ids, secrets []string) {
 	b.Helper()
 	d = newSQLite(b).open(b, options(b))
-	if _, err := d.write.ExecContext(b.Context(), `PRAGMA synchronous = OFF`); err != nil { // only to fill it sooner
+	if _, err := d.write.ExecContext(b.Context(), `PRAGMA synchronous = OFF`); err != nil { // to fill it faster
 		b.Fatal(err)
 	}
 	for i := range 10_000 {
@@ -23,7 +23,7 @@ func filled(b *testing.B) (d *DB, ids, secrets []string) {
 	return d, ids, secrets
 }
 
-// BenchmarkAccount reads accounts at random, from the database each time.
+// BenchmarkAccount reads random accounts.
 func BenchmarkAccount(b *testing.B) {
 	d, ids, _ := filled(b)
 	for b.Loop() {
@@ -33,7 +33,7 @@ func BenchmarkAccount(b *testing.B) {
 	}
 }
 
-// BenchmarkAuthenticate looks tokens up at random, from the database each time.
+// BenchmarkAuthenticate looks up random tokens.
 func BenchmarkAuthenticate(b *testing.B) {
 	d, _, secrets := filled(b)
 	for b.Loop() {

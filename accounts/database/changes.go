@@ -9,10 +9,10 @@ import (
 	"portolan/accounts"
 )
 
-// keptChanges is how many numbers back Changes can tell one by one.
-const keptChanges = 10_000
+// retainedChanges is how many revisions back Changes can list single changes.
+const retainedChanges = 10_000
 
-// change is a transaction that others must hear of.
+// change is a transaction whose changes are published to other caches.
 type change struct {
 	*sql.Tx
 	by    accounts.Actor
@@ -21,7 +21,7 @@ type change struct {
 	notes []accounts.Change
 }
 
-// change runs fn as one change: numbered, audited by fn, and told after its commit.
+// change runs fn in a transaction with a revision number. After the commit it notifies.
 func (d *DB) change(ctx context.Context, by accounts.Actor, fn func(ctx context.Context, c *change) error) error {
 	if err := storable(by.Name, by.RequestID); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (d *DB) change(ctx context.Context, by accounts.Actor, fn func(ctx context.
 	var c *change
 	err := d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		c = &change{Tx: tx, by: by, at: d.clock()}
-		// First of all: who has this row is the only one to change anything.
+		// First: the lock on this row serialises all changes.
 		if err := tx.QueryRowContext(ctx, `UPDATE revision SET n = n + 1 RETURNING n`).Scan(&c.n); err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (d *DB) change(ctx context.Context, by accounts.Actor, fn func(ctx context.
 	return nil
 }
 
-// note adds what is no longer as it was.
+// note adds a changed entry.
 func (c *change) note(kind accounts.ChangeKind, id string) {
 	c.notes = append(c.notes, accounts.Change{Kind: kind, ID: id})
 }
@@ -58,14 +58,14 @@ func (c *change) record(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.n%100 != 0 { // often enough
+	if c.n%100 != 0 { // prune now and then
 		return nil
 	}
-	_, err := c.ExecContext(ctx, `DELETE FROM change WHERE n <= $1`, c.n-keptChanges)
+	_, err := c.ExecContext(ctx, `DELETE FROM change WHERE n <= $1`, c.n-retainedChanges)
 	return err
 }
 
-// audit adds the entry of this change.
+// audit adds the audit entry of this change.
 func (c *change) audit(ctx context.Context, environment, action, subject string, before, after json.RawMessage) error {
 	_, err := c.ExecContext(ctx, `INSERT INTO audit (at, environment, actor, request_id, action, subject, before_json, after_json)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
@@ -73,12 +73,12 @@ func (c *change) audit(ctx context.Context, environment, action, subject string,
 	return err
 }
 
-// Notify has fn called after each change of this process.
+// Notify registers fn to be called after each change of this process.
 func (d *DB) Notify(fn func([]accounts.Change)) { d.notify = append(d.notify, fn) }
 
-// Changes tells what was changed after the given number, by any process.
+// Changes returns the changes of all processes after a revision, and the latest revision.
 func (d *DB) Changes(ctx context.Context, after int64) (changes []accounts.Change, latest int64, err error) {
-	err = d.reading(ctx, func(ctx context.Context, q querier) error {
+	err = d.query(ctx, func(ctx context.Context, q querier) error {
 		changes = nil
 		return collect(ctx, q, func(rows *sql.Rows) error {
 			var kind, id sql.NullString
@@ -94,7 +94,7 @@ func (d *DB) Changes(ctx context.Context, after int64) (changes []accounts.Chang
 	if err != nil {
 		return nil, 0, err
 	}
-	if after > latest || after < latest-keptChanges { // a restored backup, or too long ago
+	if after > latest || after < latest-retainedChanges { // a restored backup, or pruned
 		return []accounts.Change{{Kind: accounts.ChangeAll}}, latest, nil
 	}
 	return changes, latest, nil

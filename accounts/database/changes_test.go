@@ -12,16 +12,16 @@ import (
 	"portolan/accounts"
 )
 
-func testChanges(s subject) {
+func testChanges(s storeTest) {
 	t, d, c := s.t, s.d, s.c
-	var told []accounts.Change
+	var notified []accounts.Change
 	d.Notify(func(changes []accounts.Change) {
-		for _, change := range changes { // committed, and seen by others
+		for _, change := range changes { // already committed
 			if change.Kind == accounts.ChangeAccount {
 				_, _ = d.AccountInfo(t.Context(), "default", change.ID)
 			}
 		}
-		told = append(told, changes...)
+		notified = append(notified, changes...)
 	})
 	account, tok := accounts.Change{Kind: accounts.ChangeAccount, ID: id1}, accounts.Change{Kind: accounts.ChangeToken, ID: id2}
 	steps := []struct {
@@ -56,9 +56,9 @@ func testChanges(s subject) {
 	_, n, err := d.Changes(t.Context(), 0)
 	must(t, err)
 	for _, step := range steps {
-		told = nil
+		notified = nil
 		must(t, step.do())
-		same(t, step.name+" told", step.want, told)
+		same(t, step.name+" notified", step.want, notified)
 		changes, latest, err := d.Changes(t.Context(), n)
 		must(t, err)
 		same(t, step.name+" read", step.want, changes)
@@ -69,13 +69,13 @@ func testChanges(s subject) {
 	changes, latest, err := d.Changes(t.Context(), n)
 	must(t, err)
 	same(t, "nothing new", 0, len(changes)+int(latest-n))
-	told = nil
+	notified = nil
 	wantErr(t, "refused", d.DeleteAccount(t.Context(), ops, "default", id1, 99), accounts.ErrConflict)
-	same(t, "refused", 0, len(told))
+	same(t, "refused", 0, len(notified))
 }
 
-// testChangesInOrder: a reader that follows misses nothing while several write.
-func testChangesInOrder(s subject) {
+// testChangesInOrder: a reader misses no change while several goroutines write.
+func testChangesInOrder(s storeTest) {
 	t, d := s.t, s.d
 	const writers, each = 4, 15
 	var wg sync.WaitGroup
@@ -108,16 +108,16 @@ func testChangesInOrder(s subject) {
 	same(t, "seen", writers*each, len(seen))
 }
 
-func testChangesTooLongAgo(s subject) {
+func testChangesPruned(s storeTest) {
 	t, d := s.t, s.d
 	_, err := d.write.ExecContext(t.Context(), `UPDATE revision SET n = 25099`)
 	must(t, err)
 	_, err = d.write.ExecContext(t.Context(), `INSERT INTO change (n, kind, id) VALUES (15099, 'account', 'a'), (15100, 'account', 'b'), (15101, 'account', 'c')`)
 	must(t, err)
-	environment(t, d, "e") // 25100: the time to prune
+	environment(t, d, "e") // revision 25100 prunes
 	all := []accounts.Change{{Kind: accounts.ChangeAll}}
 	for after, want := range map[int64][]accounts.Change{
-		0: all, -1: all, 15099: all, 25101: all, // the last one of a database that was restored from a backup
+		0: all, -1: all, 15099: all, 25101: all, // 25101: the database was restored from a backup
 		15100: {{Kind: accounts.ChangeAccount, ID: "c"}, {Kind: accounts.ChangeEnvironment, ID: "e"}},
 		25099: {{Kind: accounts.ChangeEnvironment, ID: "e"}},
 		25100: nil,
@@ -132,8 +132,8 @@ func testChangesTooLongAgo(s subject) {
 	same(t, "kept", 2, kept)
 }
 
-// testExclusive counts who is inside.
-func testExclusive(s subject) {
+// testExclusive counts concurrent holders.
+func testExclusive(s storeTest) {
 	t, d := s.t, s.d
 	var inside, most, done atomic.Int32
 	var wg sync.WaitGroup
@@ -143,7 +143,7 @@ func testExclusive(s subject) {
 				most.Store(max(most.Load(), inside.Add(1)))
 				defer inside.Add(-1)
 				done.Add(1)
-				return d.Ready(ctx) // the store can be used meanwhile
+				return d.Ready(ctx) // the store is usable while the lock is held
 			})
 			if err != nil {
 				t.Error(err)
@@ -152,15 +152,15 @@ func testExclusive(s subject) {
 	}
 	wg.Wait()
 	same(t, "most at once, done", []int32{1, 50}, []int32{most.Load(), done.Load()})
-	same(t, "turns left", 0, len(d.turns.byName))
+	same(t, "mutexes left", 0, len(d.mutexes.byName))
 
-	// Another name is not kept waiting, what do says is what the caller hears, and a panic
-	// gives the turn back.
+	// Another name does not wait, the caller gets the error of do itself, and a panic
+	// releases the lock.
 	refused := errors.New("refused by the provider")
 	err := d.Exclusive(t.Context(), "a", func(ctx context.Context) error {
 		return d.Exclusive(ctx, "b", func(context.Context) error { return refused })
 	})
-	if err != refused { //nolint:errorlint // the very one
+	if err != refused { //nolint:errorlint // the same value
 		t.Errorf("error %v", err)
 	}
 	func() {
@@ -170,26 +170,25 @@ func testExclusive(s subject) {
 	must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
 }
 
-func testExclusiveEnds(s subject) {
+func testExclusiveEnds(s storeTest) {
 	t, d := s.t, s.d
 	ctx, cancel := context.WithCancel(t.Context())
 	err := d.Exclusive(ctx, "a", func(ctx context.Context) error {
 		waiting, stop := context.WithTimeout(ctx, 30*time.Millisecond)
 		defer stop()
-		err := d.Exclusive(waiting, "a", func(context.Context) error { t.Error("let in"); return nil })
+		err := d.Exclusive(waiting, "a", func(context.Context) error { t.Error("got the lock"); return nil })
 		wantErr(t, "gave up", err, context.DeadlineExceeded)
 		cancel()
 		return ctx.Err()
 	})
 	wantErr(t, "cancelled inside", err, context.Canceled)
-	must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil })) // at once, though ctx had ended
-	wantErr(t, "cancelled before", d.Exclusive(ctx, "a", func(context.Context) error { t.Error("let in"); return nil }), context.Canceled)
+	must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil })) // the cancelled holder has released it
+	wantErr(t, "cancelled before", d.Exclusive(ctx, "a", func(context.Context) error { t.Error("got the lock"); return nil }), context.Canceled)
 }
 
-// TestExclusiveAcross is about two stores that share nothing but the database.
-func TestExclusiveAcross(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+// TestExclusiveTwoStores: the lock excludes another store on the same database.
+func TestExclusiveTwoStores(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		dbs := []*DB{p.open(t, options(t)), p.open(t, options(t))}
 		var inside, most atomic.Int32
 		var wg sync.WaitGroup
@@ -212,20 +211,20 @@ func TestExclusiveAcross(t *testing.T) {
 		waiting, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer stop()
 		must(t, dbs[0].Exclusive(t.Context(), "a", func(context.Context) error {
-			err := dbs[1].Exclusive(waiting, "a", func(context.Context) error { t.Error("let in"); return nil })
+			err := dbs[1].Exclusive(waiting, "a", func(context.Context) error { t.Error("got the lock"); return nil })
 			wantErr(t, "gave up", err, context.DeadlineExceeded)
 			if errors.Is(err, accounts.ErrUnavailable) {
-				t.Error("waiting in vain reads as a store that is down:", err)
+				t.Error("waiting without success returns ErrUnavailable:", err)
 			}
 			return nil
 		}))
 	})
 }
 
-// TestExclusiveLost: a holder that dies does not keep the others waiting for good.
+// TestExclusiveLost: the lock of a holder that dies is released.
 func TestExclusiveLost(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
-		c, o := newClock(), options(t)
+		c, o := &clock{}, options(t)
 		o.Now = c.Now
 		d := newSQLite(t).open(t, o)
 		if got, err := d.lease(t.Context(), "a", "dead"); !got || err != nil {
@@ -234,7 +233,7 @@ func TestExclusiveLost(t *testing.T) {
 		if got, err := d.lease(t.Context(), "a", "other"); got || err != nil {
 			t.Fatal(got, err)
 		}
-		c.add(leaseTime)
+		c.add(leaseDuration)
 		must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
 	})
 	t.Run("postgres", func(t *testing.T) {
@@ -246,7 +245,7 @@ func TestExclusiveLost(t *testing.T) {
 			_ = d.Exclusive(t.Context(), "a", func(context.Context) error { close(held); <-release; return nil })
 		})
 		<-held
-		terminate(t, other) // all sessions but that of the statement itself
+		terminate(t, other) // all other sessions
 		must(t, other.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
 		close(release)
 		wg.Wait()

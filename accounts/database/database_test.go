@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +20,7 @@ import (
 	"portolan/accounts"
 )
 
-// TestMain runs the parts of the tests that are processes of their own.
+// TestMain runs child processes of tests.
 func TestMain(m *testing.M) {
 	if task := os.Getenv("PORTOLAN_TEST_CHILD"); task != "" {
 		os.Exit(child(task))
@@ -28,20 +28,20 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// place is where a test's database is, to be opened more than once.
-type place struct {
+// testDatabase is the address of a database that a test can open more than once.
+type testDatabase struct {
 	sqlite   string // the file's path
 	postgres string // the URL
 }
 
-func (p place) try(ctx context.Context, o Options) (*DB, error) {
+func (p testDatabase) try(ctx context.Context, o Options) (*DB, error) {
 	if p.sqlite != "" {
 		return OpenSQLite(ctx, p.sqlite, o)
 	}
 	return OpenPostgres(ctx, p.postgres, o)
 }
 
-func (p place) open(tb testing.TB, o Options) *DB {
+func (p testDatabase) open(tb testing.TB, o Options) *DB {
 	tb.Helper()
 	d, err := p.try(tb.Context(), o)
 	if err != nil {
@@ -51,22 +51,16 @@ func (p place) open(tb testing.TB, o Options) *DB {
 	return d
 }
 
-// everywhere runs a test over both databases, each time with an empty place.
-func everywhere(t *testing.T, test func(visit)) {
+// onBothDatabases runs a test with an empty database of each kind.
+func onBothDatabases(t *testing.T, test func(*testing.T, testDatabase)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(visit{t, newSQLite(t)}) })
-	t.Run("postgres", func(t *testing.T) { test(visit{t, newPostgres(t)}) })
+	t.Run("sqlite", func(t *testing.T) { test(t, newSQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, newPostgres(t)) })
 }
 
-// visit is a test's run at one place.
-type visit struct {
-	t *testing.T
-	p place
-}
-
-func newSQLite(tb testing.TB) place {
+func newSQLite(tb testing.TB) testDatabase {
 	tb.Helper()
-	return place{sqlite: filepath.Join(tb.TempDir(), "portolan.db")}
+	return testDatabase{sqlite: filepath.Join(tb.TempDir(), "portolan.db")}
 }
 
 func serverURL() string {
@@ -76,7 +70,7 @@ func serverURL() string {
 	return "postgres://postgres@127.0.0.1:5432/postgres"
 }
 
-func newPostgres(tb testing.TB) place {
+func newPostgres(tb testing.TB) testDatabase {
 	tb.Helper()
 	var b [8]byte
 	_, _ = rand.Read(b[:])
@@ -88,7 +82,7 @@ func newPostgres(tb testing.TB) place {
 		tb.Fatal(err)
 	}
 	u.Path = "/" + name
-	return place{postgres: u.String()}
+	return testDatabase{postgres: u.String()}
 }
 
 func onServer(tb testing.TB, statement string) {
@@ -105,17 +99,14 @@ func onServer(tb testing.TB, statement string) {
 	}
 }
 
-// clock is a time that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+// clock is the time elapsed since noon.
+type clock struct{ elapsed atomic.Int64 }
 
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)} }
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
-func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+func (c *clock) Now() time.Time { return noon.Add(time.Duration(c.elapsed.Load())) }
 
-func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.now = c.now.Add(d) }
+func (c *clock) add(d time.Duration) { c.elapsed.Add(int64(d)) }
 
 const (
 	keyA = "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

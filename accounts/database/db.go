@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,9 +13,9 @@ import (
 	"portolan/accounts"
 )
 
-// Options are what a DB needs beside its database.
+// Options are the dependencies of a DB.
 type Options struct {
-	Keys *accounts.Keyring // seals and opens every secret
+	Keys *accounts.Keyring // seals all credentials
 	Now  func() time.Time
 	Log  *slog.Logger
 }
@@ -24,38 +23,38 @@ type Options struct {
 // DB is an accounts.Store in SQLite or PostgreSQL. It is safe for concurrent use, also by
 // several processes on one database.
 //
-// A value of a credential is sealed under its account's id and its field's name. Every
-// error that is not one of package accounts' is ErrUnavailable with the reason.
+// A credential is sealed under its account's id and its field's name. Every unexpected
+// error wraps ErrUnavailable and the cause.
 type DB struct {
 	Options
-	write  *sql.DB
-	read   *sql.DB // the same one on PostgreSQL
-	engine engine
-	turns  turns
-	notify []func([]accounts.Change)
+	write   *sql.DB
+	read    *sql.DB // the same as write on PostgreSQL
+	engine  engine
+	mutexes keyedMutex
+	notify  []func([]accounts.Change)
 }
 
 var _ accounts.Store = (*DB)(nil)
 
-// engine is what SQLite and PostgreSQL do differently.
+// engine is what differs between SQLite and PostgreSQL.
 type engine interface {
-	// cause is ErrConflict for a value that is there already, ErrNotFound for one that
-	// refers to nothing; else nil.
-	cause(err error) error
-	// again reports whether another attempt may do better, and makes ready for it: after a
-	// lost connection, a deadlock.
-	again(err error) bool
-	// keyID is the SQL for the key id of the column "sealed".
+	// constraintError returns ErrConflict for a violated unique constraint, ErrNotFound for
+	// a violated foreign key, else nil.
+	constraintError(err error) error
+	// retryable reports whether a retry may succeed: after a lost connection or a deadlock.
+	// It drops lost connections.
+	retryable(err error) bool
+	// keyID returns the SQL expression for the key id of the column "sealed".
 	keyID() string
-	// exclusive does while no other process does what has the same name.
+	// exclusive runs do while holding the lock of this name over all processes.
 	exclusive(ctx context.Context, d *DB, name string, do func(context.Context) error) error
 	close() error
 }
 
-// callTimeout bounds every call whose context gives it longer.
+// callTimeout bounds every call.
 const callTimeout = 5 * time.Second
 
-// attempts is how often something is tried where its error may be gone at once.
+// attempts is how often a call with retryable errors is tried.
 const attempts = 3
 
 var (
@@ -65,8 +64,8 @@ var (
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", errInvalid, what) }
 
-// known are the errors that are told as they are.
-func known(err error) bool {
+// isDomainError reports whether err is returned to callers unchanged.
+func isDomainError(err error) bool {
 	for _, is := range []error{
 		accounts.ErrNotFound, accounts.ErrConflict, accounts.ErrUnauthorized, accounts.ErrUnavailable, accounts.ErrCursor,
 		accounts.ErrUnknownKey, accounts.ErrSeal, errInvalid, errDamaged,
@@ -78,18 +77,18 @@ func known(err error) bool {
 	return false
 }
 
-// told gives err in the terms of package accounts. ctx is the caller's.
-func (d *DB) told(ctx context.Context, err error) error {
+// translate maps err to an error of package accounts. ctx is the caller's.
+func (d *DB) translate(ctx context.Context, err error) error {
 	switch {
-	case err == nil || known(err):
+	case err == nil || isDomainError(err):
 		return err
 	case errors.Is(err, sql.ErrNoRows):
 		return accounts.ErrNotFound
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	}
-	if cause := d.engine.cause(err); cause != nil {
-		return cause
+	if violation := d.engine.constraintError(err); violation != nil {
+		return violation
 	}
 	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, err)
 }
@@ -101,48 +100,47 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// reading runs fn, which only reads and may be run again.
-func (d *DB) reading(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+// query runs fn, which must only read, with retries.
+func (d *DB) query(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var err error
 	for range attempts {
-		if err = fn(bounded, d.read); err == nil || bounded.Err() != nil || !d.engine.again(err) {
+		if err = fn(bounded, d.read); err == nil || bounded.Err() != nil || !d.engine.retryable(err) {
 			break
 		}
 	}
-	return d.told(ctx, err)
+	return d.translate(ctx, err)
 }
 
-// transact runs fn in a transaction, and again where that fails for a passing reason: up to
-// the commit nothing has happened.
+// transact runs fn in a transaction. It retries unless the commit has begun.
 func (d *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var err error
 	for range attempts {
-		var begun bool
-		if begun, err = d.once(bounded, fn); err == nil || begun || bounded.Err() != nil || !d.engine.again(err) {
+		var committing bool
+		if committing, err = d.tryTransact(bounded, fn); err == nil || committing || bounded.Err() != nil || !d.engine.retryable(err) {
 			break
 		}
 	}
-	return d.told(ctx, err)
+	return d.translate(ctx, err)
 }
 
-// once also reports whether the commit was begun, after which nobody knows its outcome.
-func (d *DB) once(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) (committing bool, err error) {
+// tryTransact reports whether the commit has begun: its outcome is then unknown.
+func (d *DB) tryTransact(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) (committing bool, err error) {
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	defer func() { _ = tx.Rollback() }() // no effect after a commit
 	if err := fn(ctx, tx); err != nil {
 		return false, err
 	}
 	return true, tx.Commit()
 }
 
-// affected turns a statement that found no row into ErrNotFound.
+// affected returns ErrNotFound for a statement that affected no row.
 func affected(result sql.Result, err error) error {
 	if err != nil {
 		return err
@@ -156,13 +154,13 @@ func affected(result sql.Result, err error) error {
 	return nil
 }
 
-// collect hands every row to scan.
+// collect calls scan for each row.
 func collect(ctx context.Context, q querier, scan func(*sql.Rows) error, query string, args ...any) error {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // its error is that of Err
+	defer func() { _ = rows.Close() }() // Err returns its error
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err
@@ -171,38 +169,38 @@ func collect(ctx context.Context, q querier, scan func(*sql.Rows) error, query s
 	return rows.Err()
 }
 
-// Ready reads the newest change's number.
+// Ready reads the latest revision.
 func (d *DB) Ready(ctx context.Context) error {
-	return d.reading(ctx, func(ctx context.Context, q querier) error {
+	return d.query(ctx, func(ctx context.Context, q querier) error {
 		var n int64
 		return q.QueryRowContext(ctx, `SELECT n FROM revision`).Scan(&n)
 	})
 }
 
-// Close ends the store.
+// Close closes the database.
 func (d *DB) Close() error { return d.engine.close() }
 
-// Exclusive runs do alone, among this process's callers and among all processes. On SQLite
-// do's context ends after two minutes, before its lease does.
+// Exclusive runs do while holding the lock of this name, over all callers and processes. On
+// SQLite the context of do ends after almost two minutes, before the lease expires.
 func (d *DB) Exclusive(ctx context.Context, name string, do func(context.Context) error) error {
-	leave, err := d.turns.take(ctx, name)
+	unlock, err := d.mutexes.lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("wait for %s: %w", name, err)
 	}
-	defer leave()
+	defer unlock()
 	return d.engine.exclusive(ctx, d, name, do)
 }
 
-// Format writes what kind of thing d is: fmt would look past the masks of what it holds.
+// Format writes a fixed text: fmt would print unexported fields without their masks.
 func (d *DB) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "account database") }
 
-// LogValue gives what Format writes.
+// LogValue returns what Format writes.
 func (d *DB) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(d)) }
 
-// clock is the present as the database keeps it.
+// clock returns the current time as the database stores it.
 func (d *DB) clock() time.Time { return d.Now().UTC().Truncate(time.Microsecond) }
 
-// micros is t as a column holds it: 0 for none.
+// micros returns t as a column holds it, in microseconds; 0 for the zero time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -217,17 +215,15 @@ func fromMicros(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// canonical gives id in lower case, ErrNotFound where it cannot be one.
+// canonical returns id in lower case, or ErrNotFound if it is not a valid UUID.
 func canonical(id string) (string, error) {
-	if id = strings.ToLower(id); !uuid.MatchString(id) {
+	if id = strings.ToLower(id); !accounts.IsUUID(id) {
 		return "", accounts.ErrNotFound
 	}
 	return id, nil
 }
 
-// isText reports whether PostgreSQL takes these as text; what it does not is on neither.
+// isText reports whether PostgreSQL accepts these texts. SQLite gets no others either.
 func isText(texts ...string) bool {
 	for _, text := range texts {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
@@ -239,7 +235,7 @@ func isText(texts ...string) bool {
 
 func storable(texts ...string) error {
 	if !isText(texts...) {
-		return invalid("text that holds NUL or is not UTF-8")
+		return invalid("a text contains NUL or is not UTF-8")
 	}
 	return nil
 }

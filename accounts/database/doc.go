@@ -1,3 +1,3 @@
-// Package database keeps environments, tokens, accounts, links and their audit in SQLite
-// or PostgreSQL. It is the only package that knows SQL.
+// Package database stores environments, tokens, accounts, links and their audit in SQLite
+// or PostgreSQL. It is the only package that contains SQL.
 package database

@@ -27,7 +27,7 @@ func oneEnvironment(ctx context.Context, q querier, name string) (accounts.Envir
 	return scanEnvironment(q.QueryRowContext(ctx, `SELECT `+environmentColumns+` FROM environment WHERE name = $1`, name))
 }
 
-// Environments lists them, oldest first.
+// Environments lists the environments, oldest first.
 func (d *DB) Environments(ctx context.Context, p accounts.PageQuery) (accounts.Page[accounts.Environment], error) {
 	none := accounts.Page[accounts.Environment]{}
 	var w where
@@ -38,7 +38,7 @@ func (d *DB) Environments(ctx context.Context, p accounts.PageQuery) (accounts.P
 	limit := limitOf(p)
 	w.and("TRUE ORDER BY created_at, name LIMIT ?", limit+1)
 	var items []accounts.Environment
-	err := d.reading(ctx, func(ctx context.Context, q querier) error {
+	err := d.query(ctx, func(ctx context.Context, q querier) error {
 		items = nil
 		return collect(ctx, q, func(rows *sql.Rows) error {
 			e, err := scanEnvironment(rows)
@@ -52,12 +52,12 @@ func (d *DB) Environments(ctx context.Context, p accounts.PageQuery) (accounts.P
 	return pageOf(items, limit, func(e accounts.Environment) string { return cursorOf(e.CreatedAt, e.Name) }), nil
 }
 
-// Environment returns one by its name.
+// Environment returns an environment by its name.
 func (d *DB) Environment(ctx context.Context, name string) (e accounts.Environment, err error) {
 	if !isText(name) {
 		return e, accounts.ErrNotFound
 	}
-	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+	err = d.query(ctx, func(ctx context.Context, q querier) (err error) {
 		e, err = oneEnvironment(ctx, q, name)
 		return err
 	})
@@ -66,10 +66,10 @@ func (d *DB) Environment(ctx context.Context, name string) (e accounts.Environme
 
 var environmentName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
-// CreateEnvironment makes one of e's name, label and overrides.
+// CreateEnvironment creates an environment from e's name, label and overrides.
 func (d *DB) CreateEnvironment(ctx context.Context, by accounts.Actor, e accounts.Environment) (made accounts.Environment, err error) {
 	if !environmentName.MatchString(e.Name) {
-		return made, invalid("the environment's name is not 1 to 64 of a-z, 0-9 and -")
+		return made, invalid("the environment's name does not consist of 1 to 64 of a-z, 0-9 and -")
 	}
 	if err := storable(e.Label); err != nil {
 		return made, err
@@ -102,7 +102,7 @@ func (c *change) environmentChanged(ctx context.Context, action, name string, be
 	return after, c.audit(ctx, name, action, name, was, accounts.PublicJSON(after))
 }
 
-func (c *change) foundEnvironment(ctx context.Context, name string, version int64) (accounts.Environment, error) {
+func (c *change) environmentForUpdate(ctx context.Context, name string, version int64) (accounts.Environment, error) {
 	e, err := oneEnvironment(ctx, c, name)
 	if err == nil && version != 0 && version != e.Version {
 		err = accounts.ErrConflict
@@ -110,13 +110,13 @@ func (c *change) foundEnvironment(ctx context.Context, name string, version int6
 	return e, err
 }
 
-// UpdateEnvironment changes what ch names.
+// UpdateEnvironment applies ch.
 func (d *DB) UpdateEnvironment(ctx context.Context, by accounts.Actor, name string, ch accounts.EnvironmentChange) (made accounts.Environment, err error) {
 	if !isText(name) {
 		return made, accounts.ErrNotFound
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
-		before, err := c.foundEnvironment(ctx, name, ch.Version)
+		before, err := c.environmentForUpdate(ctx, name, ch.Version)
 		if err != nil {
 			return err
 		}
@@ -144,13 +144,13 @@ func (d *DB) UpdateEnvironment(ctx context.Context, by accounts.Actor, name stri
 	return made, err
 }
 
-// DeleteEnvironment takes expired tokens and all invitations with it.
+// DeleteEnvironment deletes the environment with its expired tokens and its links.
 func (d *DB) DeleteEnvironment(ctx context.Context, by accounts.Actor, name string, version int64) error {
 	if !isText(name) {
 		return accounts.ErrNotFound
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {
-		before, err := c.foundEnvironment(ctx, name, version)
+		before, err := c.environmentForUpdate(ctx, name, version)
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"portolan/accounts"
 )
 
-func testEnvironments(s subject) {
+func testEnvironments(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	start := at(c)
 	standard := accounts.Environment{Name: "default", Version: 1, CreatedAt: start, UpdatedAt: start}
@@ -53,7 +53,7 @@ func testEnvironments(s subject) {
 	}
 }
 
-func testEnvironmentDelete(s subject) {
+func testEnvironmentDelete(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	environment(t, d, "live")
 	remove := func() error { return d.DeleteEnvironment(t.Context(), ops, "live", 1) }
@@ -74,5 +74,5 @@ func testEnvironmentDelete(s subject) {
 	_, err := d.Link(t.Context(), accounts.HashToken("l"))
 	wantErr(t, "its link", err, accounts.ErrNotFound)
 	_, err = d.CreateAccount(t.Context(), ops, accounts.NewAccount{Account: accounts.Account{Environment: "live"}})
-	wantErr(t, "account of it", err, accounts.ErrNotFound)
+	wantErr(t, "its account", err, accounts.ErrNotFound)
 }

@@ -6,7 +6,7 @@ import (
 	"portolan/accounts"
 )
 
-// The fields under which a grant's tokens are sealed; no credential's name begins so.
+// The fields under which a grant's tokens are sealed. No credential's name has this prefix.
 const (
 	grantFields       = "oauth2/"
 	accessTokenField  = grantFields + "access_token"
@@ -15,16 +15,16 @@ const (
 
 // putGrant replaces an account's grant.
 func (d *DB) putGrant(ctx context.Context, c *change, id string, g accounts.Grant) error {
-	if err := d.put(ctx, c, id, accessTokenField, []byte(g.AccessToken.Reveal())); err != nil {
+	if err := d.putSealed(ctx, c, id, accessTokenField, []byte(g.AccessToken.Reveal())); err != nil {
 		return err
 	}
-	if err := d.put(ctx, c, id, refreshTokenField, []byte(g.RefreshToken.Reveal())); err != nil {
+	if err := d.putSealed(ctx, c, id, refreshTokenField, []byte(g.RefreshToken.Reveal())); err != nil {
 		return err
 	}
 	return affected(c.ExecContext(ctx, `UPDATE integrated_account SET grant_expires_at = $2 WHERE id = $1`, id, micros(g.Expiry)))
 }
 
-// SetGrant replaces the grant. A disabled account stays disabled.
+// SetGrant replaces the grant and makes the account active, unless it is disabled.
 func (d *DB) SetGrant(ctx context.Context, id string, g accounts.Grant) error {
 	id, err := canonical(id)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *DB) SetGrant(ctx context.Context, id string, g accounts.Grant) error {
 	})
 }
 
-// NeedsReauth does nothing where the account is no longer active or has another grant by now.
+// NeedsReauth does nothing if the account is not active or refused is not its access token.
 func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, id string, refused accounts.Secret, lastError string) error {
 	id, err := canonical(id)
 	if err != nil {
@@ -74,7 +74,7 @@ func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, id string, refu
 	})
 }
 
-func (d *DB) accessToken(s *stored) (accounts.Secret, error) {
+func (d *DB) accessToken(s *accountRow) (accounts.Secret, error) {
 	sealed, ok := s.sealed[accessTokenField]
 	if !ok {
 		return "", nil

@@ -6,7 +6,7 @@ import (
 	"portolan/accounts"
 )
 
-func testGrant(s subject) {
+func testGrant(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"access_token": "own", "k": "v"}})
 	full := func() accounts.Account {
@@ -24,12 +24,12 @@ func testGrant(s subject) {
 	same(t, "context", map[string]any{"access_token": "at1", "k": "v"}, map[string]any(a.Context))
 	same(t, "version, updated", []any{int64(1), created}, []any{a.Version, a.UpdatedAt})
 	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "at2"}))
-	same(t, "replaced whole", &accounts.Grant{AccessToken: "at2"}, full().Grant)
+	same(t, "replaced completely", &accounts.Grant{AccessToken: "at2"}, full().Grant)
 	same(t, "fields", 2, len(full().Fields))
 	for _, id := range []string{id2, "none"} {
 		wantErr(t, id, d.SetGrant(t.Context(), id, accounts.Grant{}), accounts.ErrNotFound)
 	}
-	// A renewal that ends after an administrator disabled the account does not enable it.
+	// A renewal does not enable a disabled account.
 	disabled := accounts.StatusDisabled
 	_, err := d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{Status: &disabled})
 	must(t, err)
@@ -37,7 +37,7 @@ func testGrant(s subject) {
 	same(t, "disabled", disabled, full().Status)
 }
 
-func testNeedsReauth(s subject) {
+func testNeedsReauth(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	portolan := accounts.Actor{Name: "portolan"}
 	create(t, d, accounts.Account{ID: id1, Grant: &accounts.Grant{AccessToken: "at1", RefreshToken: "rt"}})
@@ -48,7 +48,7 @@ func testNeedsReauth(s subject) {
 		return a
 	}
 	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at0", "refused"))
-	same(t, "another grant by now", accounts.StatusActive, info().Status)
+	same(t, "another access token", accounts.StatusActive, info().Status)
 	c.add(time.Minute)
 	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at1", "refused"))
 	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at1", "refused again"))

@@ -10,15 +10,15 @@ import (
 	"portolan/accounts"
 )
 
-// testHostileText stores what SQL could stumble over.
-func testHostileText(s subject) {
+// testHostileText stores text that could break SQL.
+func testHostileText(s storeTest) {
 	t, d := s.t, s.d
 	for _, text := range []string{`'; DROP TABLE credential; --`, `"`, `\`, `$1`, `%s`, "\n\t\r", "\u2028", "😀", strings.Repeat("x", 100_000)} {
 		a := create(t, d, accounts.Account{Label: text, TenantID: text, Context: accounts.Context{text: text}})
 		got, err := d.Account(t.Context(), "default", a.ID)
 		must(t, err)
 		if got.Label != text || got.TenantID != text || got.Context[text] != text {
-			t.Errorf("%.40q comes back as %.40q", text, got.Label)
+			t.Errorf("%.40q is read as %.40q", text, got.Label)
 		}
 		page, err := d.Accounts(t.Context(), "default", accounts.AccountQuery{TenantID: text})
 		must(t, err)
@@ -33,7 +33,7 @@ var hostileCursors = []string{
 	encode("9223372036854775808/a"), encode("1 /a"), encode("1/a") + "\n", encode("1/a") + "==", strings.Repeat("A", 100_000),
 }
 
-func testHostileCursors(s subject) {
+func testHostileCursors(s storeTest) {
 	t, d := s.t, s.d
 	for _, text := range append(hostileCursors, "\x00") {
 		p := accounts.PageQuery{Cursor: text}
@@ -50,7 +50,7 @@ func testHostileCursors(s subject) {
 	wantErr(t, "another list's", err, accounts.ErrCursor)
 	page, err := d.Accounts(t.Context(), "default", accounts.AccountQuery{PageQuery: accounts.PageQuery{Cursor: encode("-9223372036854775808/'")}})
 	must(t, err)
-	same(t, "a strange place", 0, len(page.Items))
+	same(t, "an extreme cursor", 0, len(page.Items))
 }
 
 func FuzzParseCursor(f *testing.F) {

@@ -15,7 +15,7 @@ import (
 	"portolan/accounts"
 )
 
-// child is what a process of its own does; see childCommand.
+// child runs a task of childCommand in a child process.
 func child(task string) int {
 	ctx := context.Background()
 	keys, err := accounts.ParseKeyring(keyA)
@@ -26,7 +26,7 @@ func child(task string) int {
 		fmt.Println("ready")
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}
-	p := place{os.Getenv("PORTOLAN_TEST_SQLITE"), os.Getenv("PORTOLAN_TEST_URL")}
+	p := testDatabase{os.Getenv("PORTOLAN_TEST_SQLITE"), os.Getenv("PORTOLAN_TEST_URL")}
 	d, err := p.try(ctx, Options{keys, time.Now, slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,11 +63,10 @@ func killedAccount() accounts.NewAccount {
 	}}
 }
 
-// TestKill ends a process that makes accounts, at a random point, several times over on the
+// TestKill kills a process that creates accounts, at a random point, several times on the
 // same database.
 func TestKill(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		must(t, p.open(t, options(t)).Close())
 		acknowledged := map[string]bool{}
 		for range 4 {
@@ -78,7 +77,7 @@ func TestKill(t *testing.T) {
 			must(t, cmd.Start())
 			lines := bufio.NewScanner(out)
 			stop := 1 + rand.IntN(80)
-			for n := 0; lines.Scan(); n++ { // what it wrote before its end is acknowledged too
+			for n := 0; lines.Scan(); n++ { // lines written before the kill are acknowledged too
 				if len(lines.Text()) == 36 {
 					acknowledged[lines.Text()] = true
 				}
@@ -94,7 +93,7 @@ func TestKill(t *testing.T) {
 	})
 }
 
-func checkKilled(t *testing.T, p place, acknowledged map[string]bool) {
+func checkKilled(t *testing.T, p testDatabase, acknowledged map[string]bool) {
 	t.Helper()
 	d := p.open(t, options(t)) // SQLite checks the file
 	defer func() { _ = d.Close() }()
@@ -108,7 +107,7 @@ func checkKilled(t *testing.T, p place, acknowledged map[string]bool) {
 			full, err := d.Account(t.Context(), "default", a.ID)
 			must(t, err)
 			if full.Context["api_key"] != "key of "+a.ID || full.Context["site"] != "acme" || full.Grant == nil || full.Grant.AccessToken.Reveal() != "token of "+a.ID {
-				t.Errorf("%s is there in part", a.ID)
+				t.Errorf("%s is incomplete", a.ID)
 			}
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {
@@ -125,5 +124,5 @@ func checkKilled(t *testing.T, p place, acknowledged map[string]bool) {
 		(SELECT count(*) FROM integrated_account a JOIN audit u ON u.subject = a.id AND u.action = 'integrated-account.create'),
 		(SELECT count(*) FROM change), (SELECT n FROM revision),
 		(SELECT count(*) FROM audit WHERE subject NOT IN (SELECT id FROM integrated_account))`).Scan(&audited, &changed, &n, &orphans))
-	same(t, "audited, changes, revision, audited but gone", []int{len(found), len(found), len(found), 0}, []int{audited, changed, n, orphans})
+	same(t, "audited, changes, revision, audited but missing", []int{len(found), len(found), len(found), 0}, []int{audited, changed, n, orphans})
 }

@@ -20,8 +20,8 @@ func scanLink(row interface{ Scan(...any) error }) (accounts.Link, error) {
 	return l, err
 }
 
-// publicLink is what the audit tells: of redirect_uri only where it leads, because its
-// query may hold the caller's secrets.
+// publicLink is a link in the audit, with its redirect_uri without query and fragment,
+// which may hold the caller's secrets.
 type publicLink struct{ accounts.Link }
 
 func (l publicLink) Public() map[string]any {
@@ -35,13 +35,13 @@ func (l publicLink) Public() map[string]any {
 	}
 }
 
-// CreateLink also sweeps up invitations that have expired, with what was filled in.
+// CreateLink stores a link. It also deletes expired links and their consents.
 func (d *DB) CreateLink(ctx context.Context, by accounts.Actor, hash accounts.Hash, l accounts.Link) (err error) {
 	if l.ID == "" {
 		l.ID = accounts.NewID()
 	}
 	if l.ID, err = canonical(l.ID); err != nil {
-		return invalid("the link's id is no uuid")
+		return invalid("the link's id is not a valid UUID")
 	}
 	if l.AccountID != "" {
 		if l.AccountID, err = canonical(l.AccountID); err != nil {
@@ -64,16 +64,16 @@ func (d *DB) CreateLink(ctx context.Context, by accounts.Actor, hash accounts.Ha
 	})
 }
 
-// Link finds an invitation, without the consent that was begun.
+// Link returns a link without its consent.
 func (d *DB) Link(ctx context.Context, hash accounts.Hash) (l accounts.Link, err error) {
-	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+	err = d.query(ctx, func(ctx context.Context, q querier) (err error) {
 		l, err = scanLink(q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM link WHERE hash = $1 AND expires_at > $2`, hash[:], micros(d.clock())))
 		return err
 	})
 	return l, err
 }
 
-// useLink takes an invitation away, ErrNotFound where it is not for this.
+// useLink deletes a link. It returns ErrNotFound if the link is for another account.
 func (c *change) useLink(ctx context.Context, id, environment, integration, account string) error {
 	id, err := canonical(id)
 	if err != nil {
@@ -84,24 +84,24 @@ func (c *change) useLink(ctx context.Context, id, environment, integration, acco
 		id, environment, integration, account, micros(c.at)))
 }
 
-// consentField is the field under which a consent is sealed, for its link.
+// consentField is the field under which a consent is sealed; the owner is its link's id.
 const consentField = "consent"
 
-// consent is what is sealed of a consent that was begun.
+// consent is the sealed part of a consent.
 type consent struct {
 	Verifier string         `json:"verifier"`
 	Context  map[string]any `json:"context"`
 }
 
-// BeginConsent is ErrNotFound where the link is used or expired.
+// BeginConsent stores a consent. It returns ErrNotFound if the link is used or expired.
 func (d *DB) BeginConsent(ctx context.Context, linkID string, state accounts.Hash, l accounts.Link) error {
 	id, err := canonical(linkID)
 	if err != nil {
 		return err
 	}
 	text, err := json.Marshal(consent{l.Verifier.Reveal(), l.Context})
-	if err != nil { // whose text may show a value
-		return invalid("a field of the consent is no JSON value")
+	if err != nil { // its text may show a value
+		return invalid("a field of the consent is not a JSON value")
 	}
 	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var found int
@@ -115,7 +115,7 @@ func (d *DB) BeginConsent(ctx context.Context, linkID string, state accounts.Has
 	})
 }
 
-// TakeConsent takes the consent away: of several callers one gets it.
+// TakeConsent returns and deletes a consent: only one of several callers gets it.
 func (d *DB) TakeConsent(ctx context.Context, state accounts.Hash) (accounts.Link, error) {
 	var l accounts.Link
 	var sealed string

@@ -28,7 +28,7 @@ func link(t *testing.T, d *DB, c *clock) accounts.Link {
 	return l
 }
 
-func testLinks(s subject) {
+func testLinks(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	want := link(t, d, c)
 	got, err := d.Link(t.Context(), linkHash)
@@ -67,10 +67,10 @@ func testLinks(s subject) {
 	must(t, d.CreateLink(t.Context(), ops, accounts.HashToken("2"), accounts.Link{Environment: "default", ExpiresAt: c.Now().Add(time.Hour)}))
 	used, err := d.KeysInUse(t.Context())
 	must(t, err)
-	same(t, "secrets of swept up links", map[string]int{}, used)
+	same(t, "secrets of deleted links", map[string]int{}, used)
 }
 
-func testConsent(s subject) {
+func testConsent(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	want := link(t, d, c)
 	fields := accounts.Context{"site": "acme", "n": json.Number("1")}
@@ -91,15 +91,15 @@ func testConsent(s subject) {
 		wantErr(t, id, d.BeginConsent(t.Context(), id, state, accounts.Link{}), accounts.ErrNotFound)
 	}
 	err = d.BeginConsent(t.Context(), id3, state, accounts.Link{Context: accounts.Context{"a": json.Number("s3cr3t")}})
-	wantErr(t, "no JSON", err, errInvalid)
+	wantErr(t, "not JSON", err, errInvalid)
 	if strings.Contains(err.Error(), "s3cr3t") {
 		t.Error("the error shows a value:", err)
 	}
-	must(t, d.BeginConsent(t.Context(), id3, state, accounts.Link{})) // the link lives on
+	must(t, d.BeginConsent(t.Context(), id3, state, accounts.Link{})) // the link still exists
 }
 
-// atOnce counts how many of n callers succeed; all others must get ErrNotFound.
-func atOnce(t *testing.T, n int, call func() error) int {
+// successes counts how many of n concurrent calls succeed; the others must get ErrNotFound.
+func successes(t *testing.T, n int, call func() error) int {
 	t.Helper()
 	var ok atomic.Int32
 	var wg sync.WaitGroup
@@ -120,16 +120,16 @@ func atOnce(t *testing.T, n int, call func() error) int {
 	return int(ok.Load())
 }
 
-func testConsentOnce(s subject) {
+func testConsentOnce(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	link(t, d, c)
 	for range 5 {
 		must(t, d.BeginConsent(t.Context(), id3, state, accounts.Link{Verifier: "v"}))
-		same(t, "taken", 1, atOnce(t, 20, func() error { _, err := d.TakeConsent(t.Context(), state); return err }))
+		same(t, "taken", 1, successes(t, 20, func() error { _, err := d.TakeConsent(t.Context(), state); return err }))
 	}
 }
 
-func testLinkOnce(s subject) {
+func testLinkOnce(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	link(t, d, c)
 	n := accounts.NewAccount{Account: accounts.Account{Environment: "default", Integration: "example"}, Link: id3}
@@ -137,7 +137,7 @@ func testLinkOnce(s subject) {
 	other.Integration = "second"
 	_, err := d.CreateAccount(t.Context(), ops, other)
 	wantErr(t, "for another integration", err, accounts.ErrNotFound)
-	same(t, "made", 1, atOnce(t, 20, func() error { _, err := d.CreateAccount(t.Context(), ops, n); return err }))
+	same(t, "made", 1, successes(t, 20, func() error { _, err := d.CreateAccount(t.Context(), ops, n); return err }))
 	page, err := d.Accounts(t.Context(), "default", accounts.AccountQuery{})
 	must(t, err)
 	same(t, "accounts", 1, len(page.Items))
@@ -148,12 +148,12 @@ func testLinkOnce(s subject) {
 	must(t, d.CreateLink(t.Context(), ops, accounts.HashToken("2"), again))
 	n.Link = id2
 	_, err = d.CreateAccount(t.Context(), ops, n)
-	wantErr(t, "a new account with a link for another", err, accounts.ErrNotFound)
+	wantErr(t, "a new account with another account's link", err, accounts.ErrNotFound)
 	change := accounts.AccountChange{Link: id2, Grant: &accounts.Grant{AccessToken: "at"}}
 	stranger := create(t, d, accounts.Account{})
 	_, err = d.UpdateAccount(t.Context(), ops, "default", stranger.ID, change)
 	wantErr(t, "another account", err, accounts.ErrNotFound)
-	same(t, "changed", 1, atOnce(t, 20, func() error {
+	same(t, "changed", 1, successes(t, 20, func() error {
 		_, err := d.UpdateAccount(t.Context(), ops, "default", again.AccountID, change)
 		return err
 	}))

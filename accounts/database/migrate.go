@@ -14,7 +14,7 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrator applies the migrations of one dialect.
+// migrator returns a provider of the migrations of one dialect.
 func migrator(dialect goose.Dialect, folder string, db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations/"+folder)
 	if err != nil {
@@ -23,7 +23,7 @@ func migrator(dialect goose.Dialect, folder string, db *sql.DB, options ...goose
 	return goose.NewProvider(dialect, db, files, append(options, goose.WithDisableGlobalRegistry(true))...)
 }
 
-// migrate brings a database up to date. One of a newer version is an error.
+// migrate applies the missing migrations. A newer database is an error.
 func migrate(ctx context.Context, p *goose.Provider, log *slog.Logger) error {
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
@@ -31,7 +31,7 @@ func migrate(ctx context.Context, p *goose.Provider, log *slog.Logger) error {
 	}
 	switch {
 	case current > target:
-		return fmt.Errorf("its version is %d, this program knows versions up to %d: a newer program has used it", current, target)
+		return fmt.Errorf("its version is %d, this program supports versions up to %d: a newer program has migrated it", current, target)
 	case current == target:
 		return nil
 	}
@@ -45,8 +45,8 @@ func migrate(ctx context.Context, p *goose.Provider, log *slog.Logger) error {
 	return nil
 }
 
-// addDefault makes sure of the environment that always exists.
-func (d *DB) addDefault(ctx context.Context) error {
+// addDefaultEnvironment creates the default environment if it does not exist.
+func (d *DB) addDefaultEnvironment(ctx context.Context) error {
 	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ('default', '', '{}', 1, $1, $1)
 			ON CONFLICT (name) DO NOTHING`, micros(d.clock()))
@@ -54,9 +54,9 @@ func (d *DB) addDefault(ctx context.Context) error {
 	})
 }
 
-// start readies d, whose database is there and up to date.
+// start prepares d, whose database is migrated.
 func (d *DB) start(ctx context.Context) error {
-	if err := d.addDefault(ctx); err != nil {
+	if err := d.addDefaultEnvironment(ctx); err != nil {
 		return err
 	}
 	return d.checkKeys(ctx)

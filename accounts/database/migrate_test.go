@@ -20,7 +20,7 @@ import (
 
 const newest = 3
 
-func (p place) raw(t *testing.T) (*sql.DB, goose.Dialect, string) {
+func (p testDatabase) raw(t *testing.T) (*sql.DB, goose.Dialect, string) {
 	t.Helper()
 	driver, source, dialect, folder := "sqlite", p.sqlite, goose.DialectSQLite3, "sqlite"
 	if p.postgres != "" {
@@ -32,7 +32,7 @@ func (p place) raw(t *testing.T) (*sql.DB, goose.Dialect, string) {
 	return db, dialect, folder
 }
 
-// rowsOf are rows as programs of each version wrote them.
+// rowsOf holds rows as programs of each version wrote them.
 var rowsOf = []string{1: `
 	INSERT INTO environment (name, label, version, created_at, updated_at) VALUES ('default', 'D', 1, 1, 1), ('live', 'L', 4, 2, 3);
 	INSERT INTO integrated_account (id, environment, integration, label, tenant_id, status, last_error, version, created_at, updated_at)
@@ -46,8 +46,7 @@ var rowsOf = []string{1: `
 	UPDATE environment SET overrides = '{"example/a.b.c":{"query_mapping":"q"}}'`}
 
 func TestMigrations(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t := v.t
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		sqlite := strings.HasSuffix(t.Name(), "sqlite")
 		for from := range newest + 1 {
 			t.Run(fmt.Sprint("from ", from), func(t *testing.T) {
@@ -61,7 +60,7 @@ func TestMigrations(t *testing.T) {
 				for version := 1; version <= from; version++ {
 					_, err := migrator.UpTo(t.Context(), int64(version))
 					must(t, err)
-					if version == 1 { // what statements cannot make
+					if version == 1 { // rows that need Go
 						if sqlite {
 							_, err = db.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
 							must(t, err)
@@ -85,7 +84,7 @@ func TestMigrations(t *testing.T) {
 	})
 }
 
-func checkMigrated(t *testing.T, p place, from int) {
+func checkMigrated(t *testing.T, p testDatabase, from int) {
 	t.Helper()
 	d := p.open(t, options(t))
 	must(t, d.Ready(t.Context()))
@@ -120,8 +119,8 @@ func checkMigrated(t *testing.T, p place, from int) {
 	same(t, "audit", []string{"integrated-account.update", "integrated-account.create"}, actions(entries.Items))
 }
 
-// TestMigrationsAlike: both databases have the same versions, and no way back.
-func TestMigrationsAlike(t *testing.T) {
+// TestMigrationsMatch: both databases have the same versions, and no down migrations.
+func TestMigrationsMatch(t *testing.T) {
 	var found []string
 	must(t, fs.WalkDir(migrations, ".", func(path string, e fs.DirEntry, err error) error {
 		if e.IsDir() || err != nil {
@@ -129,7 +128,7 @@ func TestMigrationsAlike(t *testing.T) {
 		}
 		text, err := fs.ReadFile(migrations, path)
 		if strings.Contains(string(text), "+goose Down") {
-			t.Errorf("%s goes back", path)
+			t.Errorf("%s has a down migration", path)
 		}
 		found = append(found, path)
 		return err
@@ -141,8 +140,7 @@ func TestMigrationsAlike(t *testing.T) {
 }
 
 func TestNewerVersion(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		must(t, p.open(t, options(t)).Close())
 		db, _, _ := p.raw(t)
 		applied := "TRUE"
@@ -153,37 +151,37 @@ func TestNewerVersion(t *testing.T) {
 		must(t, err)
 		must(t, db.Close())
 		_, err = p.try(t.Context(), options(t))
-		if err == nil || !strings.Contains(err.Error(), "its version is 9, this program knows versions up to 3") {
+		if err == nil || !strings.Contains(err.Error(), "its version is 9, this program supports versions up to 3") {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
-// TestOpenAtOnce opens a database in four processes and in four goroutines of this one, all
-// at the same time; the children begin when their standard input ends.
+// TestOpenAtOnce opens a database in four processes and four goroutines at the same time.
+// The child processes begin when their standard input ends.
 func TestOpenAtOnce(t *testing.T) {
-	for _, from := range []int64{0, 1} { // empty, and of an earlier version
-		everywhere(t, func(v visit) {
-			db, dialect, folder := v.p.raw(v.t)
+	for _, from := range []int64{0, 1} { // empty, and an earlier version
+		onBothDatabases(t, func(t *testing.T, p testDatabase) {
+			db, dialect, folder := p.raw(t)
 			if from > 0 {
 				m, err := migrator(dialect, folder, db)
-				must(v.t, err)
-				_, err = m.UpTo(v.t.Context(), from)
-				must(v.t, err)
-				if v.p.sqlite != "" {
-					_, err = db.ExecContext(v.t.Context(), fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
-					must(v.t, err)
+				must(t, err)
+				_, err = m.UpTo(t.Context(), from)
+				must(t, err)
+				if p.sqlite != "" {
+					_, err = db.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA application_id = %d`, applicationID))
+					must(t, err)
 				}
 			}
-			openAtOnce(v.t, v.p)
+			openAtOnce(t, p)
 			var versions, environments int
-			must(v.t, db.QueryRowContext(v.t.Context(), `SELECT (SELECT count(*) FROM goose_db_version WHERE version_id > 0), (SELECT count(*) FROM environment)`).Scan(&versions, &environments))
-			same(v.t, "versions, environments", []int{newest, 1}, []int{versions, environments})
+			must(t, db.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM goose_db_version WHERE version_id > 0), (SELECT count(*) FROM environment)`).Scan(&versions, &environments))
+			same(t, "versions, environments", []int{newest, 1}, []int{versions, environments})
 		})
 	}
 }
 
-func openAtOnce(t *testing.T, p place) {
+func openAtOnce(t *testing.T, p testDatabase) {
 	t.Helper()
 	var begin []func()
 	var wait []func() error
@@ -222,11 +220,11 @@ func openAtOnce(t *testing.T, p place) {
 	}
 }
 
-// TestMigrationFails: nothing is left of migrations that did not come to their end.
+// TestMigrationFails: failed migrations leave nothing behind.
 func TestMigrationFails(t *testing.T) {
 	p := newSQLite(t)
 	db, _, _ := p.raw(t)
-	_, err := db.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA application_id = %d; CREATE TABLE link (in_the_way INTEGER)`, applicationID))
+	_, err := db.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA application_id = %d; CREATE TABLE link (conflicting INTEGER)`, applicationID))
 	must(t, err)
 	_, err = p.try(t.Context(), options(t))
 	if err == nil || !strings.Contains(err.Error(), "table link already exists") {
@@ -237,7 +235,7 @@ func TestMigrationFails(t *testing.T) {
 	p.open(t, options(t))
 }
 
-func childCommand(t *testing.T, p place, task string) *exec.Cmd {
+func childCommand(t *testing.T, p testDatabase, task string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

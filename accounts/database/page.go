@@ -9,7 +9,7 @@ import (
 	"portolan/accounts"
 )
 
-// cursor is the place in a list after which a page begins.
+// cursor is the item of a list after which a page begins.
 type cursor struct {
 	at int64 // microseconds
 	id string
@@ -19,10 +19,10 @@ func cursorOf(at time.Time, id string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(micros(at), 10) + "/" + id))
 }
 
-// parseCursor reads what cursorOf gave; the error is ErrCursor.
+// parseCursor parses a result of cursorOf. The error is ErrCursor.
 func parseCursor(text string) (cursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") { // which it skips
+	if err != nil || strings.ContainsAny(text, "\r\n") { // DecodeString skips line breaks
 		return cursor{}, accounts.ErrCursor
 	}
 	number, id, ok := strings.Cut(string(raw), "/")
@@ -33,7 +33,7 @@ func parseCursor(text string) (cursor, error) {
 	return cursor{at, id}, nil
 }
 
-// limitOf is how many items a page has.
+// limitOf returns the maximum length of a page.
 func limitOf(p accounts.PageQuery) int {
 	if p.Limit <= 0 {
 		return accounts.DefaultPage
@@ -41,7 +41,7 @@ func limitOf(p accounts.PageQuery) int {
 	return min(p.Limit, accounts.MaxPage)
 }
 
-// pageOf makes a page of items, which are one more than limit where another page follows.
+// pageOf returns a page of items. There are limit+1 of them if another page follows.
 func pageOf[T any](items []T, limit int, place func(T) string) accounts.Page[T] {
 	if len(items) <= limit {
 		return accounts.Page[T]{Items: items}
@@ -55,7 +55,7 @@ type where struct {
 	args []any
 }
 
-// and adds a condition; each ? in it is the next of args.
+// and adds a condition. Each ? in it stands for the next of args.
 func (w *where) and(condition string, args ...any) {
 	if w.text.Len() > 0 {
 		w.text.WriteString(" AND ")
@@ -67,7 +67,7 @@ func (w *where) and(condition string, args ...any) {
 	w.text.WriteString(condition)
 }
 
-// after adds that columns, a time and an id, come after the cursor.
+// after adds the condition that columns, a time and an id, come after the cursor.
 func (w *where) after(columns, text string) error {
 	if text == "" {
 		return nil

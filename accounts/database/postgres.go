@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	connections = 16 // of a process, unless the URL's pool_max_conns says otherwise
-	lockers     = 8  // beside those: connections that hold the lock of Exclusive
+	maxConnections     = 16 // unless the URL sets pool_max_conns
+	maxLockConnections = 8  // additional connections that hold locks of Exclusive
 )
 
-// OpenPostgres opens the database at address, "postgres://user:password@host:port/name". Its
-// errors never show the password.
+// OpenPostgres opens the database at address, "postgres://user:password@host:port/name".
+// Errors never show the password.
 func OpenPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	if err := checkAddress(address); err != nil {
 		return nil, fmt.Errorf("account database: %w", err)
@@ -38,14 +38,14 @@ func OpenPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// checkAddress refuses an address of which a part of the password could be taken for
-// something that errors show, because it holds @, : or / as they are.
+// checkAddress refuses an address whose password contains @, : or / without encoding:
+// errors could show a part of it as the host or the name.
 func checkAddress(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" ||
 		strings.ContainsAny(strings.TrimPrefix(u.EscapedPath(), "/"), "/:@") {
 		return errors.New("the address is not postgres://user:password@host:port/name " +
-			"(what a URL cannot hold is percent-encoded in a password: %40 for @, %2F for /, %3A for :)")
+			"(percent-encode special characters of the password: %40 for @, %2F for /, %3A for :)")
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func openPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	}
 	config.ConnConfig.ConnectTimeout = callTimeout
 	if !strings.Contains(address, "pool_max_conns") {
-		config.MaxConns = connections
+		config.MaxConns = maxConnections
 	}
 	if err := migratePostgres(ctx, config, o); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func openPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	for name, value := range map[string]string{
 		"application_name":  "portolan",
 		"statement_timeout": strconv.FormatInt(callTimeout.Milliseconds(), 10),
-		// A client that is lost must not keep its locks.
+		// A lost client must not keep its locks.
 		"idle_in_transaction_session_timeout": strconv.FormatInt(2*callTimeout.Milliseconds(), 10),
 		"tcp_keepalives_idle":                 "10",
 		"tcp_keepalives_interval":             "5",
@@ -80,8 +80,8 @@ func openPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := config.Copy() // a slow provider holds locks long: not the connections of all
-	own.MaxConns, own.MinConns, own.MinIdleConns = lockers, 0, 0
+	own := config.Copy() // locks held long, by slow providers, must not use up pool
+	own.MaxConns, own.MinConns, own.MinIdleConns = maxLockConnections, 0, 0
 	locks, err := pgxpool.NewWithConfig(ctx, own)
 	if err != nil {
 		pool.Close()
@@ -95,8 +95,8 @@ func openPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// migratePostgres migrates on a connection of its own, which no statement timeout ends.
-// goose's advisory lock keeps other processes out.
+// migratePostgres migrates over a separate connection without a statement timeout. goose's
+// advisory lock excludes other processes.
 func migratePostgres(ctx context.Context, config *pgxpool.Config, o Options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -138,7 +138,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-func (*postgresEngine) cause(err error) error {
+func (*postgresEngine) constraintError(err error) error {
 	switch sqlState(err) {
 	case "23505": // unique_violation
 		return accounts.ErrConflict
@@ -148,15 +148,15 @@ func (*postgresEngine) cause(err error) error {
 	return nil
 }
 
-func (e *postgresEngine) again(err error) bool {
-	if known(err) || errors.Is(err, sql.ErrNoRows) {
+func (e *postgresEngine) retryable(err error) bool {
+	if isDomainError(err) || errors.Is(err, sql.ErrNoRows) {
 		return false
 	}
 	state := sqlState(err)
 	if state == "40001" || state == "40P01" { // serialization_failure, deadlock_detected
 		return true
 	}
-	// No answer of the server, or that it ends the connection: then others are lost as well.
+	// Without an answer, or if the server closes the connection, others are lost too.
 	lost := state == "" || strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08")
 	if lost {
 		e.pool.Reset()
@@ -176,20 +176,20 @@ func (e *postgresEngine) exclusive(ctx context.Context, _ *DB, name string, do f
 	if err != nil {
 		return fmt.Errorf("wait for %s: %w", name, err)
 	}
-	defer func() { // also where ctx has ended
+	defer func() { // even if ctx has ended
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		var unlocked bool
 		if err := conn.QueryRow(ctx, `SELECT pg_advisory_unlock($1)`, key).Scan(&unlocked); err != nil || !unlocked {
-			_ = conn.Conn().Close(ctx) // the session's end gives the lock back
+			_ = conn.Conn().Close(ctx) // ending the session releases the lock
 		}
 		conn.Release()
 	}()
 	return do(ctx)
 }
 
-// lock waits for the lock until ctx ends, in turns of the statement timeout: a waiter whose
-// client is lost is gone by then.
+// lock waits for the lock until ctx ends. The statement timeout ends each single wait, so
+// that a waiter whose client is lost does not stay.
 func (e *postgresEngine) lock(ctx context.Context, key int64) (*pgxpool.Conn, error) {
 	for tries := 0; ; tries++ {
 		conn, err := e.locks.Acquire(ctx)
@@ -199,16 +199,16 @@ func (e *postgresEngine) lock(ctx context.Context, key int64) (*pgxpool.Conn, er
 		if _, err = conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, key); err == nil {
 			return conn, nil
 		}
-		_ = conn.Conn().Close(ctx) // whether it has the lock is not known
+		_ = conn.Conn().Close(ctx) // it may hold the lock
 		conn.Release()
-		waited := sqlState(err) == "57014" // query_canceled
-		if ctx.Err() != nil || !waited && (tries >= attempts || !e.again(err)) {
+		timedOut := sqlState(err) == "57014" // query_canceled
+		if ctx.Err() != nil || !timedOut && (tries >= attempts || !e.retryable(err)) {
 			return nil, err
 		}
 	}
 }
 
-// lockKey is the number of a name's advisory lock.
+// lockKey returns the key of a name's advisory lock.
 func lockKey(name string) int64 {
 	sum := sha256.Sum256([]byte("portolan/" + name))
 	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // G115: any 64 bits do

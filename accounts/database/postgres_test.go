@@ -14,24 +14,24 @@ import (
 	"portolan/accounts"
 )
 
-// terminate ends every session of d's database but its own.
+// terminate ends all other sessions on d's database.
 func terminate(t *testing.T, d *DB) {
 	t.Helper()
 	_, err := d.read.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 	must(t, err)
 }
 
-// TestPostgresUsable runs first in ./test, which looks for a server that the tests can use.
+// TestPostgresUsable runs first in ./test, which looks for a usable server.
 func TestPostgresUsable(t *testing.T) { newPostgres(t).open(t, options(t)) }
 
-// TestPostgresSessionsEnd: calls go on as if nothing had happened.
+// TestPostgresSessionsEnd: calls succeed after the server ended all sessions.
 func TestPostgresSessionsEnd(t *testing.T) {
 	p := newPostgres(t)
 	d, killer := p.open(t, options(t)), p.open(t, options(t))
 	create(t, d, accounts.Account{ID: id1})
 	for range 3 {
 		var wg sync.WaitGroup
-		for range 8 { // so that several sessions are idle, then dead
+		for range 8 { // so that several sessions are idle when they end
 			wg.Go(func() { _ = d.Ready(t.Context()) })
 		}
 		wg.Wait()
@@ -43,8 +43,8 @@ func TestPostgresSessionsEnd(t *testing.T) {
 	}
 }
 
-// cable is a way to the server that can be cut.
-type cable struct {
+// cuttableProxy is a TCP proxy to the server whose connections a test can cut.
+type cuttableProxy struct {
 	net.Listener
 	to    string
 	mu    sync.Mutex
@@ -52,17 +52,17 @@ type cable struct {
 	conns []net.Conn
 }
 
-func newCable(t *testing.T, to string) *cable {
+func newCuttableProxy(t *testing.T, to string) *cuttableProxy {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
-	c := &cable{Listener: l, to: to}
+	c := &cuttableProxy{Listener: l, to: to}
 	go c.serve()
 	t.Cleanup(func() { _ = l.Close(); c.set(true) })
 	return c
 }
 
-func (c *cable) serve() {
+func (c *cuttableProxy) serve() {
 	for {
 		in, err := c.Accept()
 		if err != nil {
@@ -85,7 +85,7 @@ func (c *cable) serve() {
 	}
 }
 
-func (c *cable) set(cut bool) {
+func (c *cuttableProxy) set(cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = cut
@@ -99,9 +99,9 @@ func TestPostgresLost(t *testing.T) {
 	p := newPostgres(t)
 	u, err := url.Parse(p.postgres)
 	must(t, err)
-	c := newCable(t, u.Host)
+	c := newCuttableProxy(t, u.Host)
 	u.Host = c.Addr().String()
-	d := place{postgres: u.String()}.open(t, options(t))
+	d := testDatabase{postgres: u.String()}.open(t, options(t))
 	create(t, d, accounts.Account{ID: id1})
 	token(t, d, "x", accounts.Token{})
 	for range 2 {
@@ -113,13 +113,13 @@ func TestPostgresLost(t *testing.T) {
 			"SetGrant":     func() error { return d.SetGrant(t.Context(), id1, accounts.Grant{}) },
 			"Changes":      func() error { _, _, err := d.Changes(t.Context(), 0); return err },
 			"Exclusive": func() error {
-				return d.Exclusive(t.Context(), "a", func(context.Context) error { t.Error("let in"); return nil })
+				return d.Exclusive(t.Context(), "a", func(context.Context) error { t.Error("got the lock"); return nil })
 			},
 		} {
 			err := call()
 			wantErr(t, name, err, accounts.ErrUnavailable)
 			if errors.Is(err, accounts.ErrUnauthorized) || errors.Is(err, accounts.ErrNotFound) {
-				t.Errorf("%s: reads as %v", name, err)
+				t.Errorf("%s: got %v", name, err)
 			}
 		}
 		c.set(false)
@@ -129,17 +129,17 @@ func TestPostgresLost(t *testing.T) {
 		must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "a"}))
 		must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
 	}
-	_, err = place{postgres: "postgres://u:s3cr3t@" + strings.Replace(c.Addr().String(), "127.0.0.1", "127.0.0.2", 1) + "/x"}.try(t.Context(), options(t))
+	_, err = testDatabase{postgres: "postgres://u:s3cr3t@" + strings.Replace(c.Addr().String(), "127.0.0.1", "127.0.0.2", 1) + "/x"}.try(t.Context(), options(t))
 	wantErr(t, "down at the start", err, accounts.ErrUnavailable)
 	for _, bad := range []string{"postgres://u:s3cr3t@host:port/x", "postgres://u:s3cr3t@127.0.0.1:1/x?sslmode=none", "s3cr3t=%zz"} {
-		_, err := place{postgres: bad}.try(t.Context(), options(t))
+		_, err := testDatabase{postgres: bad}.try(t.Context(), options(t))
 		if err == nil || strings.Contains(err.Error(), "u:s3cr3t") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }
 
-// TestPostgresHeld: a row lock that somebody keeps does not keep callers for ever.
+// TestPostgresHeld: a call does not wait forever for a row lock.
 func TestPostgresHeld(t *testing.T) {
 	p := newPostgres(t)
 	d, other := p.open(t, options(t)), p.open(t, options(t))
@@ -158,7 +158,7 @@ func TestPostgresHeld(t *testing.T) {
 	same(t, "statement_timeout", "5s", timeout)
 }
 
-// TestPostgresResealYields: what is changed while a batch is sealed anew stays as it then is.
+// TestPostgresResealYields: Reseal does not overwrite a concurrent change.
 func TestPostgresResealYields(t *testing.T) {
 	p, o := newPostgres(t), options(t)
 	create(t, p.open(t, o), accounts.Account{ID: id1, Context: accounts.Context{"k": "old"}})
@@ -188,7 +188,7 @@ func TestPostgresResealYields(t *testing.T) {
 	same(t, "left for the next batch", 1, resealed)
 }
 
-// TestPostgresWaiters: those who wait for one name in this process share one connection.
+// TestPostgresWaiters: callers that wait for the same name share one connection.
 func TestPostgresWaiters(t *testing.T) {
 	d := newPostgres(t).open(t, options(t))
 	engine, ok := d.engine.(*postgresEngine)
@@ -203,9 +203,9 @@ func TestPostgresWaiters(t *testing.T) {
 			err := d.Exclusive(t.Context(), "a", func(context.Context) error {
 				once.Do(func() {
 					for all := false; !all; {
-						d.turns.mu.Lock()
-						all = d.turns.byName["a"].callers == waiters
-						d.turns.mu.Unlock()
+						d.mutexes.mu.Lock()
+						all = d.mutexes.byName["a"].callers == waiters
+						d.mutexes.mu.Unlock()
 					}
 				})
 				same(t, "connections", int32(1), engine.locks.Stat().AcquiredConns())

@@ -14,12 +14,12 @@ import (
 	"portolan/plain"
 )
 
-// putContext merges fields into an account's: nil takes one away. In the order of their
-// names, as Reseal goes, so that neither waits for the other in a circle.
+// putContext merges fields into an account's; nil deletes a field. It goes in the order of
+// their names, as Reseal does, so that the two cannot deadlock.
 func (d *DB) putContext(ctx context.Context, c *change, id string, fields accounts.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name == "" || strings.HasPrefix(name, grantFields) || !isText(name) {
-			return invalid(fmt.Sprintf("a credential of the name %q", name))
+			return invalid(fmt.Sprintf("%q is not a valid credential name", name))
 		}
 		if fields[name] == nil {
 			if _, err := c.ExecContext(ctx, `DELETE FROM credential WHERE account_id = $1 AND field = $2`, id, name); err != nil {
@@ -28,24 +28,24 @@ func (d *DB) putContext(ctx context.Context, c *change, id string, fields accoun
 			continue
 		}
 		text, err := json.Marshal(fields[name])
-		if err != nil { // whose text may show the value
-			return invalid(fmt.Sprintf("credential %q is no JSON value", name))
+		if err != nil { // its text may show the value
+			return invalid(fmt.Sprintf("credential %q is not a JSON value", name))
 		}
-		if err := d.put(ctx, c, id, name, text); err != nil {
+		if err := d.putSealed(ctx, c, id, name, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *DB) put(ctx context.Context, c *change, id, field string, text []byte) error {
+func (d *DB) putSealed(ctx context.Context, c *change, id, field string, text []byte) error {
 	_, err := c.ExecContext(ctx, `INSERT INTO credential (account_id, field, sealed, set_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (account_id, field) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at`,
 		id, field, d.Keys.Seal(id, field, text), micros(c.at))
 	return err
 }
 
-// unseal names the row of a value that does not open.
+// unseal opens a value. The error names its field and owner.
 func (d *DB) unseal(owner, field, sealed string) ([]byte, error) {
 	text, err := d.Keys.Open(owner, field, sealed)
 	if err != nil {
@@ -54,8 +54,8 @@ func (d *DB) unseal(owner, field, sealed string) ([]byte, error) {
 	return text, nil
 }
 
-// open fills in what Directory.Account tells beyond AccountInfo.
-func (d *DB) open(s *stored) error {
+// unsealAccount sets Context, Inherited and the Grant's tokens.
+func (d *DB) unsealAccount(s *accountRow) error {
 	s.Context = make(accounts.Context, len(s.sealed))
 	for field, sealed := range s.sealed {
 		text, err := d.unseal(s.ID, field, sealed)
@@ -93,7 +93,7 @@ func (d *DB) open(s *stored) error {
 
 func decodeValue(text []byte) (any, error) {
 	doc, err := plain.Decode(text, plain.Options{Lenient: true})
-	if err != nil { // whose text may show the value
+	if err != nil { // its text may show the value
 		return nil, errDamaged
 	}
 	return doc.Value, nil
@@ -105,12 +105,12 @@ func overridesJSON(o accounts.Overrides) (string, error) {
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
-		return "", invalid("overrides that are no JSON")
+		return "", invalid("the overrides are not valid JSON")
 	}
 	return string(text), nil
 }
 
-// parseOverrides gives nil for none.
+// parseOverrides parses overrides; nil if there are none.
 func parseOverrides(text string) (o accounts.Overrides, err error) {
 	if text == "{}" {
 		return nil, nil
@@ -121,14 +121,14 @@ func parseOverrides(text string) (o accounts.Overrides, err error) {
 	return o, nil
 }
 
-// sealedValues are the columns that hold sealed values, with whom and what they are sealed for.
+// sealedValues selects all sealed values with their owners and fields.
 const sealedValues = `SELECT account_id AS owner, field, sealed, 0 AS consent FROM credential
 	UNION ALL SELECT link_id, 'consent', sealed, 1 FROM consent`
 
-// KeysInUse counts the sealed values by the id of their key.
+// KeysInUse returns the number of sealed values by key id.
 func (d *DB) KeysInUse(ctx context.Context) (map[string]int, error) {
 	var out map[string]int
-	err := d.reading(ctx, func(ctx context.Context, q querier) error {
+	err := d.query(ctx, func(ctx context.Context, q querier) error {
 		out = map[string]int{}
 		return collect(ctx, q, func(rows *sql.Rows) error {
 			var id string
@@ -143,8 +143,8 @@ func (d *DB) KeysInUse(ctx context.Context) (map[string]int, error) {
 	return out, err
 }
 
-// checkKeys is the error of values that no key in the ring opens: because it is not there,
-// or because another key bears its id.
+// checkKeys returns an error if a key in use is missing from the keyring, or if the keyring
+// has another key under its id.
 func (d *DB) checkKeys(ctx context.Context) error {
 	used, err := d.KeysInUse(ctx)
 	if err != nil {
@@ -156,23 +156,23 @@ func (d *DB) checkKeys(ctx context.Context) error {
 			problems = append(problems, fmt.Errorf("%d stored values are %w: %q", used[id], accounts.ErrUnknownKey, id))
 			continue
 		}
-		opened, err := d.opensSome(ctx, id)
+		opened, err := d.opensAny(ctx, id)
 		if err != nil {
 			return err
 		}
 		if !opened {
-			problems = append(problems, fmt.Errorf("%d stored values are sealed with another master key than the %q that is given: %w", used[id], id, accounts.ErrSeal))
+			problems = append(problems, fmt.Errorf("%d stored values are sealed with a master key %q that differs from the given one: %w", used[id], id, accounts.ErrSeal))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// keySamples is how many values are tried: one may be damaged without the key being wrong.
+// keySamples is how many values are tried per key: a single one may be damaged.
 const keySamples = 3
 
-// opensSome reports whether the key called id opens any of some values that bear its name.
-func (d *DB) opensSome(ctx context.Context, id string) (opened bool, err error) {
-	err = d.reading(ctx, func(ctx context.Context, q querier) error {
+// opensAny reports whether the key opens any of a few values sealed under its id.
+func (d *DB) opensAny(ctx context.Context, id string) (opened bool, err error) {
+	err = d.query(ctx, func(ctx context.Context, q querier) error {
 		opened = false
 		return collect(ctx, q, func(rows *sql.Rows) error {
 			var owner, field, sealed string
@@ -187,9 +187,9 @@ func (d *DB) opensSome(ctx context.Context, id string) (opened bool, err error) 
 	return opened, err
 }
 
-// Reseal seals up to batch values anew that are not sealed with the newest key, and returns
-// how many it saw. A value that is changed meanwhile is left as it then is. A value that
-// does not open is an error that names it.
+// Reseal seals up to batch values with the newest key and returns how many of them were not.
+// A value that is changed concurrently is left alone. The error names a value that cannot
+// be opened.
 func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
 	type value struct {
 		owner, field, sealed string

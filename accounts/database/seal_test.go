@@ -15,8 +15,8 @@ import (
 	"portolan/accounts"
 )
 
-// everyRow gives all that a database keeps, as text or bytes.
-func everyRow(t *testing.T, p place, d *DB) []byte {
+// everyRow returns the content of a database as bytes.
+func everyRow(t *testing.T, p testDatabase, d *DB) []byte {
 	t.Helper()
 	var out []byte
 	if p.sqlite != "" {
@@ -39,14 +39,13 @@ func everyRow(t *testing.T, p place, d *DB) []byte {
 }
 
 func TestSealedAtRest(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		const canary = "c4n4rys3cr3tv4lue"
 		d := p.open(t, options(t))
 		everyChange(t, d, time.Now(), canary)
 		raw := everyRow(t, p, d)
 		if !bytes.Contains(raw, []byte(id1)) || !bytes.Contains(raw, []byte("a.")) {
-			t.Fatal("these are not the rows")
+			t.Fatal("everyRow lacks rows")
 		}
 		for _, form := range []string{canary, hex.EncodeToString([]byte(canary)), encode(canary)[:20], strings.Repeat("A", 20)} {
 			if bytes.Contains(raw, []byte(form)) {
@@ -59,10 +58,9 @@ func TestSealedAtRest(t *testing.T) {
 	})
 }
 
-// TestMovedValue: what is moved to another account or field does not open.
+// TestMovedValue: a value moved to another account or field cannot be opened.
 func TestMovedValue(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		d := p.open(t, options(t))
 		create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "1"}})
 		create(t, d, accounts.Account{ID: id2, Context: accounts.Context{"k": "2", "l": "3"}})
@@ -72,7 +70,7 @@ func TestMovedValue(t *testing.T) {
 			_, err = d.Account(t.Context(), "default", id2)
 			wantErr(t, where, err, accounts.ErrSeal)
 			if errors.Is(err, accounts.ErrNotFound) || errors.Is(err, accounts.ErrUnavailable) {
-				t.Error("reads as", err)
+				t.Error("got", err)
 			}
 			_, err = d.Reseal(t.Context(), 10)
 			must(t, err) // all are sealed with the newest key
@@ -83,8 +81,7 @@ func TestMovedValue(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		old := p.open(t, options(t))
 		const n = 30
 		for i := range n {
@@ -98,13 +95,13 @@ func TestRotation(t *testing.T) {
 		o.Keys = keyring(t, keyB)
 		_, err := p.try(t.Context(), o)
 		wantErr(t, "a removed key", err, accounts.ErrUnknownKey)
-		if want := fmt.Sprintf(`%d stored values are sealed with a master key that is not given: "a"`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+		if want := fmt.Sprintf(`%d stored values are sealed with a master key that is missing: "a"`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 		o.Keys = keyring(t, "a:"+strings.TrimPrefix(keyB, "b:"))
 		_, err = p.try(t.Context(), o)
 		wantErr(t, "another key of the same id", err, accounts.ErrSeal)
-		if want := fmt.Sprintf(`%d stored values are sealed with another master key than the "a" that is given`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+		if want := fmt.Sprintf(`%d stored values are sealed with a master key "a" that differs from the given one`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 		o.Keys = keyring(t, keyB, keyA)
@@ -112,7 +109,7 @@ func TestRotation(t *testing.T) {
 		page, err := d.Accounts(t.Context(), "default", accounts.AccountQuery{PageQuery: accounts.PageQuery{Limit: n}})
 		must(t, err)
 
-		// Two rotate, which is what resuming one is, while accounts are read and changed.
+		// Two rotations run while accounts are read and changed.
 		var rotate, load sync.WaitGroup
 		stop := make(chan struct{})
 		last := make([]string, n)

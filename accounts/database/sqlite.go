@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	// applicationID marks a file as ours: "PTLN".
+	// applicationID marks a file as Portolan's: "PTLN".
 	applicationID = 0x50544c4e
-	readers       = 4
-	// startTimeout bounds the wait for another process that migrates.
+	maxReaders    = 4
+	// startTimeout bounds the wait for another process's migrations.
 	startTimeout = time.Minute
 )
 
-// OpenSQLite opens the database in the file at path, which only its owner may read, and
-// makes it where it is not there. Errors name the path.
+// OpenSQLite opens the database in the file at path. It creates the file if it does not
+// exist, and lets only its owner read it. Errors name the path.
 func OpenSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	d, err := openSQLite(ctx, path, o)
 	if err != nil {
@@ -42,60 +42,60 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := makeFile(path); err != nil {
+	if err := createFile(path); err != nil {
 		return nil, err
 	}
 	if err := prepareSQLite(ctx, path, o); err != nil {
-		return nil, reason(err)
+		return nil, describe(err)
 	}
-	writer, err := sql.Open("sqlite", source(path, "_txlock=immediate&_busy_timeout=5000"))
+	writer, err := sql.Open("sqlite", dsn(path, "_txlock=immediate&_busy_timeout=5000"))
 	if err != nil {
 		return nil, err
 	}
-	writer.SetMaxOpenConns(1) // the others would only wait for its lock
-	reader, err := sql.Open("sqlite", source(path, "_query_only=1&_busy_timeout=5000"))
+	writer.SetMaxOpenConns(1) // more would only wait for the write lock
+	reader, err := sql.Open("sqlite", dsn(path, "_query_only=1&_busy_timeout=5000"))
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	reader.SetMaxOpenConns(readers)
-	reader.SetMaxIdleConns(readers)
+	reader.SetMaxOpenConns(maxReaders)
+	reader.SetMaxIdleConns(maxReaders)
 	d := &DB{Options: o, write: writer, read: reader, engine: sqliteEngine{writer, reader}}
 	if err := d.start(ctx); err != nil {
-		return nil, errors.Join(reason(err), d.Close())
+		return nil, errors.Join(describe(err), d.Close())
 	}
 	return d, nil
 }
 
-// source names the file for the driver, with what every connection needs.
-func source(path, settings string) string {
+// dsn returns the driver's name of the file, with the settings of every connection.
+func dsn(path, settings string) string {
 	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?mode=rw&_foreign_keys=1&_synchronous=FULL&" + settings
 }
 
-// makeFile makes an empty file, or takes an existing one away from other users. It never
-// opens the file itself: to close it would drop this process's locks on it.
-func makeFile(path string) error {
+// createFile creates an empty file, or removes other users' rights to an existing one. It
+// never opens that file: closing it would release this process's locks.
+func createFile(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = linkEmpty(path); !errors.Is(err, fs.ErrExist) {
+		if err = createEmpty(path); !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		info, err = os.Stat(path) // another process was first
 	}
 	switch {
 	case err != nil:
-		return errors.Unwrap(err) // without the path, which is told already
+		return errors.Unwrap(err) // without the path, which the caller adds
 	case info.IsDir():
-		return errors.New("is a folder")
+		return errors.New("is a directory")
 	case !info.Mode().IsRegular():
-		return errors.New("is no regular file")
+		return errors.New("is not a regular file")
 	case info.Mode().Perm()&0o077 != 0:
 		return os.Chmod(path, info.Mode().Perm()&^0o077)
 	}
 	return nil
 }
 
-// linkEmpty makes an empty file of its owner's under another name first.
-func linkEmpty(path string) error {
+// createEmpty creates an empty file with its final permissions.
+func createEmpty(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".portolan-*")
 	if err != nil {
 		return errors.Unwrap(err)
@@ -107,11 +107,11 @@ func linkEmpty(path string) error {
 	return err
 }
 
-// reason puts SQLite's error codes into words.
-func reason(err error) error {
+// describe explains SQLite's error codes.
+func describe(err error) error {
 	switch code(err) & 0xff {
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-		return fmt.Errorf("is damaged or no SQLite database: restore it from a backup (%w)", err)
+		return fmt.Errorf("is damaged or not a SQLite database: restore it from a backup (%w)", err)
 	case sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
 		return fmt.Errorf("cannot be opened for writing: %w", err)
 	case sqlite3.SQLITE_BUSY:
@@ -127,11 +127,11 @@ func code(err error) int {
 	return 0
 }
 
-// prepareSQLite checks that the file is ours and whole, and migrates it, all on one connection.
+// prepareSQLite checks and migrates the file over one connection.
 func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	db, err := sql.Open("sqlite", source(path, "_busy_timeout=60000"))
+	db, err := sql.Open("sqlite", dsn(path, "_busy_timeout=60000"))
 	if err != nil {
 		return err
 	}
@@ -141,11 +141,11 @@ func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := writeAhead(ctx, db); err != nil {
+	if err := enableWAL(ctx, db); err != nil {
 		return err
 	}
-	// One transaction around all migrations keeps other processes out, and leaves nothing
-	// half-done. The migrator begins none of its own: it "isolates DDL".
+	// One transaction around all migrations excludes other processes and is atomic. The
+	// option keeps the migrator from beginning its own.
 	p, err := migrator(goose.DialectSQLite3, "sqlite", db, goose.WithIsolateDDL(true))
 	if err != nil {
 		return err
@@ -166,7 +166,7 @@ func prepareSQLite(ctx context.Context, path string, o Options) (err error) {
 	return err
 }
 
-// checkFile reports whether the file is empty; else it is ours and whole.
+// checkFile reports whether the file is empty. It refuses foreign and damaged files.
 func checkFile(ctx context.Context, db *sql.DB) (fresh bool, err error) {
 	var id, tables int
 	if err := db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_master)`).Scan(&id, &tables); err != nil {
@@ -186,24 +186,24 @@ func checkFile(ctx context.Context, db *sql.DB) (fresh bool, err error) {
 	return fresh, nil
 }
 
-// writeAhead sets the file's journal mode. While another process does that too, SQLite says
-// busy without waiting.
-func writeAhead(ctx context.Context, db *sql.DB) error {
+// enableWAL sets the file's journal mode. If another process does so at the same time,
+// SQLite returns SQLITE_BUSY without waiting.
+func enableWAL(ctx context.Context, db *sql.DB) error {
 	for {
 		_, err := db.ExecContext(ctx, `PRAGMA journal_mode = WAL`)
 		if code(err)&0xff != sqlite3.SQLITE_BUSY {
 			return err
 		}
-		if waited := pause(ctx, pollInterval); waited != nil {
-			return errors.Join(err, waited)
+		if ended := sleep(ctx, pollInterval); ended != nil {
+			return errors.Join(err, ended)
 		}
 	}
 }
 
-// pollInterval is the time between two looks at what another process holds.
+// pollInterval is the time between two attempts to get a lock of another process.
 const pollInterval = 20 * time.Millisecond
 
-func pause(ctx context.Context, wait time.Duration) error {
+func sleep(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -218,11 +218,11 @@ type sqliteEngine struct{ writer, reader *sql.DB }
 
 func (e sqliteEngine) close() error { return errors.Join(e.reader.Close(), e.writer.Close()) }
 
-func (sqliteEngine) again(error) bool { return false } // SQLite has waited already
+func (sqliteEngine) retryable(error) bool { return false } // SQLite has waited already
 
 func (sqliteEngine) keyID() string { return `substr(sealed, 1, instr(sealed, '.') - 1)` }
 
-func (sqliteEngine) cause(err error) error {
+func (sqliteEngine) constraintError(err error) error {
 	switch code(err) {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return accounts.ErrConflict
@@ -232,15 +232,15 @@ func (sqliteEngine) cause(err error) error {
 	return nil
 }
 
-// leaseTime is how long a process that died keeps the others waiting.
-const leaseTime = 2 * time.Minute
+// leaseDuration is how long a lock outlives a process that died.
+const leaseDuration = 2 * time.Minute
 
 func (sqliteEngine) exclusive(ctx context.Context, d *DB, name string, do func(context.Context) error) error {
 	holder := accounts.NewID()
 	for {
 		got, err := d.lease(ctx, name, holder)
 		if err == nil && !got {
-			err = pause(ctx, pollInterval)
+			err = sleep(ctx, pollInterval)
 		}
 		if ctx.Err() != nil && !got {
 			err = ctx.Err()
@@ -252,26 +252,26 @@ func (sqliteEngine) exclusive(ctx context.Context, d *DB, name string, do func(c
 			break
 		}
 	}
-	defer func() { // also where ctx has ended
+	defer func() { // even if ctx has ended
 		_ = d.transact(context.WithoutCancel(ctx), func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, `DELETE FROM lease WHERE name = $1 AND holder = $2`, name, holder)
 			return err
-		}) // where it fails, the lease expires
+		}) // if this fails, the lease expires
 	}()
-	ctx, cancel := context.WithTimeout(ctx, leaseTime-2*callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, leaseDuration-2*callTimeout)
 	defer cancel()
 	return do(ctx)
 }
 
-// lease reports whether holder has got the turn.
+// lease reports whether holder got the lock.
 func (d *DB) lease(ctx context.Context, name, holder string) (got bool, err error) {
 	err = d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := d.clock()
 		err := affected(tx.ExecContext(ctx, `INSERT INTO lease (name, holder, expires_at) VALUES ($1, $2, $3)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at WHERE lease.expires_at <= $4`,
-			name, holder, micros(now.Add(leaseTime)), micros(now)))
+			name, holder, micros(now.Add(leaseDuration)), micros(now)))
 		got = err == nil
-		if errors.Is(err, accounts.ErrNotFound) { // somebody else has it
+		if errors.Is(err, accounts.ErrNotFound) { // another holder has it
 			return nil
 		}
 		return err

@@ -16,7 +16,7 @@ import (
 
 func TestSQLiteFile(t *testing.T) {
 	for _, name := range []string{"portolan.db", "a b%20c?d#e.db", "ü:x.db"} {
-		p := place{sqlite: filepath.Join(t.TempDir(), name)}
+		p := testDatabase{sqlite: filepath.Join(t.TempDir(), name)}
 		d := p.open(t, options(t))
 		create(t, d, accounts.Account{ID: id1})
 		for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -36,13 +36,12 @@ func TestSQLiteFile(t *testing.T) {
 		p.open(t, options(t))
 		info, err := os.Stat(p.sqlite)
 		must(t, err)
-		same(t, "taken away from others", os.FileMode(0o600), info.Mode().Perm())
+		same(t, "permissions", os.FileMode(0o600), info.Mode().Perm())
 	}
 }
 
-// TestSQLiteUnfit starts with files that cannot be used: the error says so, and they stay
-// as they were.
-func TestSQLiteUnfit(t *testing.T) {
+// TestSQLiteUnusable opens unusable files: the error says why, and they stay unchanged.
+func TestSQLiteUnusable(t *testing.T) {
 	whole := func() []byte {
 		p := newSQLite(t)
 		d := p.open(t, options(t))
@@ -74,8 +73,8 @@ func TestSQLiteUnfit(t *testing.T) {
 		want    string
 	}{
 		"last page":       {last, "is damaged: restore it from a backup ("},
-		"text":            {[]byte("accounts:\n  - id: 1\n"), "damaged or no SQLite database"},
-		"random":          {[]byte(strings.Repeat("\xde\xad", 5000)), "damaged or no SQLite database"},
+		"text":            {[]byte("accounts:\n  - id: 1\n"), "damaged or not a SQLite database"},
+		"random":          {[]byte(strings.Repeat("\xde\xad", 5000)), "damaged or not a SQLite database"},
 		"half-written":    {whole[:len(whole)/2], "damaged"},
 		"its first page":  {whole[:4096], "damaged"},
 		"half a page":     {whole[:2048], "damaged"},
@@ -100,18 +99,18 @@ func TestSQLiteUnfit(t *testing.T) {
 	file := filepath.Join(folder, "file")
 	must(t, os.WriteFile(file, nil, 0o600))
 	for path, want := range map[string]string{
-		folder:                                "is a folder",
+		folder:                                "is a directory",
 		filepath.Join(folder, "none", "a.db"): "no such file or directory",
 		filepath.Join(file, "a.db"):           "not a directory",
-		"/dev/null":                           "is no regular file",
+		"/dev/null":                           "is not a regular file",
 		"/proc/portolan.db":                   "account database /proc/portolan.db",
 	} {
-		_, err := place{sqlite: path}.try(t.Context(), options(t))
+		_, err := testDatabase{sqlite: path}.try(t.Context(), options(t))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
 	}
-	place{sqlite: file}.open(t, options(t)) // empty: nobody's yet
+	testDatabase{sqlite: file}.open(t, options(t)) // an empty file
 }
 
 func TestSQLiteFull(t *testing.T) {
@@ -128,7 +127,7 @@ func TestSQLiteFull(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	_, err = d.AccountInfo(t.Context(), "default", id2)
-	wantErr(t, "not half of it", err, accounts.ErrNotFound)
+	wantErr(t, "not in part", err, accounts.ErrNotFound)
 	_, err = d.AccountInfo(t.Context(), "default", id1)
 	must(t, err)
 	_, err = d.write.ExecContext(t.Context(), `PRAGMA max_page_count = 1000000`)
@@ -147,14 +146,13 @@ func TestSQLiteBusy(t *testing.T) {
 	defer cancel()
 	wantErr(t, "busy", d.SetGrant(ctx, id1, accounts.Grant{}), accounts.ErrUnavailable)
 	_, err = d.Account(t.Context(), "default", id1)
-	must(t, err) // readers are not kept waiting
+	must(t, err) // readers do not wait
 	must(t, tx.Rollback())
 	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{}))
 }
 
 func TestClosed(t *testing.T) {
-	everywhere(t, func(v visit) {
-		t, p := v.t, v.p
+	onBothDatabases(t, func(t *testing.T, p testDatabase) {
 		d := p.open(t, options(t))
 		must(t, d.Close())
 		wantErr(t, "read", d.Ready(t.Context()), accounts.ErrUnavailable)

@@ -1,31 +1,25 @@
 package database
 
-import (
-	"testing"
-)
+import "testing"
 
-// TestStore is the one suite that both databases pass.
+// TestStore runs the same tests on both databases.
 func TestStore(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) {
-		testStore(t, func(t *testing.T, o Options) *DB { t.Helper(); return newSQLite(t).open(t, o) })
-	})
-	t.Run("postgres", func(t *testing.T) {
-		testStore(t, func(t *testing.T, o Options) *DB { t.Helper(); return newPostgres(t).open(t, o) })
-	})
+	t.Run("sqlite", func(t *testing.T) { testStore(t, newSQLite) })
+	t.Run("postgres", func(t *testing.T) { testStore(t, newPostgres) })
 }
 
-// subject is an empty store under test, and its clock.
-type subject struct {
+// storeTest is a test, an empty store and its clock.
+type storeTest struct {
 	t *testing.T
 	d *DB
 	c *clock
 }
 
-func testStore(t *testing.T, open func(*testing.T, Options) *DB) {
+func testStore(t *testing.T, create func(testing.TB) testDatabase) {
 	t.Helper()
 	for _, test := range []struct {
 		name string
-		run  func(subject)
+		run  func(storeTest)
 	}{
 		{"account", testAccount},
 		{"account update", testAccountUpdate},
@@ -35,7 +29,7 @@ func testStore(t *testing.T, open func(*testing.T, Options) *DB) {
 		{"lost update", testLostUpdate},
 		{"grant", testGrant},
 		{"needs reauth", testNeedsReauth},
-		{"the wall", testWall},
+		{"environment isolation", testEnvironmentIsolation},
 		{"authenticate", testAuthenticate},
 		{"tokens", testTokens},
 		{"touch", testTouch},
@@ -48,7 +42,7 @@ func testStore(t *testing.T, open func(*testing.T, Options) *DB) {
 		{"audit", testAudit},
 		{"changes", testChanges},
 		{"changes in order", testChangesInOrder},
-		{"changes too long ago", testChangesTooLongAgo},
+		{"changes pruned", testChangesPruned},
 		{"hostile text", testHostileText},
 		{"hostile cursors", testHostileCursors},
 		{"contexts", testContexts},
@@ -57,9 +51,9 @@ func testStore(t *testing.T, open func(*testing.T, Options) *DB) {
 		{"exclusive ends", testExclusiveEnds},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, o := newClock(), options(t)
+			c, o := &clock{}, options(t)
 			o.Now = c.Now
-			test.run(subject{t, open(t, o), c})
+			test.run(storeTest{t, create(t).open(t, o), c})
 		})
 	}
 }

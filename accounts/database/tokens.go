@@ -14,7 +14,7 @@ import (
 
 const tokenColumns = `id, environment, account_id, name, role, prefix, hash, expires_at, last_used_at, created_at`
 
-// scanToken reads tokenColumns. A role that it does not know is the smallest.
+// scanToken reads tokenColumns. It reads an unknown role as RoleCall.
 func scanToken(row interface{ Scan(...any) error }) (accounts.StoredToken, error) {
 	var t accounts.StoredToken
 	var account sql.NullString
@@ -30,12 +30,12 @@ func scanToken(row interface{ Scan(...any) error }) (accounts.StoredToken, error
 	return t, err
 }
 
-// Authenticate does the same work for every token: one look-up by its hash and one
-// comparison, with a hash of nothing where there is no such token.
+// Authenticate returns the Token with this secret, or ErrUnauthorized. It does the same
+// work for every token: one lookup by hash and one comparison.
 func (d *DB) Authenticate(ctx context.Context, token string) (accounts.Token, error) {
 	hash := accounts.HashToken(token)
 	var t accounts.StoredToken
-	err := d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+	err := d.query(ctx, func(ctx context.Context, q querier) (err error) {
 		t, err = scanToken(q.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM api_token WHERE hash = $1`, hash[:]))
 		if errors.Is(err, sql.ErrNoRows) {
 			t, err = accounts.StoredToken{}, nil
@@ -53,7 +53,7 @@ func (d *DB) Authenticate(ctx context.Context, token string) (accounts.Token, er
 	return t.Token, nil
 }
 
-// Tokens lists those that have not expired.
+// Tokens lists the tokens that have not expired, oldest first.
 func (d *DB) Tokens(ctx context.Context, environment string, p accounts.PageQuery) (accounts.Page[accounts.Token], error) {
 	none := accounts.Page[accounts.Token]{}
 	if !isText(environment) {
@@ -68,7 +68,7 @@ func (d *DB) Tokens(ctx context.Context, environment string, p accounts.PageQuer
 	limit := limitOf(p)
 	w.and("TRUE ORDER BY created_at, id LIMIT ?", limit+1)
 	var items []accounts.Token
-	err := d.reading(ctx, func(ctx context.Context, q querier) error {
+	err := d.query(ctx, func(ctx context.Context, q querier) error {
 		items = nil
 		return collect(ctx, q, func(rows *sql.Rows) error {
 			t, err := scanToken(rows)
@@ -82,7 +82,7 @@ func (d *DB) Tokens(ctx context.Context, environment string, p accounts.PageQuer
 	return pageOf(items, limit, func(t accounts.Token) string { return cursorOf(t.CreatedAt, t.ID) }), nil
 }
 
-// Token returns a token, also one that has expired a short time ago.
+// Token returns a token, even if it expired recently.
 func (d *DB) Token(ctx context.Context, environment, id string) (accounts.Token, error) {
 	id, err := canonical(id)
 	if err != nil {
@@ -92,7 +92,7 @@ func (d *DB) Token(ctx context.Context, environment, id string) (accounts.Token,
 		return accounts.Token{}, accounts.ErrNotFound
 	}
 	var t accounts.StoredToken
-	err = d.reading(ctx, func(ctx context.Context, q querier) (err error) {
+	err = d.query(ctx, func(ctx context.Context, q querier) (err error) {
 		t, err = scanToken(q.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM api_token WHERE id = $1 AND environment = $2`, id, environment))
 		return err
 	})
@@ -102,10 +102,10 @@ func (d *DB) Token(ctx context.Context, environment, id string) (accounts.Token,
 	return t.Token, nil
 }
 
-// keptTokens is how long an expired token is still there to be read.
-const keptTokens = 24 * time.Hour
+// expiredRetention is how long an expired token can be read.
+const expiredRetention = 24 * time.Hour
 
-// CreateToken stores a token. It makes an id where t has none, and sweeps up some that have
+// CreateToken stores a token, with a new id if t has none. It also deletes some tokens that
 // expired long ago.
 func (d *DB) CreateToken(ctx context.Context, by accounts.Actor, t accounts.StoredToken) (accounts.Token, error) {
 	made, err := d.newToken(t)
@@ -114,7 +114,7 @@ func (d *DB) CreateToken(ctx context.Context, by accounts.Actor, t accounts.Stor
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
 		if _, err := c.ExecContext(ctx, `DELETE FROM api_token WHERE id IN
-			(SELECT id FROM api_token WHERE expires_at > 0 AND expires_at < $1 LIMIT 100)`, micros(c.at.Add(-keptTokens))); err != nil {
+			(SELECT id FROM api_token WHERE expires_at > 0 AND expires_at < $1 LIMIT 100)`, micros(c.at.Add(-expiredRetention))); err != nil {
 			return err
 		}
 		made.CreatedAt = c.at
@@ -135,7 +135,7 @@ func (d *DB) CreateToken(ctx context.Context, by accounts.Actor, t accounts.Stor
 	return made, nil
 }
 
-// newToken gives t as it will be stored.
+// newToken returns t as it will be stored.
 func (d *DB) newToken(t accounts.StoredToken) (accounts.Token, error) {
 	made := t.Token
 	var err error
@@ -143,7 +143,7 @@ func (d *DB) newToken(t accounts.StoredToken) (accounts.Token, error) {
 		made.ID = accounts.NewID()
 	}
 	if made.ID, err = canonical(made.ID); err != nil {
-		return made, invalid("the token's id is no uuid")
+		return made, invalid("the token's id is not a valid UUID")
 	}
 	if made.AccountID != "" {
 		if made.AccountID, err = canonical(made.AccountID); err != nil {
@@ -154,15 +154,15 @@ func (d *DB) newToken(t accounts.StoredToken) (accounts.Token, error) {
 	case made.Role == "":
 		made.Role = accounts.RoleCall
 	case made.Role != accounts.RoleCall && made.Role != accounts.RoleAdmin:
-		return made, invalid("the role is none")
+		return made, invalid("the role is not call or admin")
 	case made.Role == accounts.RoleAdmin && made.AccountID != "":
-		return made, invalid("an account's token cannot be an administrator's")
+		return made, invalid("a token of one account cannot have the role admin")
 	}
 	made.LastUsedAt, made.ExpiresAt = time.Time{}, fromMicros(micros(made.ExpiresAt))
 	return made, storable(made.Environment, made.Name, made.Prefix)
 }
 
-// RevokeToken takes a token away.
+// RevokeToken deletes a token.
 func (d *DB) RevokeToken(ctx context.Context, by accounts.Actor, environment, id string) error {
 	id, err := canonical(id)
 	if err != nil {
@@ -181,7 +181,7 @@ func (d *DB) RevokeToken(ctx context.Context, by accounts.Actor, environment, id
 	})
 }
 
-// TouchTokens never sets a time back. Ids that are gone are left out.
+// TouchTokens stores times of last use, never an earlier one. It ignores unknown ids.
 func (d *DB) TouchTokens(ctx context.Context, used map[string]time.Time) error {
 	if len(used) == 0 {
 		return nil

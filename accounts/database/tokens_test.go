@@ -8,7 +8,7 @@ import (
 	"portolan/accounts"
 )
 
-func testAuthenticate(s subject) {
+func testAuthenticate(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	create(t, d, accounts.Account{ID: id1})
 	ci := token(t, d, "ptl_ci", accounts.Token{Name: "ci", Prefix: "ptl_1"})
@@ -25,7 +25,7 @@ func testAuthenticate(s subject) {
 			wantErr(t, secret, err, accounts.ErrUnauthorized)
 		}
 	}
-	c.add(time.Minute) // to the microsecond at which it ends
+	c.add(time.Minute) // exactly its expiry
 	_, err := d.Authenticate(t.Context(), "pta")
 	wantErr(t, "expired", err, accounts.ErrUnauthorized)
 	must(t, d.RevokeToken(t.Context(), ops, "default", ci.ID))
@@ -33,8 +33,8 @@ func testAuthenticate(s subject) {
 	wantErr(t, "revoked", err, accounts.ErrUnauthorized)
 	wantErr(t, "revoked twice", d.RevokeToken(t.Context(), ops, "default", ci.ID), accounts.ErrNotFound)
 
-	// A row that another program wrote: a role that is none never is an administrator's, and
-	// the hash of nothing lets nobody in.
+	// Rows of another program: an unknown role is RoleCall, and the empty token is refused
+	// even if its hash is stored.
 	for i, role := range []string{"", "Admin", "root"} {
 		hash := accounts.HashToken(fmt.Sprint("raw", i))
 		_, err := d.write.ExecContext(t.Context(), `INSERT INTO api_token (`+tokenColumns+`) VALUES ($1, 'default', NULL, '', $2, '', $3, 0, 0, 0)`,
@@ -51,7 +51,7 @@ func testAuthenticate(s subject) {
 	wantErr(t, "empty", err, accounts.ErrUnauthorized)
 }
 
-func testTokens(s subject) {
+func testTokens(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	first := token(t, d, "1", accounts.Token{Name: "one"})
 	c.add(time.Second)
@@ -72,10 +72,10 @@ func testTokens(s subject) {
 	page, err = d.Tokens(t.Context(), "default", accounts.PageQuery{})
 	must(t, err)
 	same(t, "unexpired", []accounts.Token{first, third}, page.Items)
-	c.add(48 * time.Hour) // long ago: swept up by the next
+	c.add(48 * time.Hour) // long ago: deleted by the next CreateToken
 	fourth := token(t, d, "4", accounts.Token{})
 	_, err = d.Token(t.Context(), "default", second.ID)
-	wantErr(t, "swept", err, accounts.ErrNotFound)
+	wantErr(t, "deleted", err, accounts.ErrNotFound)
 	_, err = d.Token(t.Context(), "default", first.ID)
 	must(t, err)
 
@@ -84,15 +84,15 @@ func testTokens(s subject) {
 		tok    accounts.Token
 		want   error
 	}{
-		"same secret":         {"4", accounts.Token{Environment: "default"}, accounts.ErrConflict},
-		"same id":             {"5", accounts.Token{ID: fourth.ID, Environment: "default"}, accounts.ErrConflict},
-		"no environment":      {"5", accounts.Token{Environment: "none"}, accounts.ErrNotFound},
-		"no account":          {"5", accounts.Token{Environment: "default", AccountID: id2}, accounts.ErrNotFound},
-		"account is no uuid":  {"5", accounts.Token{Environment: "default", AccountID: "x"}, accounts.ErrNotFound},
-		"no role":             {"5", accounts.Token{Environment: "default", Role: "root"}, errInvalid},
-		"account's admin":     {"5", accounts.Token{Environment: "default", AccountID: id2, Role: accounts.RoleAdmin}, errInvalid},
-		"NUL in the name":     {"5", accounts.Token{Environment: "default", Name: "\x00"}, errInvalid},
-		"its id is not a one": {"5", accounts.Token{Environment: "default", ID: "x"}, errInvalid},
+		"same secret":     {"4", accounts.Token{Environment: "default"}, accounts.ErrConflict},
+		"same id":         {"5", accounts.Token{ID: fourth.ID, Environment: "default"}, accounts.ErrConflict},
+		"no environment":  {"5", accounts.Token{Environment: "none"}, accounts.ErrNotFound},
+		"no account":      {"5", accounts.Token{Environment: "default", AccountID: id2}, accounts.ErrNotFound},
+		"invalid account": {"5", accounts.Token{Environment: "default", AccountID: "x"}, accounts.ErrNotFound},
+		"invalid role":    {"5", accounts.Token{Environment: "default", Role: "root"}, errInvalid},
+		"account's admin": {"5", accounts.Token{Environment: "default", AccountID: id2, Role: accounts.RoleAdmin}, errInvalid},
+		"NUL in the name": {"5", accounts.Token{Environment: "default", Name: "\x00"}, errInvalid},
+		"invalid id":      {"5", accounts.Token{Environment: "default", ID: "x"}, errInvalid},
 	} {
 		_, err := d.CreateToken(t.Context(), ops, accounts.StoredToken{Token: test.tok, Hash: accounts.HashToken(test.secret)})
 		wantErr(t, name, err, test.want)
@@ -106,7 +106,7 @@ func testTokens(s subject) {
 	}
 }
 
-func testTouch(s subject) {
+func testTouch(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	tok := token(t, d, "1", accounts.Token{})
 	_, n, err := d.Changes(t.Context(), 0)
