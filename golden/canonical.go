@@ -12,8 +12,8 @@ import (
 	"portolan/plain"
 )
 
-// callText spells a provider call so that two calls are the same exactly where their texts
-// are: parameters sorted by name, headers too, the body canonical.
+// callText returns the canonical text of a provider call: parameters and headers sorted by
+// name, the body canonical. Equal texts mean equal calls.
 func callText(m Message, header []Header, form bool) string {
 	target, query, _ := strings.Cut(m.Target, "?")
 	lines := []string{m.Method + " " + canonicalPath(target)}
@@ -28,7 +28,7 @@ func callText(m Message, header []Header, form bool) string {
 	return joinText(lines, body)
 }
 
-// answerText does the same for an answer.
+// answerText returns the canonical text of an answer.
 func answerText(m Message, header []Header) string {
 	return joinText(append([]string{strconv.Itoa(m.Status)}, headerLines(header)...), canonicalBody(m.Body))
 }
@@ -54,7 +54,7 @@ func headerLines(header []Header) []string {
 	return out
 }
 
-// canonicalPath is the path as net/http puts it on the wire.
+// canonicalPath returns the path as net/http sends it.
 func canonicalPath(p string) string {
 	u, err := url.ParseRequestURI(p)
 	if err != nil {
@@ -63,8 +63,7 @@ func canonicalPath(p string) string {
 	return u.EscapedPath()
 }
 
-// sortedPairs are the pairs of an encoded query or form, sorted by name; several of one
-// name keep their order, which may mean something.
+// sortedPairs returns the pairs of an encoded query or form, stably sorted by name.
 func sortedPairs(encoded string) []string {
 	var out []string
 	for pair := range strings.SplitSeq(encoded, "&") {
@@ -87,8 +86,8 @@ func sortedPairs(encoded string) []string {
 	return out
 }
 
-// canonicalBody is JSON indented with its keys sorted, numbers as they were written; text
-// as it is.
+// canonicalBody returns JSON indented with its keys sorted and its numbers unchanged, and
+// other text unchanged.
 func canonicalBody(body []byte) string {
 	v, ok := decodeJSON(body)
 	if !ok {
@@ -99,11 +98,11 @@ func canonicalBody(body []byte) string {
 		return string(body)
 	}
 	var b bytes.Buffer
-	_ = json.Indent(&b, text, "", "  ") // it was just written: cannot fail
+	_ = json.Indent(&b, text, "", "  ") // valid JSON: cannot fail
 	return b.String()
 }
 
-// compactBody is JSON on one line in its own order; text as it is.
+// compactBody returns JSON on one line, and other text unchanged.
 func compactBody(body []byte) []byte {
 	var b bytes.Buffer
 	if json.Compact(&b, body) != nil {
@@ -112,9 +111,9 @@ func compactBody(body []byte) []byte {
 	return b.Bytes()
 }
 
-// decodeJSON reads body as one JSON value, numbers as json.Number.
+// decodeJSON decodes body as one JSON value, numbers as json.Number.
 func decodeJSON(body []byte) (any, bool) {
-	doc, err := plain.Decode(body, plain.Options{Lenient: true}) // what a provider may send
+	doc, err := plain.Decode(body, plain.Options{Lenient: true})
 	return doc.Value, err == nil
 }
 

@@ -1,6 +1,6 @@
-// Package golden reads, runs and compares golden cases: one txtar file each, that says
-// what a caller sends, what the provider is then sent and answers, and what the caller
-// gets. The same file runs against the engine, through a handler, and over sockets.
+// Package golden reads, runs and compares golden cases. A case is a txtar file with the
+// caller's request, the expected provider requests, the provider's answers, and the
+// expected answer to the caller. It runs through the gateway, a handler, or sockets.
 package golden
 
 import (
@@ -31,19 +31,19 @@ const (
 	sectionError    = "error"
 )
 
-// Extension is how a case's file name ends.
+// Extension is the extension of a case's file name.
 const Extension = ".txtar"
 
 // Token is the bearer token of a case's request, unless the case lists its own
 // Authorization header.
 const Token = "golden"
 
-// Clock is the time at which every case runs, so that no duration differs from 0.
+// Clock returns the fixed time at which every case runs; durations are 0.
 func Clock() time.Time { return time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
-// Case is one golden case. It is only to be read.
+// Case is one golden case. It must not be modified.
 type Case struct {
-	File      string // as Load found it
+	File      string // the path passed to Parse
 	Name      string // <provider>/<model>.<resource>.<method>/<name>
 	Provider  string
 	Operation engine.Operation
@@ -57,16 +57,16 @@ type Case struct {
 
 // Account is the integrated account of a case.
 type Account struct {
-	ID          string         // the request's integrated_account_id; "" where it has none
-	Integration string         // the provider's folder
+	ID          string         // the request's integrated_account_id; "" if it has none
+	Integration string         // the provider's directory
 	Context     map[string]any // plain JSON, numbers as json.Number
 }
 
 // Exchange is one provider call and its answer.
 type Exchange struct{ Request, Response Message }
 
-// Load reads <dir>/<provider>/<model>.<resource>.<method>/<name>.txtar for the providers
-// named, or for all where none is. The errors name file and fault; a case with one is left out.
+// Load reads <dir>/<provider>/<model>.<resource>.<method>/<name>.txtar of these providers, or
+// of all if providers is empty. It leaves out invalid cases; each error names a file.
 func Load(fsys fs.FS, dir string, providers []string) ([]*Case, []error) {
 	var cases []*Case
 	var problems []error
@@ -90,7 +90,7 @@ func Load(fsys fs.FS, dir string, providers []string) ([]*Case, []error) {
 			}
 			return nil
 		case !strings.HasSuffix(file, Extension):
-			problems = append(problems, fmt.Errorf("%s: a case's name ends in %s", file, Extension))
+			problems = append(problems, fmt.Errorf("%s: the file name of a case must end in %s", file, Extension))
 			return nil
 		}
 		data, err := fs.ReadFile(fsys, file)
@@ -109,17 +109,17 @@ func Load(fsys fs.FS, dir string, providers []string) ([]*Case, []error) {
 	return cases, problems
 }
 
-// Parse reads one case. file is its path, of which the last three parts count. The errors
-// name file and fault; with any of them, the case is nil.
+// Parse reads one case. The last three parts of file, its path, name the case. The case is
+// nil if there are errors; each names the file.
 func Parse(file string, data []byte) (*Case, []error) {
 	var problems []error
 	fail := func(err error) { problems = append(problems, fmt.Errorf("%s: %w", file, err)) }
 	if bytes.ContainsRune(data, '\r') {
-		fail(errors.New("lines must end in LF alone"))
+		fail(errors.New("lines must end in LF, got CR"))
 		return nil, problems
 	}
 	if slices.Contains(strings.Split(string(data), "\n"), "-- --") { // txtar.Parse panics on it
-		fail(errors.New(`a line "-- --" names no section`))
+		fail(errors.New(`a line "-- --" has no section name`))
 		return nil, problems
 	}
 	c := &Case{File: file, archive: txtar.Parse(data)}
@@ -130,7 +130,7 @@ func Parse(file string, data []byte) (*Case, []error) {
 	sections := map[string]string{}
 	for _, f := range c.archive.Files {
 		if _, twice := sections[f.Name]; twice {
-			fail(fmt.Errorf("section %s stands twice", f.Name))
+			fail(fmt.Errorf("section %s occurs twice", f.Name))
 		}
 		sections[f.Name] = string(f.Data)
 	}
@@ -174,15 +174,15 @@ func Parse(file string, data []byte) (*Case, []error) {
 	}
 	c.Answer = message(answer, false)
 	if status := c.Answer.Status; status != 0 && answerSection(status) != answer {
-		fail(fmt.Errorf("section %s: status %d belongs into section %s", answer, status, answerSection(status)))
+		fail(fmt.Errorf("section %s: status %d belongs in section %s", answer, status, answerSection(status)))
 	}
 	if c.Answer.lists(mappingHeader) {
-		fail(fmt.Errorf("section %s: %s changes with the mapping and is never compared: leave it out", answer, mappingHeader))
+		fail(fmt.Errorf("section %s: remove %s: it changes with the mapping and is not compared", answer, mappingHeader))
 	}
 	for _, f := range c.archive.Files { // in the order of the file
 		if _, left := sections[f.Name]; left {
 			delete(sections, f.Name)
-			fail(fmt.Errorf("section %s has no place here", f.Name))
+			fail(fmt.Errorf("section %s is unexpected", f.Name))
 		}
 	}
 	if len(problems) > 0 {
@@ -213,7 +213,7 @@ func (c *Case) readName(file string) error {
 	parts = parts[len(parts)-3:]
 	op, ok := engine.ParseOperation(parts[1])
 	if !ok {
-		return fmt.Errorf("folder %q is no <model>.<resource>.<method>", parts[1])
+		return fmt.Errorf("directory %q is not <model>.<resource>.<method>", parts[1])
 	}
 	c.Name, c.Provider, c.Operation = strings.Join(parts, "/"), parts[0], op
 	return nil
@@ -233,7 +233,7 @@ func (c *Case) readAccount(text string) error {
 		return errors.New("more than one JSON value")
 	}
 	if doc.Integration != c.Provider {
-		return fmt.Errorf("integration is %q in the folder of %q", doc.Integration, c.Provider)
+		return fmt.Errorf("integration is %q, want %q as the directory", doc.Integration, c.Provider)
 	}
 	var context map[string]any
 	if doc.Context != nil {
@@ -243,7 +243,7 @@ func (c *Case) readAccount(text string) error {
 		}
 	}
 	_, query, _ := strings.Cut(c.Request.Target, "?")
-	values, _ := url.ParseQuery(query) // what of it is malformed is the case's point
+	values, _ := url.ParseQuery(query) // a case may test a malformed query
 	c.Account = Account{ID: values.Get("integrated_account_id"), Integration: doc.Integration, Context: context}
 	return nil
 }

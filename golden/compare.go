@@ -6,36 +6,36 @@ import (
 	"strings"
 )
 
-// State is how the run of a case ended.
+// State is the outcome of a run.
 type State int
 
 // The states.
 const (
-	Failed        State = iota // something differs: Result.Diff
-	Passed                     // all that this way of running compares is as the case says
-	NotApplicable              // this way of running never gets to what the case is about
+	Failed        State = iota // Result.Diff is set
+	Passed                     // everything this kind of run compares is as expected
+	NotApplicable              // this kind of run cannot run the case
 )
 
-// String names the state in lower case.
+// String returns the state's name in lower case.
 func (s State) String() string {
 	return [...]string{"failed", "passed", "not applicable"}[s]
 }
 
-// Result is what the run of a case gave.
+// Result is the result of running a case.
 type Result struct {
 	Case   *Case
 	State  State
 	Calls  []Message // the provider calls made, in order
-	Answer Message   // what the caller got
-	Diff   string    // what differs: lines with - are the case's, with + the run's; "" unless Failed
+	Answer Message   // to the caller
+	Diff   string    // unified, from the case to the run; "" unless Failed
 	wire   bool
 }
 
-// mappingHeader is of no concern to a case.
+// mappingHeader is never compared.
 const mappingHeader = "Portolan-Mapping"
 
-// judge sets State and Diff by the differences found.
-func (r *Result) judge(differences ...[]string) *Result {
+// setDiff sets State and Diff from the differences.
+func (r *Result) setDiff(differences ...[]string) *Result {
 	found := slices.Concat(differences...)
 	r.Diff = strings.Join(found, "\n")
 	r.State = Failed
@@ -45,7 +45,7 @@ func (r *Result) judge(differences ...[]string) *Result {
 	return r
 }
 
-// compareCalls holds the calls made against those listed, one by one.
+// compareCalls compares the calls made with those listed, in order.
 func (r *Result) compareCalls() []string {
 	var out []string
 	for i := range max(len(r.Calls), len(r.Case.Upstream)) {
@@ -71,25 +71,25 @@ func (r *Result) compareCalls() []string {
 	return out
 }
 
-// compareAnswer holds what the caller got against what the case says.
+// compareAnswer compares the answer with the expected one.
 func (r *Result) compareAnswer() []string {
 	want := answerText(r.Case.Answer, r.Case.Answer.Header)
 	got := answerText(r.Answer, answerHeader(r.Case.Answer, r.Answer))
-	return differ(answerSection(r.Case.Answer.Status), want, got)
+	return compareText(answerSection(r.Case.Answer.Status), want, got)
 }
 
-func differ(section, want, got string) []string {
+func compareText(section, want, got string) []string {
 	if want == got {
 		return nil
 	}
 	return []string{section + ":\n" + diffLines(want, got)}
 }
 
-// callHeader picks those headers of a call that count: all that the mapping sets, of
-// content negotiation what is listed. On the wire nothing tells a mapping's headers from
-// the client's own, so there only what is listed counts.
+// callHeader returns the headers of a call that are compared: those listed and, except for
+// content negotiation, all that the mapping sets. Over sockets the mapping's headers cannot
+// be distinguished from the client's, so only those listed are compared.
 func callHeader(want, got Message, wire bool) []Header {
-	return pick(got.Header, func(name string) bool {
+	return filterHeaders(got.Header, func(name string) bool {
 		if want.lists(name) {
 			return true
 		}
@@ -97,23 +97,23 @@ func callHeader(want, got Message, wire bool) []Header {
 	})
 }
 
-// answerHeader picks those headers of an answer that count: the contract's always, others
-// where they are listed.
+// answerHeader returns the headers of an answer that are compared: the contract's and those
+// listed.
 func answerHeader(want, got Message) []Header {
-	return pick(got.Header, func(name string) bool { return isContract(name) || want.lists(name) })
+	return filterHeaders(got.Header, func(name string) bool { return isContract(name) || want.lists(name) })
 }
 
-func pick(header []Header, counts func(name string) bool) []Header {
+func filterHeaders(header []Header, keep func(name string) bool) []Header {
 	var out []Header
 	for _, h := range header {
-		if counts(h.Name) {
+		if keep(h.Name) {
 			out = append(out, h)
 		}
 	}
 	return out
 }
 
-// isContract reports whether a header of an answer is there exactly if the case lists it.
+// isContract reports whether a header of an answer is compared even if it is not listed.
 func isContract(name string) bool {
 	switch strings.ToLower(name) {
 	case "portolan-unsupported", "portolan-partial", "portolan-response-warnings", "preference-applied",

@@ -10,10 +10,10 @@ import (
 	"portolan/engine"
 )
 
-// Coverage says what of one plan has a golden case that passes.
+// Coverage counts what of one plan the passing golden cases cover.
 type Coverage struct {
 	Plan        string // <integration>/<model>.<resource>.<method>
-	Cases       int    // all of them, whether they pass or not
+	Cases       int    // passing or not
 	Fields      int    // unified fields that a case sends
 	AllFields   int    // unified fields that reach the provider
 	Values      int    // known values that a case sends
@@ -22,8 +22,8 @@ type Coverage struct {
 	Missing     []string // "/emails/*/type", "/roles/*/id=owner"
 }
 
-// Cover tells, plan by plan, what the cases run cover. Only a case that passes and makes
-// a call counts.
+// Cover returns the Coverage of each plan. Only a case that passes and makes a call covers
+// anything.
 func Cover(catalog *engine.Catalog, results []*Result) []Coverage {
 	var out []Coverage
 	for _, plan := range catalog.Plans() {
@@ -40,10 +40,10 @@ func Cover(catalog *engine.Catalog, results []*Result) []Coverage {
 			if body, ok := decodeJSON(r.Case.Request.Body); ok {
 				bodies = append(bodies, body)
 			}
-			c.noteErrors(r.Case)
+			c.addErrors(r.Case)
 		}
 		for _, leaf := range plan.Support().Leaves {
-			c.noteLeaf(leaf, bodies)
+			c.addLeaf(leaf, bodies)
 		}
 		slices.Sort(c.ErrorStatus)
 		c.ErrorStatus = slices.Compact(c.ErrorStatus)
@@ -52,7 +52,7 @@ func Cover(catalog *engine.Catalog, results []*Result) []Coverage {
 	return out
 }
 
-// String is one line: counts, and what is missing.
+// String returns one line with the counts and what is missing.
 func (c Coverage) String() string {
 	codes := make([]string, 0, len(c.ErrorStatus))
 	for _, status := range c.ErrorStatus {
@@ -73,7 +73,7 @@ func (c Coverage) String() string {
 	return line
 }
 
-func (c *Coverage) noteErrors(golden *Case) {
+func (c *Coverage) addErrors(golden *Case) {
 	failed := false
 	for _, x := range golden.Upstream {
 		if x.Response.Status >= http.StatusBadRequest {
@@ -86,7 +86,7 @@ func (c *Coverage) noteErrors(golden *Case) {
 	}
 }
 
-func (c *Coverage) noteLeaf(leaf engine.Leaf, bodies []any) {
+func (c *Coverage) addLeaf(leaf engine.Leaf, bodies []any) {
 	var found []any
 	for _, body := range bodies {
 		found = append(found, valuesAt(body, strings.Split(leaf.Path, "/")[1:])...)
@@ -107,7 +107,7 @@ func (c *Coverage) noteLeaf(leaf engine.Leaf, bodies []any) {
 	}
 }
 
-// valuesAt are the values at a path, of which * is any index.
+// valuesAt returns the values at a path, in which * is any index.
 func valuesAt(v any, names []string) []any {
 	if len(names) == 0 {
 		return []any{v}

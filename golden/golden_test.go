@@ -73,22 +73,22 @@ func TestParseProblems(t *testing.T) {
 		"no answer":            {file, request + account, "section response is missing"},
 		"bad account":          {file, request + "-- account.json --\n{\"integration\":\"acme\",\"contxt\":{}}\n" + answer, "contxt"},
 		"other integration":    {file, request + "-- account.json --\n{\"integration\":\"other\"}\n" + answer, `integration is "other"`},
-		"two answers":          {file, request + account + answer + "-- error --\n400\n", "section response has no place"},
-		"section twice":        {file, request + request + account + answer, "section request stands twice"},
-		"unknown section":      {file, request + account + answer + "-- notes --\nx\n", "section notes has no place"},
-		"gap":                  {file, request + account + first + strings.ReplaceAll(second, ".2.", ".3.") + answer, "upstream.3.request has no place"},
+		"two answers":          {file, request + account + answer + "-- error --\n400\n", "section response is unexpected"},
+		"section twice":        {file, request + request + account + answer, "section request occurs twice"},
+		"unknown section":      {file, request + account + answer + "-- notes --\nx\n", "section notes is unexpected"},
+		"gap":                  {file, request + account + first + strings.ReplaceAll(second, ".2.", ".3.") + answer, "upstream.3.request is unexpected"},
 		"no provider answer":   {file, request + account + "-- upstream.request --\nGET /x\n" + answer, "upstream.response is missing"},
-		"error as response":    {file, request + account + "-- response --\n404\n", "status 404 belongs into section error"},
-		"response as error":    {file, request + account + "-- error --\n200\n", "status 200 belongs into section response"},
+		"error as response":    {file, request + account + "-- response --\n404\n", "status 404 belongs in section error"},
+		"response as error":    {file, request + account + "-- error --\n200\n", "status 200 belongs in section response"},
 		"bad status":           {file, request + account + "-- response --\nOK\n", `the first line is "OK"`},
 		"bad first line":       {file, "-- request --\npatch unified\n" + account + answer, "want a method and a path"},
 		"space in the target":  {file, "-- request --\nPATCH /a b\n" + account + answer, "must be percent-encoded"},
 		"bad escape":           {file, "-- request --\nPATCH /a%zz\n" + account + answer, "invalid URL escape"},
-		"header without end":   {file, request + account + "-- response --\n200\nETag: 1\n{\"id\":1}\n", "is no header"},
-		"mapping version":      {file, request + account + "-- response --\n200\nPortolan-Mapping: x\n", "never compared"},
-		"carriage returns":     {file, strings.ReplaceAll(whole, "\n", "\r\n"), "LF alone"},
+		"header without end":   {file, request + account + "-- response --\n200\nETag: 1\n{\"id\":1}\n", "is not a valid header"},
+		"mapping version":      {file, request + account + "-- response --\n200\nPortolan-Mapping: x\n", "not compared"},
+		"carriage returns":     {file, strings.ReplaceAll(whole, "\n", "\r\n"), "must end in LF"},
 		"section without name": {file, whole + "-- --\n", `a line "-- --"`},
-		"folder is no method":  {"cases/acme/users/one.txtar", whole, `folder "users"`},
+		"not an operation":     {"cases/acme/users/one.txtar", whole, `directory "users"`},
 		"path is too short":    {"one.txtar", whole, "want <provider>"},
 		"text after the value": {file, request + "-- account.json --\n{\"integration\":\"acme\"} 1\n" + answer, "more than one"},
 	}
@@ -120,7 +120,7 @@ func TestLoad(t *testing.T) {
 	}{
 		{"all", "cases", nil, 2, 4},
 		{"one provider", "cases", []string{"acme"}, 1, 1},
-		{"no folder", "nowhere", nil, 0, 1},
+		{"no directory", "nowhere", nil, 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,8 +132,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// play is a handler that sends calls, and answers with status, header and body.
-func play(calls []*engine.Call, status int, header map[string]string, body string) golden.HandlerFor {
+// handlerOf returns a handler that makes calls and answers with status, header and body.
+func handlerOf(calls []*engine.Call, status int, header map[string]string, body string) golden.HandlerFor {
 	return func(doer engine.Doer, _ golden.Account) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for _, call := range calls {
@@ -178,31 +178,31 @@ func TestCompare(t *testing.T) {
 	}
 	tests := map[string]struct {
 		change func(r *run)
-		want   string // in the diff; "" for none
+		want   string // in the diff; "": no diff
 	}{
 		"as listed":             {func(*run) {}, ""},
 		"version is ignored":    {func(r *run) { r.header["Portolan-Mapping"] = "x" }, ""},
 		"other header":          {func(r *run) { r.header["X-Request-Id"] = "x" }, ""},
 		"accept is not listed":  {func(r *run) { r.one.Header = append(r.one.Header, params("Accept", "x")...) }, ""},
-		"method":                {func(r *run) { r.one.Method = "PATCH" }, "+ PATCH /v1/users/u"},
-		"path":                  {func(r *run) { r.one.URL += "%2Fx" }, "+ PUT /v1/users/u%2Fx"},
-		"query value":           {func(r *run) { r.one.Query[0].Value = "4" }, "+ ?c=4"},
-		"query added":           {func(r *run) { r.one.Query = append(r.one.Query, params("d", "")...) }, "+ ?d="},
-		"query missing":         {func(r *run) { r.one.Query = r.one.Query[:1] }, "- ?b=2"},
-		"header value":          {func(r *run) { r.one.Header[1].Value = "l" }, "+ x-key: l"},
-		"header added":          {func(r *run) { r.one.Header = append(r.one.Header, params("X-More", "1")...) }, "+ x-more: 1"},
-		"header missing":        {func(r *run) { r.one.Header = r.one.Header[:1] }, "- x-key: k"},
-		"last digit":            {func(r *run) { r.one.Body = []byte(`{"n":9007199254740992}`) }, `+   "n": 9007199254740992`},
-		"no body":               {func(r *run) { r.one.Body = nil }, `-   "n": 9007199254740993`},
-		"form value":            {func(r *run) { r.two.Body = []byte("a=1&b=3") }, "+ b=3"},
+		"method":                {func(r *run) { r.one.Method = "PATCH" }, "+PATCH /v1/users/u"},
+		"path":                  {func(r *run) { r.one.URL += "%2Fx" }, "+PUT /v1/users/u%2Fx"},
+		"query value":           {func(r *run) { r.one.Query[0].Value = "4" }, "+?c=4"},
+		"query added":           {func(r *run) { r.one.Query = append(r.one.Query, params("d", "")...) }, "+?d="},
+		"query missing":         {func(r *run) { r.one.Query = r.one.Query[:1] }, "-?b=2"},
+		"header value":          {func(r *run) { r.one.Header[1].Value = "l" }, "+x-key: l"},
+		"header added":          {func(r *run) { r.one.Header = append(r.one.Header, params("X-More", "1")...) }, "+x-more: 1"},
+		"header missing":        {func(r *run) { r.one.Header = r.one.Header[:1] }, "-x-key: k"},
+		"last digit":            {func(r *run) { r.one.Body = []byte(`{"n":9007199254740992}`) }, `+  "n": 9007199254740992`},
+		"no body":               {func(r *run) { r.one.Body = nil }, `-  "n": 9007199254740993`},
+		"form value":            {func(r *run) { r.two.Body = []byte("a=1&b=3") }, "+b=3"},
 		"call not made":         {func(r *run) { r.two = nil }, "upstream.2.request (listed, not made)"},
 		"call not listed":       {func(r *run) { r.more = append(r.more, r.one) }, "upstream.3.request (made, not listed)"},
 		"calls in other order":  {func(r *run) { r.one, r.two = r.two, r.one }, "upstream.2.request"},
-		"status":                {func(r *run) { r.status = 201 }, "+ 201"},
-		"answer":                {func(r *run) { r.body = `{"id":"v"}` }, `+   "id": "v"`},
-		"answer is text":        {func(r *run) { r.body = `{"id":"u"} x` }, `+ {"id":"u"} x`},
-		"listed header":         {func(r *run) { delete(r.header, "Etag") }, `- etag: "1"`},
-		"listed header's value": {func(r *run) { r.header["Etag"] = `"2"` }, `+ etag: "2"`},
+		"status":                {func(r *run) { r.status = 201 }, "+201"},
+		"answer":                {func(r *run) { r.body = `{"id":"v"}` }, `+  "id": "v"`},
+		"answer is text":        {func(r *run) { r.body = `{"id":"u"} x` }, `+{"id":"u"} x`},
+		"listed header":         {func(r *run) { delete(r.header, "Etag") }, `-etag: "1"`},
+		"listed header's value": {func(r *run) { r.header["Etag"] = `"2"` }, `+etag: "2"`},
 	}
 	for _, name := range []string{
 		"Portolan-Unsupported", "Portolan-Partial", "Portolan-Response-Warnings", "Preference-Applied",
@@ -211,7 +211,7 @@ func TestCompare(t *testing.T) {
 		tests[name] = struct {
 			change func(r *run)
 			want   string
-		}{func(r *run) { r.header[name] = "1" }, "+ " + strings.ToLower(name) + ": 1"}
+		}{func(r *run) { r.header[name] = "1" }, "+" + strings.ToLower(name) + ": 1"}
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestCompare(t *testing.T) {
 			if r.two != nil {
 				calls = append(calls, r.two)
 			}
-			got, err := golden.RunHandler(t.Context(), play(append(calls, r.more...), r.status, r.header, r.body), parse(t, whole))
+			got, err := golden.RunHandler(t.Context(), handlerOf(append(calls, r.more...), r.status, r.header, r.body), parse(t, whole))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,14 +237,14 @@ func TestUpdate(t *testing.T) {
 	one, two := asListed()
 	run := func(t *testing.T, c *golden.Case, calls []*engine.Call, status int, header map[string]string, body string) *golden.Result {
 		t.Helper()
-		r, err := golden.RunHandler(t.Context(), play(calls, status, header, body), c)
+		r, err := golden.RunHandler(t.Context(), handlerOf(calls, status, header, body), c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
 	c := parse(t, whole)
-	t.Run("of a case that passes changes nothing but spelling", func(t *testing.T) {
+	t.Run("of a passing case only changes the spelling", func(t *testing.T) {
 		r := run(t, c, []*engine.Call{one, two}, 200, map[string]string{"ETag": `"1"`}, `{"id": "u"}`)
 		want := strings.NewReplacer("x-key", "X-Key", "a=1&b=2", "b=2&a=1").Replace(whole)
 		if diff := cmp.Diff(want, string(c.Update(r))); diff != "" {
@@ -271,7 +271,7 @@ func TestUpdate(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("leaves an unlisted call's answer to be written", func(t *testing.T) {
+	t.Run("adds an unlisted call without its answer", func(t *testing.T) {
 		text := c.Update(run(t, c, []*engine.Call{one, two, one}, 200, nil, ""))
 		if _, problems := golden.Parse(file, text); !strings.Contains(fmt.Sprint(problems), "upstream.3.response is missing") {
 			t.Error(problems)
@@ -279,11 +279,11 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
-// request is sent with what a case may leave out.
+// A case may omit the content type and the token.
 func TestRequestDefaults(t *testing.T) {
 	for name, tt := range map[string]struct{ lines, contentType, authorization string }{
-		"left out": {"", "application/json", "Bearer " + golden.Token},
-		"listed":   {"content-type: text/plain\nauthorization: Basic x\n\n", "text/plain", "Basic x"},
+		"omitted": {"", "application/json", "Bearer " + golden.Token},
+		"listed":  {"content-type: text/plain\nauthorization: Basic x\n\n", "text/plain", "Basic x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(request, "{", tt.lines+"{", 1) + account + answer
@@ -332,7 +332,7 @@ func TestCover(t *testing.T) {
 	}
 }
 
-// What can be read is as it was after an update by its own expectations, and stays so.
+// Update with the expected result changes nothing, apart from a first normalisation.
 func FuzzCase(f *testing.F) {
 	f.Add(whole)
 	f.Add(request + account + "-- error --\n400\n\nX: 1\n\n")

@@ -15,10 +15,10 @@ import (
 // Header is one header line of a Message.
 type Header struct{ Name, Value string }
 
-// Message is one request or answer of a case, the caller's or the provider's. A section
-// holds it as its first line, header lines up to an empty line, and the body without its
-// last line break. The empty line may be left out where there are no headers, unless the
-// body starts with an empty line or with one that looks like a header.
+// Message is a request or an answer of a case. A section holds its first line, header lines
+// up to an empty line, and the body followed by a line break. If there are no headers, the
+// empty line is optional, unless the body starts with an empty line or one that looks like a
+// header.
 type Message struct {
 	Method string // requests only: "PUT"
 	Target string // requests only: encoded path and query, "/api/v1/users/u_1?x=1"
@@ -33,7 +33,7 @@ var (
 	headerRule = regexp.MustCompile(`^([A-Za-z0-9!#$%&'*+.^_|~-]+):(?: (.*))?$`)
 )
 
-// readMessage reads a section's text.
+// readMessage parses a section's text.
 func readMessage(text string, isRequest bool) (Message, error) {
 	var m Message
 	first, rest, _ := strings.Cut(text, "\n")
@@ -52,7 +52,7 @@ func readMessage(text string, isRequest bool) (Message, error) {
 		}
 		parts := headerRule.FindStringSubmatch(line)
 		if parts == nil || strings.ContainsFunc(line, unicode.IsControl) {
-			return m, fmt.Errorf("%q is no header, and an empty line ends the headers", line)
+			return m, fmt.Errorf("%q is not a valid header; an empty line ends the headers", line)
 		}
 		m.Header = append(m.Header, Header{parts[1], strings.TrimSpace(parts[2])})
 	}
@@ -72,7 +72,7 @@ func (m *Message) readFirst(line string, isRequest bool) error {
 		if !statusRule.MatchString(line) {
 			return fmt.Errorf("the first line is %q, want a status from 200 to 599", line)
 		}
-		m.Status, _ = strconv.Atoi(line) // three digits
+		m.Status, _ = strconv.Atoi(line) // three digits: cannot fail
 		return nil
 	}
 	verb, target, _ := strings.Cut(line, " ")
@@ -89,7 +89,7 @@ func (m *Message) readFirst(line string, isRequest bool) error {
 	return nil
 }
 
-// format writes what readMessage reads.
+// format returns m as readMessage parses it.
 func (m Message) format() []byte {
 	var b strings.Builder
 	if m.Method != "" {
@@ -112,7 +112,7 @@ func (m Message) format() []byte {
 	return []byte(b.String())
 }
 
-// value is the first value of a header; "" where there is none.
+// value returns the first value of a header; "" if there is none.
 func (m Message) value(name string) string {
 	for _, h := range m.Header {
 		if strings.EqualFold(h.Name, name) {
@@ -140,7 +140,7 @@ func (m Message) httpHeader() http.Header {
 	return out
 }
 
-// withContentType is m with that content type where m has a body and names none.
+// withContentType returns m, with contentType if it has a body and no Content-Type.
 func (m Message) withContentType(contentType string) Message {
 	if len(m.Body) > 0 && !m.lists("Content-Type") {
 		m.Header = append(slices.Clip(m.Header), Header{"Content-Type", contentType})

@@ -9,7 +9,7 @@ import (
 	"portolan/plain"
 )
 
-// expected is the run of c that gives what c says.
+// expected returns the result that c expects.
 func expected(c *golden.Case) *golden.Result {
 	r := &golden.Result{Case: c, Answer: c.Answer}
 	for _, x := range c.Upstream {
@@ -18,13 +18,13 @@ func expected(c *golden.Case) *golden.Result {
 	return r
 }
 
-// replay is a handler that does what c says.
+// replay returns a handler that makes c's calls and returns its answer.
 func replay(c *golden.Case) golden.HandlerFor {
 	return func(doer engine.Doer, _ golden.Account) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for _, x := range c.Upstream {
 				path, query, found := strings.Cut(x.Request.Target, "?")
-				if found { // Call.Query would encode it anew
+				if found { // Call.Query would encode it again
 					path += "?" + query
 				}
 				call := &engine.Call{Method: x.Request.Method, URL: "https://acme.example.com" + path, Body: x.Request.Body}
@@ -42,7 +42,7 @@ func replay(c *golden.Case) golden.HandlerFor {
 	}
 }
 
-// engineBody reads a request body.
+// engineBody decodes a request body.
 func engineBody(data []byte) (map[string]any, error) {
 	return plain.DecodeObject(data, plain.Options{})
 }

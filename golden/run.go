@@ -12,7 +12,7 @@ import (
 	"portolan/gateway"
 )
 
-// HTTPRequest is the case's request to the server at base ("http://127.0.0.1:8080").
+// HTTPRequest returns the case's request to the server at base ("http://127.0.0.1:8080").
 func (c *Case) HTTPRequest(ctx context.Context, base string) (*http.Request, error) {
 	m := c.Request.withContentType("application/json")
 	r, err := http.NewRequestWithContext(ctx, m.Method, base+m.Target, bytes.NewReader(m.Body))
@@ -26,7 +26,7 @@ func (c *Case) HTTPRequest(ctx context.Context, base string) (*http.Request, err
 	return r, nil
 }
 
-// ReadAnswer reads an answer that came over a socket; it leaves the body to be closed.
+// ReadAnswer reads an answer. It does not close the body.
 func ReadAnswer(r *http.Response) (Message, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -35,30 +35,30 @@ func ReadAnswer(r *http.Response) (Message, error) {
 	return Message{Status: r.StatusCode, Header: headersOf(r.Header), Body: body}, nil
 }
 
-// HandlerFor builds the server of one run. It calls providers through doer, knows account
-// and no other, takes Token and tells the time by Clock.
+// HandlerFor returns the server of one run. It calls providers through doer, its only
+// account is account, it accepts Token and uses Clock.
 type HandlerFor func(doer engine.Doer, account Account) (http.Handler, error)
 
-// RunHandler runs c through an http.Handler, in process. The error says that it could not
-// be run at all.
+// RunHandler runs c through an http.Handler, in process. An error means that it could not
+// run.
 func RunHandler(ctx context.Context, handlerFor HandlerFor, c *Case) (*Result, error) {
 	upstream := NewUpstream(c)
 	handler, err := handlerFor(upstream, c.Account)
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.served(ctx)
+	r, err := c.serverRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &recorder{header: http.Header{}}
 	handler.ServeHTTP(w, r)
-	w.WriteHeader(http.StatusOK) // where the handler did not
-	return upstream.Judge(Message{Status: w.status, Header: headersOf(w.sent), Body: w.body.Bytes()}), nil
+	w.WriteHeader(http.StatusOK) // if the handler did not
+	return upstream.Compare(Message{Status: w.status, Header: headersOf(w.sent), Body: w.body.Bytes()}), nil
 }
 
-// served is the case's request as a handler gets it from net/http.
-func (c *Case) served(ctx context.Context) (*http.Request, error) {
+// serverRequest returns the case's request as net/http passes it to a handler.
+func (c *Case) serverRequest(ctx context.Context) (*http.Request, error) {
 	r, err := c.HTTPRequest(ctx, "http://portolan.example.com")
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (c *Case) served(ctx context.Context) (*http.Request, error) {
 	return r, nil
 }
 
-// recorder keeps what a handler answers.
+// recorder records the answer of a handler.
 type recorder struct {
 	header, sent http.Header
 	status       int
@@ -90,17 +90,16 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// Read reads a request as it is written, as the server does before the gateway.
+// Read parses a request as the server does before the gateway.
 type Read func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem)
 
-// GatewayFor builds the gateway of one run. It calls providers through doer, knows account
-// and no other, and tells the time by Clock.
+// GatewayFor returns the gateway of one run. It calls providers through doer, its only
+// account is account, and it uses Clock.
 type GatewayFor func(doer engine.Doer, account Account) *gateway.Gateway
 
-// RunGateway runs c without HTTP. It compares the calls, the status and, of a success, the
-// headers and the body. The body of an error, the debug format and headers of the request
-// are of HTTP: they are left to the other runs. A case that is refused before the gateway, or
-// whose request has headers of its own, is NotApplicable.
+// RunGateway runs c without HTTP. It compares the calls, the status and, for a success, the
+// headers and the body, but not the debug format. A case is NotApplicable if it is refused
+// before the gateway or if its request has headers.
 func RunGateway(ctx context.Context, read Read, gatewayFor GatewayFor, c *Case) *Result {
 	target, in, p := read(c.Request.Method, c.Request.Target, c.Request.Body)
 	if p != nil || len(c.Request.Header) > 0 {
@@ -116,20 +115,20 @@ func RunGateway(ctx context.Context, read Read, gatewayFor GatewayFor, c *Case) 
 	if p != nil {
 		result.Answer.Status = p.Status
 		want := strconv.Itoa(c.Answer.Status)
-		return result.judge(result.compareCalls(), differ(sectionError, want, strconv.Itoa(p.Status)+note(want, p)))
+		return result.setDiff(result.compareCalls(), compareText(sectionError, want, strconv.Itoa(p.Status)+statusNote(want, p)))
 	}
 	result.Answer = Message{Status: outcome.Status, Body: outcome.Body}
 	for _, h := range outcome.Header {
 		result.Answer.Header = append(result.Answer.Header, Header(h))
 	}
 	if in.Options.PlanOnly || in.Options.Format == gateway.FormatDebug {
-		return result.judge(result.compareCalls())
+		return result.setDiff(result.compareCalls())
 	}
-	return result.judge(result.compareCalls(), result.compareAnswer())
+	return result.setDiff(result.compareCalls(), result.compareAnswer())
 }
 
-// note is the problem's message if its status is not the one wanted.
-func note(want string, p *gateway.Problem) string {
+// statusNote returns the problem's message if its status is not the expected one.
+func statusNote(want string, p *gateway.Problem) string {
 	if strconv.Itoa(p.Status) == want {
 		return ""
 	}

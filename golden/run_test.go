@@ -38,7 +38,7 @@ func catalog(tb testing.TB) *engine.Catalog {
 	return catalog
 }
 
-// read stands for the server's: it trusts the request, which must not be "refused".
+// read replaces the server's: it refuses users/refused only.
 func read(_, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -60,7 +60,7 @@ func read(_, target string, body []byte) (gateway.Target, *gateway.Input, *gatew
 	return gateway.Target{Operation: op, AccountID: "1", ID: id}, in, nil
 }
 
-// gatewayFor is a gateway whose only account is the case's.
+// gatewayFor returns a gateway whose only account is the case's.
 func gatewayFor(tb testing.TB, catalog *engine.Catalog) golden.GatewayFor {
 	tb.Helper()
 	unified, err := schemas.Unified()
@@ -104,12 +104,12 @@ func TestRunGateway(t *testing.T) {
 	}{
 		"success":              {"names", "", "", golden.Passed, ""},
 		"error":                {"user_not_found", "", "", golden.Passed, ""},
-		"call differs":         {"names", `"firstName":"Ada","lastName":"Byron"}}` + "\n-- upstream.response", "}}\n-- upstream.response", golden.Failed, `+     "firstName": "Ada"`},
-		"record differs":       {"names", `"name":"Ada Byron"`, `"name":"Ada"`, golden.Failed, `+   "name": "Ada Byron"`},
-		"record is cut":        {"names", "?integrated", "?truto_exclude_fields=id&integrated", golden.Failed, `-   "id"`},
-		"error status differs": {"user_not_found", "\n404\n", "\n400\n", golden.Failed, "+ 404"},
-		"success for an error": {"user_not_found", "\n400\n{\"error\"", "\n200\n{\"error\"", golden.Failed, "+ 200"},
-		"error for a success":  {"names", "\n200\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", "\n500\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", golden.Failed, "+ 500"},
+		"call differs":         {"names", `"firstName":"Ada","lastName":"Byron"}}` + "\n-- upstream.response", "}}\n-- upstream.response", golden.Failed, `+    "firstName": "Ada"`},
+		"record differs":       {"names", `"name":"Ada Byron"`, `"name":"Ada"`, golden.Failed, `+  "name": "Ada Byron"`},
+		"field excluded":       {"names", "?integrated", "?truto_exclude_fields=id&integrated", golden.Failed, `-  "id"`},
+		"error status differs": {"user_not_found", "\n404\n", "\n400\n", golden.Failed, "+404"},
+		"success for an error": {"user_not_found", "\n400\n{\"error\"", "\n200\n{\"error\"", golden.Failed, "+200"},
+		"error for a success":  {"names", "\n200\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", "\n500\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", golden.Failed, "+500"},
 	}
 	gateways := gatewayFor(t, catalog(t))
 	for name, tt := range tests {
@@ -121,7 +121,7 @@ func TestRunGateway(t *testing.T) {
 			text := strings.Replace(string(data), tt.old, tt.replacement, 1)
 			c, problems := golden.Parse(folder+"x.txtar", []byte(text))
 			if len(problems) > 0 || tt.old != "" && text == string(data) {
-				t.Fatal("the test's change does not fit", problems)
+				t.Fatal("the replacement was not found", problems)
 			}
 			got := golden.RunGateway(t.Context(), read, gateways, c)
 			if got.State != tt.state || !strings.Contains(got.Diff, tt.diff) {
@@ -137,7 +137,7 @@ func TestRunGateway(t *testing.T) {
 	})
 }
 
-// A provider over sockets is compared like one in process, the client's own headers aside.
+// Over sockets, calls are compared as in process, except for the client's headers.
 func TestUpstreamOverSockets(t *testing.T) {
 	c := parse(t, title+request+account+first+answer)
 	for name, tt := range map[string]struct {
@@ -155,14 +155,14 @@ func TestUpstreamOverSockets(t *testing.T) {
 			if got.Status != 200 || string(got.Body) != `{"id":"u"}` || !hasHeader(got, "Content-Type", "application/json") {
 				t.Errorf("%+v", got)
 			}
-			r := upstream.Judge(golden.Message{Status: 200, Header: []golden.Header{{Name: "Etag", Value: `"1"`}}, Body: []byte(`{"id":"u"}`)})
+			r := upstream.Compare(golden.Message{Status: 200, Header: []golden.Header{{Name: "Etag", Value: `"1"`}}, Body: []byte(`{"id":"u"}`)})
 			if r.State != tt.state {
 				t.Error(r.State, r.Diff)
 			}
 			if extra := send(t, "PUT", provider.URL+tt.path, "{}"); extra.Status != http.StatusNotImplemented {
 				t.Errorf("%+v", extra)
 			}
-			if r := upstream.Judge(golden.Message{}); !strings.Contains(r.Diff, "made, not listed") {
+			if r := upstream.Compare(golden.Message{}); !strings.Contains(r.Diff, "made, not listed") {
 				t.Error(r.Diff)
 			}
 		})

@@ -6,19 +6,19 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// Update gives the case's file with what r got in place of what was expected: the
-// requests to the provider and the answer, JSON on one line. Comment, request, account
-// and the provider's answers stay as they are. A call that was not made goes, with its
-// answer; for one that was not listed the provider's answer is left to be written.
+// Update returns the case's file with the provider requests and the answer of r in place of
+// the expected ones, JSON on one line. Comment, request, account and the provider's answers
+// stay. A call that was not made is removed with its answer. A call that was not listed is
+// added; its answer must be written by hand.
 func (c *Case) Update(r *Result) []byte {
-	kept := map[string][]byte{}
+	sections := map[string][]byte{}
 	for _, f := range c.archive.Files {
-		kept[f.Name] = f.Data
+		sections[f.Name] = f.Data
 	}
 	out := &txtar.Archive{Comment: c.archive.Comment}
 	add := func(name string, data []byte) { out.Files = append(out.Files, txtar.File{Name: name, Data: data}) }
-	add(sectionRequest, kept[sectionRequest])
-	add(sectionAccount, kept[sectionAccount])
+	add(sectionRequest, sections[sectionRequest])
+	add(sectionAccount, sections[sectionAccount])
 	for i, call := range r.Calls {
 		listed := Message{}
 		if i < len(c.Upstream) {
@@ -34,18 +34,18 @@ func (c *Case) Update(r *Result) []byte {
 			Header: callHeader(listed, call, r.wire), Body: compactBody(call.Body),
 		}.format())
 		if i < len(c.Upstream) {
-			add(upstreamSection(i+1, sectionResponse), kept[upstreamSection(i+1, sectionResponse)])
+			add(upstreamSection(i+1, sectionResponse), sections[upstreamSection(i+1, sectionResponse)])
 		}
 	}
 	add(answerSection(r.Answer.Status), Message{
 		Status: r.Answer.Status,
-		Header: spelled(answerHeader(c.Answer, r.Answer)), Body: compactBody(r.Answer.Body),
+		Header: documentedCase(answerHeader(c.Answer, r.Answer)), Body: compactBody(r.Answer.Body),
 	}.format())
 	return txtar.Format(out)
 }
 
-// spelled gives headers the spelling of the documents, which net/http does not keep.
-func spelled(header []Header) []Header {
+// documentedCase restores the documented case of header names, which net/http changes.
+func documentedCase(header []Header) []Header {
 	out := make([]Header, 0, len(header))
 	for _, h := range header {
 		switch name := strings.ToLower(h.Name); {

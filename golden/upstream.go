@@ -8,14 +8,15 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"portolan/engine"
 )
 
-// Upstream plays a case's provider, answer by answer, and keeps what it is sent. It is an
-// engine.Doer for runs in process and an http.Handler for runs over sockets. It is safe
-// for concurrent use.
+// Upstream is a fake provider: it returns a case's answers in order and records the calls.
+// It is an engine.Doer for runs in process and an http.Handler for runs over sockets. It is
+// safe for concurrent use.
 type Upstream struct {
 	golden *Case
 	mu     sync.Mutex
@@ -31,10 +32,10 @@ var (
 // NewUpstream returns the provider of one run of c.
 func NewUpstream(c *Case) *Upstream { return &Upstream{golden: c} }
 
-var errNotListed = errors.New("the case lists no such call")
+var errNotListed = errors.New("the case does not list this call")
 
-// Do answers with what the case says next. A call beyond those listed gets an *engine.Error
-// of KindUpstream.
+// Do returns the case's next answer. A call beyond those listed gets an *engine.Error of
+// KindUpstream.
 func (u *Upstream) Do(_ context.Context, call *engine.Call) (*engine.Reply, error) {
 	answer, listed := u.next(messageOf(call), false)
 	if !listed {
@@ -43,11 +44,11 @@ func (u *Upstream) Do(_ context.Context, call *engine.Call) (*engine.Reply, erro
 	return &engine.Reply{Status: answer.Status, Header: answer.httpHeader(), Body: answer.Body}, nil
 }
 
-// ServeHTTP answers with what the case says next. A call beyond those listed gets 501.
+// ServeHTTP returns the case's next answer. A call beyond those listed gets 501.
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // a caller that is gone sent no call
+		return // the caller is gone
 	}
 	target := r.URL.EscapedPath()
 	if r.URL.RawQuery != "" {
@@ -60,13 +61,13 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(w.Header(), answer.httpHeader())
 	w.WriteHeader(answer.Status)
-	_, _ = w.Write(answer.Body) // a status without body refuses one, as it should
+	_, _ = w.Write(answer.Body) // an error means that the status allows no body
 }
 
-// Judge compares what was sent here, and the answer that the caller got, with the case.
-func (u *Upstream) Judge(answer Message) *Result {
+// Compare compares the recorded calls and the answer to the caller with the case.
+func (u *Upstream) Compare(answer Message) *Result {
 	r := u.result(answer)
-	return r.judge(r.compareCalls(), r.compareAnswer())
+	return r.setDiff(r.compareCalls(), r.compareAnswer())
 }
 
 func (u *Upstream) result(answer Message) *Result {
@@ -104,7 +105,7 @@ func messageOf(call *engine.Call) Message {
 	return m
 }
 
-// headersOf lists header by name.
+// headersOf returns header sorted by name.
 func headersOf(header http.Header) []Header {
 	var out []Header
 	for name, values := range header {
@@ -112,14 +113,6 @@ func headersOf(header http.Header) []Header {
 			out = append(out, Header{name, v})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Header) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		if a.Name > b.Name {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(out, func(a, b Header) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

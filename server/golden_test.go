@@ -211,7 +211,7 @@ func TestGoldenSockets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result := provider.Judge(answer); result.State != golden.Passed {
+			if result := provider.Compare(answer); result.State != golden.Passed {
 				t.Errorf("%s\n%s", result.State, result.Diff)
 			}
 		})
