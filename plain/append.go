@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxAppendDepth keeps a value that holds itself from taking all memory.
+// maxAppendDepth bounds the memory for a value that contains itself.
 const maxAppendDepth = 10000
 
-// Append appends v as JSON on one line: the keys of objects sorted, strings and floats spelled
-// as encoding/json spells them, but HTML not escaped. A json.RawMessage is appended as it is.
+// Append appends v as JSON on one line, with sorted keys, as encoding/json does, but without
+// escaping HTML. A json.RawMessage is appended unchanged.
 //
-// The error says what in v is not plain JSON: another type, a float that is not finite, a
-// json.Number that is not a number, or nesting over 10,000 deep; dst is then returned as it was.
+// The error names what in v is not plain JSON: another type, a float that is not finite, a
+// json.Number that is not a number, or nesting over 10,000 deep. It returns dst unchanged then.
 func Append(dst []byte, v any) ([]byte, error) {
 	out, err := appendValue(dst, v, 0)
 	if err != nil {
@@ -98,7 +98,7 @@ func appendObject(dst []byte, object map[string]any, depth int) (_ []byte, err e
 }
 
 // AppendKey appends a member's name and the colon, with a comma before it unless dst ends with
-// the object's opening brace. It is for objects whose members stand in an order of their own:
+// the object's opening brace. It is for objects whose members have a fixed order:
 //
 //	dst = append(dst, '{')
 //	dst = AppendString(AppendKey(dst, "id"), id)
@@ -150,7 +150,7 @@ func AppendString(dst []byte, s string) []byte {
 		case r == utf8.RuneError && size == 1:
 			dst = append(append(dst, s[start:i]...), `\ufffd`...)
 			start = i + size
-		case r == '\u2028' || r == '\u2029': // they end a line in old JavaScript
+		case r == '\u2028' || r == '\u2029': // line ends in old JavaScript
 			dst = append(append(dst, s[start:i]...), `\u202`...)
 			dst = append(dst, hex[r&15])
 			start = i + size
@@ -160,7 +160,7 @@ func AppendString(dst []byte, s string) []byte {
 	return append(append(dst, s[start:]...), '"')
 }
 
-// appendFloat spells f as ECMAScript does, which encoding/json follows.
+// appendFloat formats f as ECMAScript and encoding/json do.
 func appendFloat(dst []byte, f float64) ([]byte, error) {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
 		return dst, fmt.Errorf("%v is not a JSON number", f)
@@ -177,7 +177,7 @@ func appendFloat(dst []byte, f float64) ([]byte, error) {
 	return dst, nil
 }
 
-// IsNumber reports whether s is a JSON number and nothing else.
+// IsNumber reports whether s is a JSON number.
 func IsNumber(s string) bool {
 	end, _, wrong := scanNumber(s, 0)
 	return wrong == "" && end == len(s)

@@ -78,7 +78,7 @@ func TestAppendRefuses(t *testing.T) {
 				t.Errorf("got error %v, want %s", err, tt.want)
 			}
 			if string(got) != "before" {
-				t.Errorf("got %.100s, want what was there before", got)
+				t.Errorf("got %.100s, want dst unchanged", got)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestIsNumber(t *testing.T) {
 	}
 }
 
-// encode is what encoding/json makes of v.
+// encode returns v as encoding/json encodes it.
 func encode(tb testing.TB, v any) []byte {
 	tb.Helper()
 	var out bytes.Buffer
@@ -121,7 +121,7 @@ func encode(tb testing.TB, v any) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// FuzzAppend holds Append against encoding/json, byte for byte, and reads back what it wrote.
+// FuzzAppend compares Append with encoding/json, byte for byte, and decodes the result.
 func FuzzAppend(f *testing.F) {
 	f.Add([]byte(`{"b":[1,2.50,null,true],"a":{"<":"\u2028\u0000"}}`), "a\xff\"", 1e-7)
 	f.Add([]byte(`["\ud800"]`), "\u2029\x7f\x1f", 1e21)
@@ -149,7 +149,7 @@ func FuzzAppend(f *testing.F) {
 		}
 		again, err := plain.Append(nil, back.Value)
 		if err != nil || len(back.Value.(map[string]any)) == len(v) && !bytes.Contains(got, []byte(`\ufffd`)) && !bytes.Equal(got, again) {
-			t.Fatalf("got %s\nread back %s, %v", got, again, err)
+			t.Fatalf("got %s\ndecoded %s, %v", got, again, err)
 		}
 	})
 }

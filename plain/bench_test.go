@@ -14,9 +14,9 @@ const record = `{"id":"u_1f2e3d4c","name":"Ada Lovelace","email":"ada@example.co
  "profile":{"title":"Countess","locale":"en-GB","time_zone":"Europe/London","phones":["+44 20 7946 0000","+44 20 7946 0001"]},
  "custom_fields":{"cf_1":"München","cf_2":42,"cf_3":["a","b","c"],"cf_4":{"x":1,"y":2}},"url":"https://api.example.com/users/u_1f2e3d4c"}`
 
-// TestAllocations holds the memory of a typical record: one for the text, two (header and
-// groups) or more for each object, two for each array, one for each string and number, and few
-// for decoding itself.
+// TestAllocations bounds the allocations for a typical record: one for the text, two (header
+// and groups) or more for each object, two for each array, one for each string and number,
+// and few for the decoder.
 func TestAllocations(t *testing.T) {
 	data := []byte(record)
 	got := testing.AllocsPerRun(100, func() {

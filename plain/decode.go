@@ -10,19 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a document beside its size.
+// Limits of a document, except its size.
 const (
-	DefaultDepth        = 64    // of strict decoding, in nested objects and arrays
-	DefaultLenientDepth = 1000  // of lenient decoding
-	DefaultNumberLength = 1000  // characters; comparing numbers exactly takes the square of it
-	maxFailures         = 1000  // and no more than this many bytes of pointers
-	maxPointerBytes     = 65536 // in all, as one key may be as long as the document
+	DefaultDepth        = 64   // of strict decoding, in nested objects and arrays
+	DefaultLenientDepth = 1000 // of lenient decoding
+	DefaultNumberLength = 1000 // characters; exact comparison of numbers is quadratic
+	maxFailures         = 1000
+	maxPointerBytes     = 65536 // of all failures: one key may be as long as the document
 )
 
-// Options say what Decode accepts. The zero value is strict with the default limits.
+// Options are the options of Decode. The zero value is strict with the default limits.
 type Options struct {
-	Depth        int // most nested objects and arrays; 0: DefaultDepth or DefaultLenientDepth
-	NumberLength int // most characters of a number; 0: DefaultNumberLength; lenient decoding has no limit
+	Depth        int // maximum nesting of objects and arrays; 0: DefaultDepth or DefaultLenientDepth
+	NumberLength int // maximum characters of a number; 0: DefaultNumberLength; lenient decoding has no limit
 
 	// Lenient accepts what encoding/json accepts: the last of several equal keys wins, halves
 	// of surrogate pairs and bytes that are not UTF-8 become U+FFFD, numbers may be of any size.
@@ -33,17 +33,17 @@ type Options struct {
 type Document struct {
 	Value   any
 	HasNull bool // anywhere in Value
-	Values  int  // how many values there are, nested ones and Value itself included
+	Values  int  // number of values, including nested ones and Value itself
 }
 
-// Decode reads the one JSON value that data holds, in one pass and in linear time.
+// Decode decodes the one JSON value in data, in one pass and in linear time.
 //
-// Numbers are json.Number with every digit. Strings and numbers are parts of one copy of
-// data: whoever keeps one of them keeps the memory of the whole document, and clones it with
-// strings.Clone if that matters. Nothing refers to data itself.
+// Numbers are json.Number with every digit. Strings and numbers share one copy of data: a
+// reference to one of them keeps the memory of the whole document; use strings.Clone if that
+// matters. Nothing refers to data itself.
 //
-// The error is *DecodeError. A failure that does not end decoding (see Kind) is reported with
-// all others.
+// The error is a *DecodeError with all failures up to the first one that ends decoding (see
+// Kind).
 func Decode(data []byte, options Options) (Document, error) {
 	d := decoder{text: string(data), lenient: options.Lenient, depth: options.Depth, numberLength: options.NumberLength}
 	if d.depth == 0 {
@@ -64,7 +64,7 @@ func Decode(data []byte, options Options) (Document, error) {
 	return d.out, nil
 }
 
-// DecodeObject is Decode where the value must be an object.
+// DecodeObject decodes like Decode; the value must be an object.
 func DecodeObject(data []byte, options Options) (map[string]any, error) {
 	doc, err := Decode(data, options)
 	if err != nil {
@@ -77,7 +77,7 @@ func DecodeObject(data []byte, options Options) (map[string]any, error) {
 	return object, nil
 }
 
-// decoder descends through text. Its methods return false where decoding ends.
+// decoder is a recursive descent parser. Its methods return false if decoding ends.
 type decoder struct {
 	text         string
 	at           int
@@ -85,9 +85,9 @@ type decoder struct {
 	numberLength int
 	lenient      bool
 
-	path    []step   // of the containers that are open
-	members []member // of the objects that are open
-	items   []any    // of the arrays that are open
+	path    []step   // of the open containers
+	members []member // of the open objects
+	items   []any    // of the open arrays
 	buffer  []byte   // a string with escapes
 
 	out      Document
@@ -132,7 +132,7 @@ func (d *decoder) space() {
 	}
 }
 
-// peek is the next byte, 0 at the end: it stands nowhere in JSON.
+// peek returns the next byte, 0 at the end: JSON has no such byte.
 func (d *decoder) peek() byte {
 	if d.at < len(d.text) {
 		return d.text[d.at]
@@ -320,8 +320,8 @@ func (d *decoder) number() (any, bool) {
 	return json.Number(text), true
 }
 
-// scanNumber finds the end of the number at text[at:] and how long its exponent is; or it ends
-// at the byte that should not be there, and wrong says where that is.
+// scanNumber returns the end of the number at text[at:] and the length of its exponent. If
+// the number is malformed, end is at the unexpected byte, and wrong names its context.
 func scanNumber(text string, at int) (end, exponent int, wrong string) {
 	next := func() byte {
 		if at < len(text) {
@@ -372,7 +372,7 @@ func inRange(number string) bool {
 	return !strings.ContainsAny(number, "123456789")
 }
 
-// flaw is what is wrong with a string; its kind is empty if nothing is.
+// flaw is a mistake in a string; its kind is empty if there is none.
 type flaw struct {
 	kind Kind
 	at   int
@@ -389,7 +389,7 @@ func (d *decoder) note(f flaw) {
 	}
 }
 
-// string reads a string; the first flaw of it is for the caller to note.
+// string reads a string and returns its first flaw, which the caller reports.
 func (d *decoder) string() (s string, f flaw, ok bool) {
 	start := d.at + 1
 	ascii := true
@@ -415,7 +415,7 @@ func (d *decoder) string() (s string, f flaw, ok bool) {
 	return "", flaw{}, d.unexpected(Syntax, "")
 }
 
-// unescape reads a string that cannot be cut from the text.
+// unescape reads a string that is not a part of the text.
 func (d *decoder) unescape() (s string, f flaw, ok bool) {
 	d.at++
 	d.buffer = d.buffer[:0]
@@ -450,7 +450,7 @@ func (d *decoder) unescape() (s string, f flaw, ok bool) {
 	return "", f, d.unexpected(Syntax, "")
 }
 
-// escape reads an escape, or the two of a surrogate pair; whole is false for half of a pair.
+// escape reads an escape, or both of a surrogate pair; whole is false for half of a pair.
 func (d *decoder) escape() (whole, ok bool) {
 	d.at++
 	switch c := d.peek(); c {
@@ -475,7 +475,7 @@ func (d *decoder) escape() (whole, ok bool) {
 	return true, true
 }
 
-// escapedRune reads on after the backslash of \uXXXX.
+// escapedRune reads the uXXXX of an escape.
 func (d *decoder) escapedRune() (whole, ok bool) {
 	d.at++
 	r := hexUnit(d.text[d.at:])
@@ -493,7 +493,7 @@ func (d *decoder) escapedRune() (whole, ok bool) {
 			low = hexUnit(rest[2:])
 		}
 		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-			whole = false // whatever follows stands for itself
+			whole = false // the following text is separate
 		} else {
 			d.at += 6
 		}

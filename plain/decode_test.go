@@ -245,7 +245,7 @@ func TestFailureTexts(t *testing.T) {
 	}
 }
 
-// TestDecodeCopies changes the bytes after they were decoded.
+// TestDecodeCopies changes the bytes after decoding.
 func TestDecodeCopies(t *testing.T) {
 	t.Parallel()
 	data := []byte(`{"key":"value"}`)
@@ -269,8 +269,8 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds both ways of decoding against encoding/json: the same values, the same
-// syntax errors at the same places, and nothing refused without a reason seen in another way.
+// FuzzDecode compares strict and lenient decoding with encoding/json: the same values and the
+// same syntax errors. Any other refusal must have a reason that reasonsIn finds too.
 func FuzzDecode(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `{"a":"\ud83c\udf0a"}`, `{"a":[1e400,0.1e-999]}`, "\uFEFF{}", `[]`, `null`, `{} {}`,
@@ -316,11 +316,11 @@ func FuzzDecode(f *testing.F) {
 			failures := failuresOf(t, err)
 			for i, f := range failures {
 				if i > 0 && f.Offset < failures[i-1].Offset || f.Offset > len(data) || f.Message == "" {
-					t.Fatalf("out of order or place: %+v", failures)
+					t.Fatalf("out of order or range: %+v", failures)
 				}
 				got[f.Kind] = true
 			}
-			if len(failures) > 100 || got[plain.Depth] { // some may have been left out
+			if len(failures) > 100 || got[plain.Depth] { // some may be missing
 				got = nil
 			}
 		}
@@ -331,7 +331,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if got[plain.Surrogate] || got[plain.UTF8] { // of one string only one is reported
+		if got[plain.Surrogate] || got[plain.UTF8] { // only one of a string is reported
 			delete(got, plain.UTF8)
 			got[plain.Surrogate] = true
 		}
@@ -348,13 +348,13 @@ func sameSyntaxError(t *testing.T, data []byte, failures []plain.Failure, want e
 	switch {
 	case !ok:
 		t.Fatal(want)
-	case last.Kind == plain.Depth || last.Kind == plain.BOM: // encoding/json sees them later or not
+	case last.Kind == plain.Depth || last.Kind == plain.BOM: // encoding/json reports them later or not
 	case len(failures) > 100:
-	case last.Offset < len(data) && data[last.Offset] >= utf8.RuneSelf: // its texts name a byte, ours a rune
+	case last.Offset < len(data) && data[last.Offset] >= utf8.RuneSelf: // encoding/json names a byte, Decode a rune
 		if int(syntax.Offset)-1 != last.Offset {
 			t.Fatalf("got %+v, encoding/json %d: %v", last, syntax.Offset, want)
 		}
-	case last.Offset == len(data): // encoding/json says that of some ends, of others that a space is wrong there
+	case last.Offset == len(data): // encoding/json reports some ends as an unexpected space
 		if last.Message != "unexpected end of JSON input" || int(syntax.Offset) != len(data) {
 			t.Fatalf("got %+v, encoding/json %d: %v", last, syntax.Offset, want)
 		}
@@ -364,7 +364,7 @@ func sameSyntaxError(t *testing.T, data []byte, failures []plain.Failure, want e
 	}
 }
 
-// reasonsIn finds in another way why JSON is refused. plain.Surrogate stands for UTF8 too.
+// reasonsIn finds independently why JSON is refused. plain.Surrogate includes UTF8.
 func reasonsIn(t *testing.T, data []byte) map[plain.Kind]bool {
 	t.Helper()
 	reasons := map[plain.Kind]bool{}

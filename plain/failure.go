@@ -12,26 +12,26 @@ type Kind string
 // The kinds of failures.
 const (
 	Syntax    Kind = "syntax"    // not JSON; ends decoding
-	Trailing  Kind = "trailing"  // something after the value; ends decoding
+	Trailing  Kind = "trailing"  // text after the value; ends decoding
 	BOM       Kind = "bom"       // a byte order mark at the start; ends decoding
 	Depth     Kind = "depth"     // nested too deeply; ends decoding
 	UTF8      Kind = "utf8"      // bytes that are not UTF-8; ends decoding outside strings
 	Surrogate Kind = "surrogate" // half of a surrogate pair
-	Duplicate Kind = "duplicate" // a key that its object has already
+	Duplicate Kind = "duplicate" // a key that occurs twice in its object
 	Type      Kind = "type"      // not an object; DecodeObject only
-	Range     Kind = "range"     // a number that a 64-bit float holds as infinity, or as zero though it is not
-	Length    Kind = "length"    // a number of too many characters
+	Range     Kind = "range"     // a number that overflows or underflows a 64-bit float
+	Length    Kind = "length"    // a number with too many characters
 )
 
-// Failure is one reason why a document was refused.
+// Failure is one mistake in a document.
 type Failure struct {
-	Pointer string // JSON pointer to the value or, of a key, to its member
+	Pointer string // JSON pointer to the value, or to the member of a key
 	Kind    Kind
-	Offset  int    // of the byte in the document; its length if the document ends too early
+	Offset  int    // in bytes; the document's length if it ends too early
 	Message string // without the place
 }
 
-// String is the pointer, or the offset if the pointer is empty, and the message.
+// String returns the pointer, or the offset if the pointer is empty, and the message.
 func (f Failure) String() string {
 	switch {
 	case f.Kind == Type:
@@ -42,7 +42,7 @@ func (f Failure) String() string {
 	return f.Pointer + ": " + f.Message
 }
 
-// DecodeError is why a document was refused.
+// DecodeError lists the mistakes in a document.
 type DecodeError struct {
 	Failures []Failure // by offset; at least 1, at most 1,000
 }
@@ -55,7 +55,7 @@ func (e *DecodeError) Error() string {
 	return e.Failures[0].String()
 }
 
-// Place converts an offset in data to a line and a column in runes, both from 1.
+// Place converts an offset in data to a line and a column in runes, both 1-based.
 func Place(data []byte, offset int) (line, column int) {
 	before := string(data[:max(0, min(offset, len(data)))])
 	start := strings.LastIndexByte(before, '\n') + 1

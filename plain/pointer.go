@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Lookup returns the part of v that path names, member names and array indexes in decimal.
+// Lookup returns the part of v at path, which consists of member names and decimal indexes.
 func Lookup(v any, path ...string) (any, bool) {
 	for _, token := range path {
 		var ok bool
@@ -16,8 +16,8 @@ func Lookup(v any, path ...string) (any, bool) {
 	return v, true
 }
 
-// LookupPointer returns the part of v that an RFC 6901 pointer ("/roles/0/id") names; "" names
-// v itself. A pointer that is neither empty nor starts with a slash names nothing.
+// LookupPointer returns the part of v at an RFC 6901 pointer ("/roles/0/id"), v itself for "".
+// It returns false for a pointer that is not valid.
 func LookupPointer(v any, pointer string) (any, bool) {
 	for pointer != "" {
 		rest, ok := strings.CutPrefix(pointer, "/")
@@ -52,7 +52,7 @@ func child(v any, token string) (any, bool) {
 	}
 }
 
-// EscapeToken spells a member's name as a token of a JSON pointer: "a/b" is "a~1b".
+// EscapeToken returns a member's name as a token of a JSON pointer: "a/b" becomes "a~1b".
 func EscapeToken(name string) string {
 	if !strings.ContainsAny(name, "~/") {
 		return name
@@ -60,7 +60,7 @@ func EscapeToken(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
-// UnescapeToken is the member's name that a token of a JSON pointer spells.
+// UnescapeToken returns the member's name of a token of a JSON pointer.
 func UnescapeToken(token string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 }

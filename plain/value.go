@@ -1,8 +1,7 @@
-// Package plain holds JSON values as they are: nil, bool, string, json.Number, []any and
-// map[string]any, and float64, which only expressions compute. It reads them from documents,
-// writes them, and answers what all other packages ask of them. It knows nothing of ours.
+// Package plain decodes, encodes, merges and inspects plain JSON values: nil, bool, string,
+// json.Number, []any, map[string]any, and float64, which only expressions compute.
 //
-// Structs of our own (configuration, the admin API) stay with encoding/json.
+// Structs (configuration, the admin API) use encoding/json instead.
 package plain
 
 import (
@@ -11,8 +10,8 @@ import (
 	"slices"
 )
 
-// Merge lays over on base without writing into either: objects are merged deeply, anything
-// else is replaced. The result shares with both what is not merged.
+// Merge returns base with over merged over it: objects are merged deeply, anything else is
+// replaced. It modifies neither; the result shares unmerged parts with both.
 func Merge(base any, over map[string]any) any {
 	object, ok := base.(map[string]any)
 	if !ok {
@@ -28,7 +27,7 @@ func Merge(base any, over map[string]any) any {
 	return out
 }
 
-// Clone copies v so that nothing can be changed through both.
+// Clone returns a deep copy of v.
 func Clone(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -44,7 +43,7 @@ func Clone(v any) any {
 	}
 }
 
-// CloneObject is Clone of an object; of nil it is an empty one.
+// CloneObject returns a deep copy of object, an empty one for nil.
 func CloneObject(object map[string]any) map[string]any {
 	out := make(map[string]any, len(object))
 	for name, member := range object {
@@ -53,7 +52,7 @@ func CloneObject(object map[string]any) map[string]any {
 	return out
 }
 
-// IsNothing reports whether v carries no value: it is absent, or objects all the way down.
+// IsNothing reports whether v has no value: it is nil, or an object of objects only.
 // Null inside an object, "", false, 0 and [] are values.
 func IsNothing(v any) bool {
 	object, ok := v.(map[string]any)
@@ -68,10 +67,10 @@ func IsNothing(v any) bool {
 	return true
 }
 
-// WithoutNulls is v without the members and items that are null, however deep. It shares with
-// v what holds none; v itself stays as it is.
+// WithoutNulls returns v without members and items that are null, at any depth. It does not
+// modify v; the result shares parts without nulls with v.
 func WithoutNulls(v any) any {
-	if !holdsNull(v) {
+	if !containsNull(v) {
 		return v
 	}
 	switch v := v.(type) {
@@ -96,22 +95,22 @@ func WithoutNulls(v any) any {
 	}
 }
 
-func holdsNull(v any) bool {
+func containsNull(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, member := range v {
-			if member == nil || holdsNull(member) {
+			if member == nil || containsNull(member) {
 				return true
 			}
 		}
 	case []any:
-		return slices.ContainsFunc(v, func(item any) bool { return item == nil || holdsNull(item) })
+		return slices.ContainsFunc(v, func(item any) bool { return item == nil || containsNull(item) })
 	}
 	return false
 }
 
-// Truthy is JSONata's idea of true: not null, false, "", 0, an empty object, nor an array
-// without a truthy item.
+// Truthy reports whether v is true in JSONata: not null, false, "", 0, an empty object, or an
+// array without a truthy item.
 func Truthy(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -123,8 +122,8 @@ func Truthy(v any) bool {
 	}
 }
 
-// JSTruthy is JavaScript's idea of true. It differs from Truthy in that every array and every
-// object is true, the empty ones too.
+// JSTruthy reports whether v is true in JavaScript. Unlike in Truthy, every array and every
+// object is true.
 func JSTruthy(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -143,8 +142,8 @@ func JSTruthy(v any) bool {
 	}
 }
 
-// Text is v as text, for a URL or a header: a string as it is, anything else as JSON, "" for
-// what is not plain JSON.
+// Text returns v as text for a URL or a header: a string unchanged, anything else as JSON, ""
+// if v is not plain JSON.
 func Text(v any) string {
 	if s, ok := v.(string); ok {
 		return s

@@ -39,7 +39,7 @@ func TestMerge(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			if diff := cmp.Diff([]any{decode(t, tt.base), decode(t, tt.over)}, []any{base, any(over)}); diff != "" {
-				t.Errorf("an argument was written into (-want +got)\n%s", diff)
+				t.Errorf("an argument was modified (-want +got)\n%s", diff)
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func TestNothing(t *testing.T) {
 	tests := []struct {
 		text    string
 		nothing bool
-		without string // nulls
+		without string // WithoutNulls
 	}{
 		{`null`, true, `null`},
 		{`{}`, true, `{}`},
@@ -142,7 +142,7 @@ func TestNothing(t *testing.T) {
 			t.Errorf("WithoutNulls(%s) (-want +got)\n%s", tt.text, diff)
 		}
 		if diff := cmp.Diff(decode(t, tt.text), v); diff != "" {
-			t.Errorf("%s was written into (-want +got)\n%s", tt.text, diff)
+			t.Errorf("%s was modified (-want +got)\n%s", tt.text, diff)
 		}
 	}
 }
