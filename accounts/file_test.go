@@ -83,7 +83,7 @@ func TestLoadFileProblems(t *testing.T) {
 		"syntax":         {head + "tokens: [\n", "2:1: E001-yaml-syntax: did not find expected node content"},
 		"not UTF-8":      {"\xff", "1:1: E001-yaml-syntax: file is not UTF-8 text"},
 		"too large":      {strings.Repeat("#", 1<<20) + "\n", "1:1: E001-yaml-syntax: file is larger than 1048576 bytes"},
-		"two documents":  {head + "---\n" + head, "2:1: E003-unsupported-yaml: a file holds one document"},
+		"two documents":  {head + "---\n" + head, "2:1: E003-unsupported-yaml: a file must contain only one document"},
 		"deep":           {head + "accounts: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "2:12: E004-wrong-type: want an object, got a list\n2:111: E003-unsupported-yaml: nested deeper than 100 levels"},
 		"unquoted *":     {token("token: *" + canary), "1:1: E001-yaml-syntax: a value that starts with * must be quoted"},
 		"anchor":         {token("token: &" + canary + " x"), "3:23: E003-unsupported-yaml: anchors and aliases are not supported (write the value out where it is needed, and quote text that starts with & or *)"},

@@ -62,18 +62,18 @@ bad.yaml:7:35: E006-bad-value: record has no "id" to be told from others
 bad.yaml:9:9: E006-bad-value: an answer has a body or a text, not both
 bad.yaml:11:10: E005-missing-key: key "answer" is missing
 bad.yaml:13:17: E020-bad-expression: "(" is never closed (JSONata S0201)
-bad.yaml:14:9: E006-bad-value: "nown" is none of known (did you mean "known"?)
+bad.yaml:14:9: E006-bad-value: "nown" is not one of known (did you mean "known"?)
 bad.yaml:14:22: E021-unknown-function: unknown function "$nosuch"
-bad.yaml:14:42: E006-bad-value: "gon" is none of gone (did you mean "gone"?)
+bad.yaml:14:42: E006-bad-value: "gon" is not one of gone (did you mean "gone"?)
 bad.yaml:17:12: E006-bad-value: "get users" is no route; want a method and a path: GET /users/{id}
 bad.yaml:19:12: E006-bad-value: "GET /users/{id}/{id}" is no route: a segment holds at most one {variable}, each of another name
 bad.yaml:20:20: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
-bad.yaml:20:34: E006-bad-value: "show" is none of shown (did you mean "shown"?)
+bad.yaml:20:34: E006-bad-value: "show" is not one of shown (did you mean "shown"?)
 bad.yaml:21:11: E012-unknown-key: unknown key "user" (did you mean "users"?)
 bad.yaml:24:13: E005-missing-key: key "status" is missing
 bad.yaml:25:12: E002-duplicate-key: route "GET /users" occurs twice
-bad.yaml:28:15: E006-bad-value: "GET /user" is none of get users, GET /users/{id}/{id}, GET /users, GET /users (did you mean "GET /users"?)
-bad.yaml:28:33: E006-bad-value: "slowly" is none of rate_limited, server_error, html, truncated, reset, slow, huge, redirect (did you mean "slow"?)
+bad.yaml:28:15: E006-bad-value: "GET /user" is not one of get users, GET /users/{id}/{id}, GET /users, GET /users (did you mean "GET /users"?)
+bad.yaml:28:33: E006-bad-value: "slowly" is not one of rate_limited, server_error, html, truncated, reset, slow, huge, redirect (did you mean "slow"?)
 bad.yaml:29:9: E005-missing-key: key "description" is missing
 bad.yaml:30:3: E005-missing-key: fault "none" has none of answer, change, like
 bad.yaml:31:3: E006-bad-value: fault "both" has answer and like; want one of them
@@ -85,8 +85,8 @@ bad.yaml:36:11: E002-duplicate-key: path "/oauth/{id}" occurs twice
 bad.yaml:36:11: E006-bad-value: "/oauth/{id}" is no path; want a plain one: /oauth/token
 bad.yaml:37:18: E006-bad-value: "0s" is no lifetime in whole seconds: 90s, 15m, 1h
 bad.yaml:38:15: E006-bad-value: "1500ms" is no lifetime in whole seconds: 90s, 15m, 1h
-bad.yaml:39:12: E006-bad-value: "rotated" is none of none, keep, rotate (did you mean "rotate"?)
-bad.yaml:40:9: E006-bad-value: "plain" is none of optional, required
+bad.yaml:39:12: E006-bad-value: "rotated" is not one of none, keep, rotate (did you mean "rotate"?)
+bad.yaml:40:9: E006-bad-value: "plain" is not one of optional, required
 bad.yaml:41:11: E022-unknown-binding: unknown binding "token" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
 bad.yaml:42:11: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, grant, facts, settings, now, serial, token)
 `

@@ -18,10 +18,10 @@ type Pos struct {
 // String returns file:line:col.
 func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
 
-// Severity says whether a Diagnostic refuses the mapping.
+// Severity is whether a Diagnostic refuses the file.
 type Severity int
 
-// SeverityError refuses the mapping; SeverityWarning is only shown.
+// SeverityError refuses the file; SeverityWarning is only shown.
 const (
 	SeverityError Severity = iota
 	SeverityWarning
@@ -35,10 +35,10 @@ func (s Severity) String() string {
 	return "error"
 }
 
-// MaxDiagnostics is how many findings one load reports at the most.
+// MaxDiagnostics is the maximum number of findings that one load reports.
 const MaxDiagnostics = 100
 
-// Diagnostic is one load-time problem: the mapping author's, not a caller's.
+// Diagnostic is one problem in a file.
 type Diagnostic struct {
 	Code     string // stable and searchable, "E012-unknown-key"
 	Severity Severity

@@ -54,12 +54,12 @@ func TestDiagnosticsAreCapped(t *testing.T) {
 func TestDiagnosticsFailed(t *testing.T) {
 	var found source.Diagnostics
 	if found.Failed() {
-		t.Error("nothing found, and failed")
+		t.Error("Failed without findings")
 	}
 	if found.Warnf(source.Pos{}, "W001-any", "odd"); found.Failed() {
-		t.Error("a warning fails")
+		t.Error("Failed with a warning only")
 	}
 	if found.Errorf(source.Pos{}, "E006-bad-value", "bad"); !found.Failed() {
-		t.Error("an error does not fail")
+		t.Error("not Failed with an error")
 	}
 }

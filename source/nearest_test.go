@@ -16,7 +16,7 @@ func TestNearest(t *testing.T) {
 	}{
 		{"resorces", keys, "resources"},
 		{"acounts", keys, "accounts"},
-		{"paht", keys, "path"}, // two letters changed places
+		{"paht", keys, "path"}, // two swapped letters
 		{"nam", keys, "name"},
 		{"NAME", keys, "name"},
 		{"Base_URL", keys, "base_url"},
@@ -24,14 +24,14 @@ func TestNearest(t *testing.T) {
 		{"große", keys, "größe"},
 		{"ÄÖÜ", []string{"äöx"}, "äöx"},
 		{"日本", []string{"日本語"}, "日本語"},
-		{"日本語", []string{"日本ab"}, ""}, // two of three letters, though of nine bytes
-		{"日本語", []string{"英中韓"}, ""},  // bytes in common, and no letter
+		{"日本語", []string{"日本ab"}, ""}, // two of three letters differ
+		{"日本語", []string{"英中韓"}, ""},  // common bytes, but no common letter
 		{"it", keys, "id"},
 		{"x", keys, ""},
 		{"zzz", keys, ""},
 		{"", keys, ""},
 		{"a", []string{"b"}, ""},
-		{"get", []string{"gat", "got"}, "gat"}, // the first of two
+		{"get", []string{"gat", "got"}, "gat"}, // the first of equally near names
 		{"get", []string{"gat", "get"}, "get"},
 		{"name", nil, ""},
 		{strings.Repeat("a", 64), []string{strings.Repeat("a", 65)}, strings.Repeat("a", 65)},

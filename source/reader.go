@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Reader turns Nodes into values and collects every problem it meets. Its methods
-// return the zero value for what they refuse, so that reading goes on.
+// Reader converts Nodes into values and collects every problem. Its methods return the zero
+// value for a Node that they refuse, so that reading goes on.
 type Reader struct {
 	Diags *Diagnostics
 
-	// HideValues keeps the values of the file out of every message and hint: they may be
-	// secrets. The names of keys are shown all the same.
+	// HideValues keeps the file's values, which may be secrets, out of messages and hints.
+	// The names of keys are still shown.
 	HideValues bool
 }
 
@@ -26,11 +26,11 @@ func (r *Reader) quote(value string) string {
 	return strconv.Quote(value)
 }
 
-// Fields says what to do with each member that an object may have.
+// Fields holds a function for each member that an object may have.
 type Fields map[string]func(*Node)
 
-// Object hands every member of n to its function. Members without one are unknown
-// keys; members of required that are absent are reported at n.
+// Object calls the function of every member of n. It reports members without a function as
+// unknown keys, and absent members of required at n.
 func (r *Reader) Object(n *Node, fields Fields, required ...string) {
 	if !r.Is(n, Object) {
 		return
@@ -54,7 +54,7 @@ func (r *Reader) Object(n *Node, fields Fields, required ...string) {
 	}
 }
 
-// UnknownKey reports e as none of the known names.
+// UnknownKey reports that e is not one of the known names.
 func (r *Reader) UnknownKey(e Entry, known []string) {
 	r.Diags.Errorf(e.Pos, "E012-unknown-key", "unknown key %q", e.Name)
 	if near := Nearest(e.Name, known); near != "" {
@@ -64,7 +64,7 @@ func (r *Reader) UnknownKey(e Entry, known []string) {
 	}
 }
 
-// Members hands every member of n, whatever its name, to read.
+// Members calls read for every member of n, whatever its name.
 func (r *Reader) Members(n *Node, read func(Entry)) {
 	if r.Is(n, Object) {
 		for _, e := range n.Entries {
@@ -73,7 +73,7 @@ func (r *Reader) Members(n *Node, read func(Entry)) {
 	}
 }
 
-// Items hands every member of the list n to read.
+// Items calls read for every item of the list n.
 func (r *Reader) Items(n *Node, read func(*Node)) {
 	if r.Is(n, List) {
 		for _, item := range n.Items {
@@ -82,7 +82,7 @@ func (r *Reader) Items(n *Node, read func(*Node)) {
 	}
 }
 
-// String returns n's text; n must be written as text or as a number.
+// String returns n's text. n must be text or a number.
 func (r *Reader) String(n *Node) string {
 	if !r.Is(n, Scalar) {
 		return ""
@@ -106,7 +106,7 @@ func (r *Reader) OneOf(n *Node, allowed ...string) string {
 	if s == "" || slices.Contains(allowed, s) {
 		return s
 	}
-	r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is none of %s", r.quote(s), strings.Join(allowed, ", "))
+	r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is not one of %s", r.quote(s), strings.Join(allowed, ", "))
 	if near := Nearest(s, allowed); near != "" {
 		r.Diags.Hintf("did you mean %q?", near)
 	}
@@ -170,8 +170,8 @@ func (r *Reader) scalar(n *Node) any {
 	}
 }
 
-// Is reports whether n is of the kind want, and reports a problem if it is not. What
-// ParseYAML refused is of no kind, and is not reported again.
+// Is returns whether n is of the kind want, and reports a problem if it is not. A Node that
+// ParseYAML refused is of no kind and is not reported again.
 func (r *Reader) Is(n *Node, want NodeKind) bool {
 	if n.refused {
 		return false
@@ -187,8 +187,9 @@ func (r *Reader) Is(n *Node, want NodeKind) bool {
 	return false
 }
 
-// CheckFormat reports whether root is an object whose `format` is want; anything else is
-// reported, and nothing more should be: a file of another format has other keys.
+// CheckFormat returns whether root is an object that can be read as the format want, and
+// reports a problem if its `format` is missing or another one. Only a missing format still
+// returns true.
 func (r *Reader) CheckFormat(root *Node, want string) bool {
 	if !r.Is(root, Object) {
 		return false
@@ -198,7 +199,7 @@ func (r *Reader) CheckFormat(root *Node, want string) bool {
 	case format == nil:
 		r.Diags.Errorf(Pos{File: root.Pos.File, Line: 1, Col: 1}, "E010-missing-format", "key %q is missing", "format")
 		r.Diags.Hintf("start the file with format: %s", want)
-		return true // its keys can still be checked
+		return true // the other keys can still be checked
 	case !r.Is(format, Scalar):
 		return false
 	case format.Text != want:
@@ -220,7 +221,7 @@ func (r *Reader) Name(n *Node) string {
 	return r.CheckName(r.String(n), n.Pos)
 }
 
-// CheckName returns name, which stands at pos and must be a name as Name wants it.
+// CheckName returns name, which is at pos and must follow the rule of Name.
 func (r *Reader) CheckName(name string, pos Pos) string {
 	if name != "" && !nameRule.MatchString(name) {
 		r.Diags.Errorf(pos, "E006-bad-value", "%s is not a valid name", r.quote(name))

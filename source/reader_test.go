@@ -10,7 +10,7 @@ import (
 	"portolan/source"
 )
 
-// read reads src with r's findings going to the result.
+// read reads src and returns r's findings.
 func read(t *testing.T, src string, hide bool, with func(*source.Reader, *source.Node)) []string {
 	t.Helper()
 	var found source.Diagnostics
@@ -47,8 +47,8 @@ func TestReaderFindings(t *testing.T) {
 		"text, null":       {src: "~", with: func(r *source.Reader, n *source.Node) { r.String(n) }, want: "1:1: E004-wrong-type: want text, got nothing"},
 		"text, boolean":    {src: "true", with: func(r *source.Reader, n *source.Node) { r.String(n) }, want: "1:1: E004-wrong-type: want text, got boolean (quote it if text is meant)"},
 		"one of":           {src: "put", with: oneOf},
-		"none of, near":    {src: "pot", with: oneOf, want: `1:1: E006-bad-value: "pot" is none of get, put (did you mean "put"?)`, hidden: `1:1: E006-bad-value: this value is none of get, put (did you mean "put"?)`},
-		"none of":          {src: "delete", with: oneOf, want: `1:1: E006-bad-value: "delete" is none of get, put`, hidden: "1:1: E006-bad-value: this value is none of get, put"},
+		"none of, near":    {src: "pot", with: oneOf, want: `1:1: E006-bad-value: "pot" is not one of get, put (did you mean "put"?)`, hidden: `1:1: E006-bad-value: this value is not one of get, put (did you mean "put"?)`},
+		"none of":          {src: "delete", with: oneOf, want: `1:1: E006-bad-value: "delete" is not one of get, put`, hidden: "1:1: E006-bad-value: this value is not one of get, put"},
 		"boolean":          {src: "'true'", with: func(r *source.Reader, n *source.Node) { r.Bool(n) }, want: "1:1: E004-wrong-type: want true or false, got string"},
 		"boolean, refused": {src: "!!bool true", with: func(r *source.Reader, n *source.Node) { r.Bool(n) }, want: "1:1: E003-unsupported-yaml: tags are not supported (quote text that starts with !)"},
 		"integer":          {src: "1.5", with: func(r *source.Reader, n *source.Node) { r.Int(n) }, want: `1:1: E004-wrong-type: "1.5" is not a whole number`, hidden: "1:1: E004-wrong-type: this value is not a whole number"},
@@ -87,7 +87,7 @@ func TestReaderValues(t *testing.T) {
 			}
 		}
 		if !r.Bool(n.Get("yes")) || r.Bool(n.Get("no")) {
-			t.Error("booleans are wrong")
+			t.Error("wrong booleans")
 		}
 		if got := r.Int(n.Get("int")); got != -5 {
 			t.Errorf("int: got %d", got)

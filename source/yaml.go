@@ -1,6 +1,5 @@
-// Package source reads YAML with its places: every value knows the line and column where it
-// stands, and every problem is a Diagnostic with a place in the file. It is the one home of
-// the YAML library.
+// Package source reads YAML with places: every value has a line and a column, and every
+// problem is a Diagnostic. It is the only package that uses the YAML library.
 package source
 
 import (
@@ -25,7 +24,7 @@ const (
 	List
 )
 
-// String names the kind for messages.
+// String returns the kind for messages.
 func (k NodeKind) String() string { return [...]string{"a single value", "an object", "a list"}[k] }
 
 // Node is one YAML value with its place in the file.
@@ -40,7 +39,7 @@ type Node struct {
 	lines   []string // the file, for places inside Text
 	rest    string   // the line of the file from Pos on
 	style   yaml.Style
-	refused bool // ParseYAML reported it, and read nothing of it
+	refused bool // ParseYAML reported it and did not read it
 }
 
 // Entry is one member of an Object.
@@ -63,16 +62,16 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
-// Refused reports whether ParseYAML refused n: it is reported, and n holds nothing.
+// Refused reports whether ParseYAML refused n. It is reported then, and n is empty.
 func (n *Node) Refused() bool { return n.refused }
 
-// TextNode is text that stands in no YAML file but is one of its own, from 1:1 on.
+// TextNode returns a Node of text that is a file of its own and starts at 1:1.
 func TextNode(file, text string) *Node {
 	return &Node{Pos: Pos{File: file}, Text: text, Type: "string", style: yaml.LiteralStyle}
 }
 
-// At returns the place of the byte at offset of Text, in the file's own coordinates.
-// If YAML makes it unknowable (folded text, escapes) it is the start of the value.
+// At returns the place in the file of the byte at offset of Text. If it cannot be known
+// (folded text, escapes), it returns the start of the value.
 func (n *Node) At(offset int) Pos {
 	offset = min(max(offset, 0), len(n.Text))
 	before := n.Text[:offset]
@@ -81,7 +80,7 @@ func (n *Node) At(offset int) Pos {
 		col := n.literalIndent() + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
 		return Pos{File: n.Pos.File, Line: line, Col: col}
 	}
-	if n.style&yaml.FoldedStyle != 0 || !n.standsVerbatim() {
+	if n.style&yaml.FoldedStyle != 0 || !n.isVerbatim() {
 		return n.Pos
 	}
 	col := n.Pos.Col + utf8.RuneCountInString(before)
@@ -91,7 +90,7 @@ func (n *Node) At(offset int) Pos {
 	return Pos{File: n.Pos.File, Line: n.Pos.Line, Col: col}
 }
 
-// literalIndent is the indentation of a | block: that of its first line with text.
+// literalIndent returns the indentation of a | block, that of its first line with text.
 func (n *Node) literalIndent() int {
 	for _, line := range n.lines[min(n.Pos.Line, len(n.lines)):] {
 		line = strings.TrimSuffix(line, "\r")
@@ -102,8 +101,8 @@ func (n *Node) literalIndent() int {
 	return 0
 }
 
-// standsVerbatim reports whether Text stands in the file as it is: no escapes, one line.
-func (n *Node) standsVerbatim() bool {
+// isVerbatim reports whether Text is in the file unchanged: no escapes, one line.
+func (n *Node) isVerbatim() bool {
 	rest := n.rest
 	if rest != "" && n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		rest = rest[1:]
@@ -111,8 +110,8 @@ func (n *Node) standsVerbatim() bool {
 	return strings.HasPrefix(rest, n.Text)
 }
 
-// KnowsPlaces reports whether At can find the places inside Text: not if YAML joins
-// lines, nor after an explicit indentation (|2).
+// KnowsPlaces reports whether At can find the places inside Text: not if YAML joins lines or
+// if the indentation is explicit (|2).
 func (n *Node) KnowsPlaces() bool {
 	switch {
 	case n.style&yaml.FoldedStyle != 0:
@@ -125,7 +124,7 @@ func (n *Node) KnowsPlaces() bool {
 	case n.style&yaml.SingleQuotedStyle != 0:
 		return singleQuotedLine.MatchString(n.rest)
 	default:
-		return n.standsVerbatim()
+		return n.isVerbatim()
 	}
 }
 
@@ -135,13 +134,12 @@ var (
 	singleQuotedLine = regexp.MustCompile(`^'(''|[^'])*'`)
 )
 
-// MaxYAMLSource is the largest file that ParseYAML takes, in bytes.
+// MaxYAMLSource is the maximum size of a file, in bytes.
 const MaxYAMLSource = 1 << 20
 
-// ParseYAML reads one YAML document of name file (used in places only). Problems go to
-// d: syntax errors, duplicate keys, and what has no place of its own or means two things
-// (anchors, aliases, merge keys, tags, further documents). The result is nil if
-// nothing can be read.
+// ParseYAML parses one YAML document. file is its name in places. Problems are added to d:
+// syntax errors, duplicate keys, anchors, aliases, merge keys, tags and further documents.
+// The result is nil if nothing can be read.
 func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 	start := Pos{File: file, Line: 1, Col: 1}
 	if len(src) > MaxYAMLSource {
@@ -172,15 +170,15 @@ func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 	n := c.node(root.Content[0], 0)
 	var second yaml.Node
 	if err := decoder.Decode(&second); err == nil {
-		d.Errorf(c.pos(&second), "E003-unsupported-yaml", "a file holds one document")
+		d.Errorf(c.pos(&second), "E003-unsupported-yaml", "a file must contain only one document")
 	} else if !errors.Is(err, io.EOF) {
 		d.Errorf(yamlErrorPos(file, err), "E001-yaml-syntax", "%s", yamlErrorText(err))
 	}
 	return n
 }
 
-// oddLineBreak is what the library takes for the end of a line and editors do not: with it,
-// no place could be told.
+// oddLineBreak matches characters that the library takes for line breaks and editors do not.
+// They would make places wrong.
 var oddLineBreak = regexp.MustCompile("\r[^\n]|\r$|[\u0085\u2028\u2029]")
 
 type yamlConverter struct {
@@ -196,8 +194,8 @@ func (c *yamlConverter) pos(n *yaml.Node) Pos {
 	return Pos{File: c.file, Line: max(n.Line, 1), Col: max(n.Column, 1)} // the library counts runes too
 }
 
-// restOfLine returns the line of the file from pos on. Nodes come in the order of the file, so
-// each line is walked once, however many nodes stand in it.
+// restOfLine returns the line of the file from pos on. Nodes come in the order of the file,
+// so each line is walked only once.
 func (c *yamlConverter) restOfLine(pos Pos) string {
 	if pos.Line > len(c.lines) {
 		return ""
@@ -241,8 +239,8 @@ func (c *yamlConverter) node(y *yaml.Node, depth int) *Node {
 	return n
 }
 
-// plain reports whether y, which starts with rest, has no anchor or tag and is not an alias;
-// if not, that is reported.
+// plain returns whether y, which starts with rest, has no anchor or tag and is not an alias.
+// If it returns false, it has reported a problem.
 func (c *yamlConverter) plain(y *yaml.Node, rest string) bool {
 	switch {
 	case y.Anchor != "" || y.Kind == yaml.AliasNode:
@@ -290,7 +288,7 @@ func scalarType(y *yaml.Node) string {
 		return "boolean"
 	case "!!null":
 		return "null"
-	default: // a timestamp too: this format has no use for it
+	default: // timestamps too
 		return "string"
 	}
 }
@@ -308,7 +306,7 @@ func yamlErrorPos(file string, err error) Pos {
 // yamlErrorText never holds a value of the file.
 func yamlErrorText(err error) string {
 	text := yamlErrorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "")
-	if strings.HasPrefix(text, "unknown anchor") { // goes on with what may be an unquoted secret
+	if strings.HasPrefix(text, "unknown anchor") { // the rest may be an unquoted secret
 		return "a value that starts with * must be quoted"
 	}
 	return text

@@ -26,7 +26,7 @@ func lines(found source.Diagnostics) []string {
 	return out
 }
 
-// outline writes n with the places of all its parts.
+// outline returns n as text with the places of all its parts.
 func outline(n *source.Node) string {
 	place := fmt.Sprintf("%d:%d ", n.Pos.Line, n.Pos.Col)
 	switch n.Kind {
@@ -85,7 +85,7 @@ func TestParseYAMLFindings(t *testing.T) {
 		"syntax in a later":  {"a: 1\n---\nb: [\n", []string{"3:1: E001-yaml-syntax: did not find expected node content"}},
 		"not UTF-8":          {"a: \xff", []string{"1:1: E001-yaml-syntax: file is not UTF-8 text"}},
 		"too large":          {strings.Repeat("#", source.MaxYAMLSource) + "\n", []string{"1:1: E001-yaml-syntax: file is larger than 1048576 bytes"}},
-		"two documents":      {"a: 1\n---\nb: 1\n", []string{"2:1: E003-unsupported-yaml: a file holds one document"}},
+		"two documents":      {"a: 1\n---\nb: 1\n", []string{"2:1: E003-unsupported-yaml: a file must contain only one document"}},
 		"duplicate keys":     {"a: 1\nb: 1\na: 1\na: 1\n", []string{`3:1: E002-duplicate-key: key "a" occurs twice (first at line 1)`, `4:1: E002-duplicate-key: key "a" occurs twice (first at line 1)`}},
 		"unknown anchor":     {"a: *name\n", []string{"1:1: E001-yaml-syntax: a value that starts with * must be quoted"}},
 		"anchor and alias":   {"a: &x 1\nb: *x\n", []string{"1:4: " + anchors, "2:4: " + anchors}},
@@ -107,7 +107,7 @@ func TestParseYAMLFindings(t *testing.T) {
 	}
 }
 
-// The YAML library takes these for ends of lines; editors do not, so no place would be right.
+// The YAML library takes these for line breaks; editors do not.
 func TestOddLineBreaks(t *testing.T) {
 	for _, src := range []string{"a: 1\n\rb: 2\n", "a: 1\r", "a: 1\u0085b: 2", "a: \u2028", "a: 1\n# \u2029\n"} {
 		if _, found := parse(src); len(found) != 1 || !strings.Contains(found[0], "E001-yaml-syntax: a line ends with") {
@@ -116,8 +116,8 @@ func TestOddLineBreaks(t *testing.T) {
 	}
 }
 
-// Each place is where the letter stands in the file, or the start of the value if KnowsPlaces
-// says no or there are escapes.
+// Each place is that of the letter in the file, or the start of the value if KnowsPlaces
+// returns false or there are escapes.
 func TestNodeAt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		src, letter, want string
@@ -146,7 +146,7 @@ func TestNodeAt(t *testing.T) {
 		"literal, kept end":      {src: "k: |+ # 2\n  aX\n\n", letter: "X", want: "2:4"},
 		"literal, deep":          {src: "a:\n- k: |-\n      aX", letter: "X", want: "3:8"},
 		"literal at the root":    {src: "--- |\n aX\n", letter: "X", want: "2:3"},
-		"literal, its indent":    {src: "k: |2\n    aX\n", letter: "X", want: "2:8", unknown: true}, // two spaces are of the text
+		"literal, its indent":    {src: "k: |2\n    aX\n", letter: "X", want: "2:8", unknown: true}, // two spaces belong to the text
 		"folded, as its header":  {src: "k: >-\n  >-\n", letter: "-", want: "1:4", unknown: true},
 		"folded":                 {src: "k: >\n  ab\n  cX\n", letter: "X", want: "1:4", unknown: true},
 	} {
@@ -214,12 +214,12 @@ func TestNodeGet(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	if root.Get("z").Get("b") != nil || none.Get("a") != nil {
-		t.Error("an absent member is there")
+		t.Error("an absent member was found")
 	}
 }
 
-// Whatever a file holds, it is read without a panic, every finding has a place inside the
-// file, and every place that At knows holds the letter that it is asked for.
+// No file causes a panic, every finding has a place inside the file, and every place that At
+// returns holds the expected letter.
 func FuzzParseYAML(f *testing.F) {
 	for _, seed := range []string{
 		"a: 1\nb: [x, 'y''', \"z\\n\", {c: ä日}]\n", "a: |\n  x\n   y\n\nb: >-\n  x\n  y\n", "a: |2\n    x\n", "- a b\n  c\n- \"a\n  b\"\n",
@@ -238,7 +238,7 @@ func FuzzParseYAML(f *testing.F) {
 		}
 		if root == nil {
 			if !found.Failed() {
-				t.Error("nothing read, and no error")
+				t.Error("nil without an error")
 			}
 			return
 		}
@@ -247,7 +247,7 @@ func FuzzParseYAML(f *testing.F) {
 	})
 }
 
-// placesHold checks what At says of the scalars in n.
+// placesHold checks At for the scalars in n.
 func placesHold(t *testing.T, n *source.Node, text []string) {
 	t.Helper()
 	for _, e := range n.Entries {
