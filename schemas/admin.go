@@ -9,9 +9,9 @@ import (
 //go:embed admin/*.json
 var adminFiles embed.FS
 
-// Admin gives the schemas of the bodies by which accounts, tokens and environments are
-// managed, as plain JSON by "<noun>.<verb>": "api-token.create". Every call gives a fresh
-// copy, which is the caller's. An error means that an embedded file is broken.
+// Admin returns the schemas of the admin API's request bodies, as plain JSON by
+// "<noun>.<verb>": "api-token.create". The caller may modify the result. An error means that
+// an embedded file is broken.
 func Admin() (map[string]map[string]any, error) {
 	files, err := adminFiles.ReadDir("admin")
 	if err != nil {

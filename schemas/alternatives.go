@@ -8,10 +8,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// alternatives tells a failed anyOf or oneOf as the caller meant it. The branch that comes
-// closest speaks: one of the right type before others, then one whose enumerated values
-// fit, then the one with the fewest findings. Branches that come equally close and differ
-// in one type, one list of values or one missing property are told as one.
+// alternatives returns the findings of the branch of a failed anyOf or oneOf that the value
+// is closest to: one of the right type first, then one whose enum matches, then the one with
+// the fewest findings. Equally close branches that differ only in a type, an enum or one
+// missing property are merged.
 func (r *reporter) alternatives(err *jsonschema.ValidationError, names bool) []finding {
 	at := pointerOf(err.InstanceLocation)
 	branches := make([][]finding, len(err.Causes))
@@ -21,13 +21,13 @@ func (r *reporter) alternatives(err *jsonschema.ValidationError, names bool) []f
 	byDistance := func(a, b []finding) int { return cmp.Compare(distance(a, at), distance(b, at)) }
 	closest := slices.MinFunc(branches, byDistance)
 	branches = slices.DeleteFunc(branches, func(b []finding) bool { return byDistance(b, closest) > 0 })
-	if told, ok := r.together(at, branches); ok {
-		return []finding{told}
+	if merged, ok := r.mergeBranches(at, branches); ok {
+		return []finding{merged}
 	}
 	return slices.MinFunc(branches, func(a, b []finding) int { return cmp.Compare(len(a), len(b)) })
 }
 
-// distance says how far a branch is from what the caller meant: 0 near, 2 far.
+// distance returns how far the value is from a branch: 0 near, 2 far.
 func distance(branch []finding, at string) int {
 	far := 0
 	for _, f := range branch {
@@ -41,29 +41,29 @@ func distance(branch []finding, at string) int {
 	return far
 }
 
-// together tells several branches of one finding each as one.
-func (r *reporter) together(at string, branches [][]finding) (finding, bool) {
+// mergeBranches merges several branches of one finding each.
+func (r *reporter) mergeBranches(at string, branches [][]finding) (finding, bool) {
 	if len(branches) < 2 || slices.ContainsFunc(branches, func(b []finding) bool { return len(b) != 1 }) {
 		return finding{}, false
 	}
-	told := branches[0][0]
+	merged := branches[0][0]
 	for _, b := range branches[1:] {
 		f := b[0]
-		samePlace := f.Pointer == told.Pointer || f.Code == CodeRequired && parent(f.Pointer) == at && parent(told.Pointer) == at
-		if f.Code != told.Code || !samePlace {
+		samePlace := f.Pointer == merged.Pointer || f.Code == CodeRequired && parent(f.Pointer) == at && parent(merged.Pointer) == at
+		if f.Code != merged.Code || !samePlace {
 			return finding{}, false
 		}
-		told.names = append(slices.Clone(told.names), f.names...)
-		told.Allowed = append(slices.Clone(told.Allowed), f.Allowed...)
+		merged.names = append(slices.Clone(merged.names), f.names...)
+		merged.Allowed = append(slices.Clone(merged.Allowed), f.Allowed...)
 	}
-	switch told.Code {
+	switch merged.Code {
 	case CodeType:
-		return r.wrongType(told.Pointer, told.names), true
+		return r.wrongType(merged.Pointer, merged.names), true
 	case CodeEnum:
-		return notOneOf(told.Pointer, told.Allowed), told.Allowed != nil
+		return notOneOf(merged.Pointer, merged.Allowed), merged.Allowed != nil
 	case CodeRequired:
-		told.Message = subject(at) + " must have " + alternativesOf(told.names)
-		return told, true
+		merged.Message = subject(at) + " must have " + alternativesOf(merged.names)
+		return merged, true
 	default:
 		return finding{}, false
 	}

@@ -15,7 +15,7 @@ import (
 
 const maxSchemaDepth = 64
 
-// checkSchema finds what the library would accept, or would refuse without a place.
+// checkSchema finds the mistakes that the library accepts, or reports without a place.
 func checkSchema(doc any) []Problem {
 	if deeper(doc, maxSchemaDepth) {
 		return []Problem{{Message: fmt.Sprintf("nested deeper than %d levels", maxSchemaDepth)}}
@@ -73,12 +73,12 @@ func (c *checker) keyword(name string, value any, at string) {
 	case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
 		c.number(value, at, math.MaxFloat64)
 	case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies":
-		members, _ := value.(map[string]any) // its names are no keywords
+		members, _ := value.(map[string]any) // its names are not keywords
 		for _, member := range slices.Sorted(maps.Keys(members)) {
 			c.walk(members[member], at+"/"+plain.EscapeToken(member))
 		}
 	case "$id":
-		c.add(at, "only the schema as a whole may have an $id")
+		c.add(at, "only the root schema may have an $id")
 	case "$ref", "$dynamicRef", "$recursiveRef":
 		if text, ok := value.(string); ok {
 			c.reference(text, at)
@@ -90,7 +90,7 @@ func (c *checker) keyword(name string, value any, at string) {
 	}
 }
 
-// number refuses what the library would take for another number or for none.
+// number refuses numbers that the library would misread.
 func (c *checker) number(value any, at string, most float64) {
 	if n, ok := value.(json.Number); ok {
 		if f, err := n.Float64(); err != nil || f > most {
@@ -102,14 +102,14 @@ func (c *checker) number(value any, at string, most float64) {
 func (c *checker) reference(text, at string) {
 	fragment, local := strings.CutPrefix(text, "#")
 	if !local {
-		c.add(at, "must lead into the schema itself (#…), nothing else is loaded")
+		c.add(at, "must point into the schema itself (#…), nothing else is loaded")
 		return
 	}
 	if !strings.HasPrefix(fragment, "/") || fragment == "/" {
-		return // the root, or an anchor, which the library looks up
+		return // the root, or an anchor, which the library resolves
 	}
 	if pointer, err := url.PathUnescape(fragment); err != nil || !resolves(c.root, pointer) {
-		c.add(at, "leads to nothing in the schema")
+		c.add(at, "does not exist in the schema")
 	}
 }
 

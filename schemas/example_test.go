@@ -44,5 +44,5 @@ func ExampleCompile() {
 		"roles": map[string]any{"$ref": "https://example.com/roles.json"},
 	}})
 	fmt.Println(err)
-	// Output: roles: /properties/roles/$ref: must lead into the schema itself (#…), nothing else is loaded
+	// Output: roles: /properties/roles/$ref: must point into the schema itself (#…), nothing else is loaded
 }

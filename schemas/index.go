@@ -9,8 +9,8 @@ import (
 	"portolan/plain"
 )
 
-// index finds the compiled schema that an error of the library is about: the library
-// tells which property is missing or unknown in words only.
+// index finds the compiled schema that an error of the library refers to: the library
+// reports a missing or unknown property as text only.
 type index map[string]entry // by absolute location
 
 type entry struct {
@@ -72,9 +72,8 @@ func (x index) all(schemas []*jsonschema.Schema) {
 	}
 }
 
-// find gives the schema that owns a keyword's location and the keyword's path in it:
-// ["required"], ["dependentRequired", "a", "0"]; no path for the schema false, which is at
-// fault itself.
+// find returns the schema that owns a keyword's location and the keyword's path in it:
+// ["required"], ["dependentRequired", "a", "0"]. The path is empty for the schema false.
 func (x index) find(location string) (e entry, path []string) {
 	owner := location
 	for range 4 {

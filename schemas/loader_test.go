@@ -25,10 +25,10 @@ import (
 	"portolan/source"
 )
 
-// far is a key that resembles none, so that the loader lists those it knows.
+// far is a key unlike any other, so that the loader lists the known keys.
 const far = "qqqqqqqqqqqqqqqqqqqqqqq"
 
-// readers read a file of each format for which there is a schema for editors.
+// readers load a file of each format that has an editor schema.
 var readers = map[string]func(src []byte) source.Diagnostics{
 	"integration": func(src []byte) source.Diagnostics {
 		_, found := engine.Load(loaderLanguage(), engine.Layer{FS: fstest.MapFS{"x/integration.yaml": {Data: src}}})
@@ -48,19 +48,19 @@ func loaderLanguage() *jsonata.Language {
 	return jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{})
 }
 
-// place is where a document of a schema has an object with a closed set of keys.
+// place is an object with a closed set of keys in the documents of a schema.
 type place struct {
 	at     string
 	schema map[string]any
-	in     func(value any) any              // a document with value at this place
-	with   func(name string) map[string]any // a value with this and every other key that may stand beside it
+	in     func(value any) any              // returns a document with value at this place
+	with   func(name string) map[string]any // returns a value with this key and every other key that is allowed beside it
 }
 
 func (p place) keys() []string {
 	return slices.Sorted(maps.Keys(p.schema["properties"].(map[string]any)))
 }
 
-// explorer walks a schema for editors.
+// explorer walks an editor schema.
 type explorer struct {
 	root   map[string]any
 	places []place
@@ -110,7 +110,7 @@ func (x *explorer) walk(at string, schema any, in func(any) any) {
 	}
 }
 
-// sample gives a value that satisfies the schema, an object with as many keys as it may have.
+// sample returns a value that satisfies the schema; an object has as many keys as allowed.
 func (x *explorer) sample(schema any) any {
 	s := x.resolve(schema)
 	for _, keyword := range []string{"examples", "enum"} {
@@ -136,7 +136,7 @@ func (x *explorer) sample(schema any) any {
 	}
 }
 
-// object samples the object schema s; of keys that exclude each other it has with or else
+// object samples the object schema s. Of keys that exclude each other it uses with, or else
 // the first.
 func (x *explorer) object(s map[string]any, with string) map[string]any {
 	out := map[string]any{}
@@ -172,8 +172,8 @@ func withCode(found source.Diagnostics, code string) source.Diagnostics {
 	return slices.DeleteFunc(slices.Clone(found), func(d source.Diagnostic) bool { return d.Code != code })
 }
 
-// The editors' schemas and the loaders know the same keys.
-func TestEditorKnowsTheLoadersKeys(t *testing.T) {
+// The editor schemas and the loaders accept the same keys.
+func TestEditorKeys(t *testing.T) {
 	for format := range readers {
 		places := closedPlaces(t, format)
 		if len(places) < 3 {
@@ -187,7 +187,7 @@ func TestEditorKnowsTheLoadersKeys(t *testing.T) {
 						t.Errorf("with %s: %s", name, d)
 					}
 					if violations := editor(t, format).Validate(asJSON(t, document)); len(violations) > 0 {
-						t.Errorf("with %s the schema finds %v", name, texts(violations))
+						t.Errorf("with %s: the schema reports %v", name, texts(violations))
 					}
 				}
 				unknown := p.with("")
@@ -201,14 +201,14 @@ func TestEditorKnowsTheLoadersKeys(t *testing.T) {
 					t.Errorf("known keys (-schema +loader):\n%s", diff)
 				}
 				if len(editor(t, format).Validate(asJSON(t, p.in(unknown)))) == 0 {
-					t.Error("the schema takes an unknown key")
+					t.Error("the schema accepts an unknown key")
 				}
 			})
 		}
 	}
 }
 
-func TestEditorRequiresWhatTheLoaderDoes(t *testing.T) {
+func TestEditorRequiredKeys(t *testing.T) {
 	missing := regexp.MustCompile(`^key "(.*)" is missing$`)
 	for format := range readers {
 		for _, p := range closedPlaces(t, format) {
@@ -231,15 +231,15 @@ func TestEditorRequiresWhatTheLoaderDoes(t *testing.T) {
 					t.Errorf("required keys (-schema +loader):\n%s", diff)
 				}
 				if len(withCode(found, "E005-missing-key")) > 0 && len(editor(t, format).Validate(asJSON(t, p.in(map[string]any{})))) == 0 {
-					t.Error("the schema takes what the loader misses a key in")
+					t.Error("the schema accepts an object without a required key")
 				}
 			})
 		}
 	}
 }
 
-// What the loader calls the wrong type is no value for an editor either.
-func TestEditorRefusesTypesThatTheLoaderRefuses(t *testing.T) {
+// The editor schemas refuse the types that the loaders refuse.
+func TestEditorTypes(t *testing.T) {
 	for format := range readers {
 		s := editor(t, format)
 		refused := 0
@@ -254,7 +254,7 @@ func TestEditorRefusesTypesThatTheLoaderRefuses(t *testing.T) {
 						refused++
 					}
 					if len(wrong) > 0 && len(s.Validate(asJSON(t, document))) == 0 {
-						t.Errorf("%s%s%s: the schema takes %v, the loader says %s", format, p.at, name, value, wrong[0])
+						t.Errorf("%s%s%s: the schema accepts %v, the loader reports %s", format, p.at, name, value, wrong[0])
 					}
 				}
 			}
@@ -265,8 +265,8 @@ func TestEditorRefusesTypesThatTheLoaderRefuses(t *testing.T) {
 	}
 }
 
-// The faults that need no description are those that every provider has.
-func TestEditorKnowsTheBuiltinFaults(t *testing.T) {
+// The faults without a required description are the built-in ones.
+func TestEditorBuiltinFaults(t *testing.T) {
 	source, err := schemas.Editor("sandbox")
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +296,7 @@ func TestEditorKnowsTheBuiltinFaults(t *testing.T) {
 	}
 }
 
-func TestBuiltinFilesSatisfyTheEditor(t *testing.T) {
+func TestBuiltinFilesSatisfyEditorSchemas(t *testing.T) {
 	files, err := fs.Glob(mappings.FS, "*/*.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -323,7 +323,7 @@ func TestBuiltinFilesSatisfyTheEditor(t *testing.T) {
 	}
 }
 
-// The lint cases of faults that a schema can tell are refused by it, file by file.
+// The editor schemas refuse the files of lint cases whose mistakes a schema can express.
 func TestEditorRefusesLintCases(t *testing.T) {
 	for _, code := range []string{"E004-wrong-type", "E005-missing-key", "E012-unknown-key"} {
 		archive, err := txtar.ParseFile(filepath.Join("..", "testdata", "lint", code+".txtar"))
@@ -336,7 +336,7 @@ func TestEditorRefusesLintCases(t *testing.T) {
 			faulty := strings.Contains(want, f.Name+":")
 			violations := editor(t, formatOf(f.Name)).Validate(fromYAML(t, f.Name, f.Data))
 			if (len(violations) > 0) != faulty {
-				t.Errorf("%s: %s: the loader finds faults: %t, the schema %v", code, f.Name, faulty, texts(violations))
+				t.Errorf("%s: %s: the loader reports faults: %t, the schema: %v", code, f.Name, faulty, texts(violations))
 			}
 		}
 	}
@@ -365,7 +365,7 @@ func fromYAML(t *testing.T, file string, src []byte) any {
 	return value
 }
 
-// asJSON is document as the validator wants it.
+// asJSON returns document as plain JSON.
 func asJSON(t *testing.T, document any) any {
 	t.Helper()
 	src, err := json.Marshal(document)

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	maxWords       = 100 // runes of a name or pattern in a message
+	maxClip        = 100 // runes of a name or pattern in a message
 	maxListed      = 20  // values of an enum in a message
-	maxSuggestions = 100 // unknown members of one object that get one
+	maxSuggestions = 100 // suggestions for the unknown members of one object
 )
 
-// subject names the place in a message: the pointer without its first slash.
+// subject returns the pointer without its first slash, for a message.
 func subject(pointer string) string {
 	if pointer == "" {
 		return "the value"
@@ -27,12 +27,12 @@ func subject(pointer string) string {
 	return clip(pointer[1:])
 }
 
-// clip makes text fit for a message: short and printable.
+// clip returns text for a message, shortened and printable.
 func clip(text string) string {
 	var b strings.Builder
 	n := 0
 	for _, c := range text {
-		if n++; n > maxWords {
+		if n++; n > maxClip {
 			return b.String() + "…"
 		}
 		if !unicode.IsPrint(c) {
@@ -62,7 +62,7 @@ func withArticle(name string) string {
 	}
 }
 
-// alternativesOf gives "a, b or c".
+// alternativesOf returns "a, b or c".
 func alternativesOf(names []string) string {
 	last := len(names) - 1
 	if last < 1 {
@@ -103,8 +103,8 @@ func enumMessage(at string, allowed []any) string {
 	return subject(at) + " must be one of " + strings.Join(texts, ", ")
 }
 
-// valueText writes a value of the schema's as a reader expects it: text bare where it
-// cannot be mistaken, anything else as JSON.
+// valueText returns a value of the schema for a message: text without quotes if it is
+// unambiguous, anything else as JSON.
 func valueText(value any) string {
 	text, ok := value.(string)
 	if ok && text != "" && strings.TrimSpace(text) == text && !strings.Contains(text, ",") {
@@ -163,11 +163,11 @@ func lengthMessage(s *jsonschema.Schema, keyword string) (predicate string, ok b
 	case "maxLength":
 		return "must have at most " + count(s.MaxLength, "character", "characters"), true
 	case "minContains":
-		return "must have at least " + count(s.MinContains, "item", "items") + " of the wanted kind", true
+		return "must have at least " + count(s.MinContains, "item", "items") + " of the required kind", true
 	case "maxContains":
-		return "must have at most " + count(s.MaxContains, "item", "items") + " of one kind", true
+		return "must have at most " + count(s.MaxContains, "item", "items") + " of the same kind", true
 	case "uniqueItems":
-		return "must not hold the same item twice", true
+		return "must not have the same item twice", true
 	default:
 		return "", false
 	}

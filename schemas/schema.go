@@ -17,7 +17,7 @@ const (
 	draft2019 = "https://json-schema.org/draft/2019-09/schema"
 	draft07   = "http://json-schema.org/draft-07/schema"
 
-	// rootURL is the name by which the library knows the schema being compiled.
+	// rootURL is the library's URL of the schema being compiled.
 	rootURL = "mem:///schema"
 
 	maxSchemaBytes = 1 << 20
@@ -30,7 +30,7 @@ type Schema struct {
 	quick *quick
 }
 
-// CompileError says why a schema does not compile.
+// CompileError lists the mistakes of a schema that does not compile.
 type CompileError struct {
 	Name     string // as given to Compile
 	Problems []Problem
@@ -38,11 +38,11 @@ type CompileError struct {
 
 // Problem is one mistake in a schema.
 type Problem struct {
-	Pointer string // RFC 6901, into the schema; empty: the schema as a whole
+	Pointer string // RFC 6901, into the schema; empty for the whole schema
 	Message string // one lower-case sentence
 }
 
-// Error gives "name: pointer: message", the problems joined by semicolons.
+// Error returns "name: pointer: message", the problems joined by semicolons.
 func (e *CompileError) Error() string {
 	texts := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
@@ -55,10 +55,9 @@ func (e *CompileError) Error() string {
 }
 
 // Compile compiles schema, a plain JSON value (an object or a boolean), as JSON Schema
-// 2020-12, or as the draft that its $schema names (2019-09, draft-07). Formats are
-// asserted, keywords that start with x- are ignored. References lead into the schema
-// itself only: nothing is ever loaded. schema is copied. name stands in errors; an error
-// is a *CompileError that lists what is wrong, for any input.
+// 2020-12, or as the draft in its $schema (2019-09, draft-07). Formats are asserted, keywords
+// that start with x- are ignored, and references must point into the schema itself. schema
+// is copied. The error is a *CompileError, which contains name.
 func Compile(name string, schema any) (*Schema, error) {
 	source, doc, problems := plainSchema(schema)
 	if len(problems) == 0 {
@@ -74,7 +73,7 @@ func Compile(name string, schema any) (*Schema, error) {
 	return &Schema{root: root, index: newIndex(root), quick: newQuick(root)}, nil
 }
 
-// plainSchema gives schema's JSON text and a copy of it as plain JSON.
+// plainSchema returns schema's JSON text and a copy of it as plain JSON.
 func plainSchema(schema any) (source []byte, doc any, problems []Problem) {
 	source, err := plain.Append(nil, schema)
 	if err != nil {
@@ -83,13 +82,13 @@ func plainSchema(schema any) (source []byte, doc any, problems []Problem) {
 	if len(source) > maxSchemaBytes {
 		return nil, nil, []Problem{{Message: fmt.Sprintf("larger than %d bytes", maxSchemaBytes)}}
 	}
-	copied, err := plain.Decode(source, plain.Options{Lenient: true}) // a number out of range is the schema check's
+	copied, err := plain.Decode(source, plain.Options{Lenient: true}) // checkSchema reports numbers out of range
 	if err != nil {
 		return nil, nil, []Problem{{Message: fmt.Sprintf("not plain JSON: %v", err)}}
 	}
 	doc = copied.Value
 	if object, ok := doc.(map[string]any); ok && object["$id"] != nil {
-		delete(object, "$id") // its name in the world is of no use here, where it would change what references mean
+		delete(object, "$id") // it would change the meaning of references
 		if source, err = plain.Append(nil, object); err != nil {
 			return nil, nil, []Problem{{Message: fmt.Sprintf("not plain JSON: %v", err)}}
 		}
@@ -118,7 +117,7 @@ func compile(url string, source []byte) (_ *jsonschema.Schema, err error) {
 	return c.Compile(url)
 }
 
-// explain turns the library's refusal of doc into problems.
+// explain converts the library's error about doc into problems.
 func explain(err error, doc any) []Problem {
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {

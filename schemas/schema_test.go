@@ -84,9 +84,9 @@ func TestValidate(t *testing.T) {
 		{"big integers", `{"maximum":9007199254740992}`, `9007199254740993`, []string{" range the value must be at most 9.007199254740992e+15"}},
 		{"minItems", `{"properties":{"roles":{"minItems":1}}}`, `{"roles":[]}`, []string{"/roles length roles must have at least 1 item"}},
 		{"maxItems", `{"properties":{"roles":{"maxItems":1}}}`, `{"roles":[1,2]}`, []string{"/roles length roles must have at most 1 item"}},
-		{"uniqueItems", `{"uniqueItems":true}`, `[1,1]`, []string{" length the value must not hold the same item twice"}},
-		{"minContains", `{"contains":{"const":1}}`, `[2,3]`, []string{" length the value must have at least 1 item of the wanted kind"}},
-		{"maxContains", `{"contains":{"const":1},"minContains":0,"maxContains":1}`, `[1,1]`, []string{" length the value must have at most 1 item of one kind"}},
+		{"uniqueItems", `{"uniqueItems":true}`, `[1,1]`, []string{" length the value must not have the same item twice"}},
+		{"minContains", `{"contains":{"const":1}}`, `[2,3]`, []string{" length the value must have at least 1 item of the required kind"}},
+		{"maxContains", `{"contains":{"const":1},"minContains":0,"maxContains":1}`, `[1,1]`, []string{" length the value must have at most 1 item of the same kind"}},
 		{"minProperties, maxProperties", `{"items":{"minProperties":1,"maxProperties":2}}`, `[{},{"a":1,"b":1,"c":1}]`, []string{"/0 length 0 must have at least 1 property", "/1 length 1 must have at most 2 properties"}},
 		{"minLength, maxLength", `{"items":{"minLength":1,"maxLength":2}}`, `["","éàü"]`, []string{"/0 length 0 must have at least 1 character", "/1 length 1 must have at most 2 characters"}},
 		{"additionalItems", `{"$schema":"http://json-schema.org/draft-07/schema","items":[{}],"additionalItems":false}`, `[1,2]`, []string{" length the value must have at most 1 item"}},
@@ -114,7 +114,7 @@ func TestValidate(t *testing.T) {
 		{"anyOf, the branch of the right type", `{"anyOf":[{"type":"string"},{"type":"object","required":["a","b"]}]}`, `{}`, []string{"/a required a is required", "/b required b is required"}},
 		{"oneOf, the branch of the right kind", `{"oneOf":[{"properties":{"kind":{"const":"a"}}},{"properties":{"kind":{"const":"b"}},"required":["x","y"]}]}`, `{"kind":"b"}`, []string{"/x required x is required", "/y required y is required"}},
 		{"oneOf, several", `{"oneOf":[{"type":"number"},{"type":"integer"}]}`, `1`, []string{" format the value matches more than one of its alternatives"}},
-		{"allOf, $ref, then: told once", `{"allOf":[{"$ref":"#/$defs/s"},{"type":"string"}],"if":true,"then":{"$ref":"#/$defs/s"},"$defs":{"s":{"type":"string"}}}`, `1`, []string{" type the value must be a string, got number"}},
+		{"allOf, $ref, then: reported once", `{"allOf":[{"$ref":"#/$defs/s"},{"type":"string"}],"if":true,"then":{"$ref":"#/$defs/s"},"$defs":{"s":{"type":"string"}}}`, `1`, []string{" type the value must be a string, got number"}},
 		{"$anchor and recursion", `{"$anchor":"node","properties":{"next":{"$ref":"#node"},"v":{"type":"string"}}}`, `{"next":{"next":{"v":1}}}`, []string{"/next/next/v type next/next/v must be a string, got number"}},
 		{"all at once, sorted", `{"properties":{"a":{"type":"string"},"b":{"maxItems":0},"c":{"minimum":3}},"required":["z"],"additionalProperties":false}`, `{"a":1,"b":[1],"c":1,"d":1}`, []string{
 			"/a type a must be a string, got number",
@@ -129,7 +129,7 @@ func TestValidate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s, value := compile(t, tt.schema), decode(t, tt.value)
-			for range 5 { // the library goes through maps in any order
+			for range 5 { // the library iterates over maps
 				if diff := cmp.Diff(tt.want, texts(s.Validate(value))); diff != "" {
 					t.Fatalf("violations (-want +got):\n%s", diff)
 				}
@@ -161,9 +161,9 @@ func TestValidateOddValues(t *testing.T) {
 		{"infinity", map[string]any{"n": math.Inf(1)}, []string{"/n type n must be a JSON value"}},
 		{"not a number", map[string]any{"list": []any{1.0, math.NaN()}}, []string{"/list/1 type list/1 must be a JSON value"}},
 		{"number out of range", map[string]any{"n": json.Number("1e99999999")}, []string{"/n type n must be a JSON value"}},
-		{"no number at all", map[string]any{"n": json.Number("seven")}, []string{"/n type n must be a JSON value"}},
+		{"invalid number", map[string]any{"n": json.Number("seven")}, []string{"/n type n must be a JSON value"}},
 		{"other type", map[string]any{"s": struct{}{}}, []string{"/s type s must be a JSON value"}},
-		{"other type where anything goes", map[string]any{"any": json.RawMessage(`{}`)}, nil},
+		{"other type where anything is allowed", map[string]any{"any": json.RawMessage(`{}`)}, nil},
 		{"float64", map[string]any{"n": 3.0}, nil},
 		{"long and strange names", map[string]any{"list": []any{0.0}, "s": "x"}, []string{"/list/0 range list/0 must be at least 1"}},
 	}
@@ -212,17 +212,17 @@ func TestCompileRefuses(t *testing.T) {
 		{"bad pattern", decode(t, `{"properties":{"a":{"pattern":"("}}}`), `bad: /properties/a/pattern: properties/a/pattern must be a valid regex`},
 		{"not a schema", json.Number("1"), `bad: the value must be an object or a boolean, got number`},
 		{"null", nil, `bad: the value must be an object or a boolean, got null`},
-		{"http reference", decode(t, `{"properties":{"a":{"$ref":"https://example.com/a.json"}}}`), `bad: /properties/a/$ref: must lead into the schema itself (#…), nothing else is loaded`},
-		{"file reference", decode(t, `{"$ref":"file:///etc/passwd"}`), `bad: /$ref: must lead into the schema itself (#…), nothing else is loaded`},
-		{"relative reference", decode(t, `{"allOf":[{"$ref":"other.json"}]}`), `bad: /allOf/0/$ref: must lead into the schema itself (#…), nothing else is loaded`},
-		{"reference to a draft", decode(t, `{"$ref":"https://json-schema.org/draft/2020-12/schema"}`), `bad: /$ref: must lead into the schema itself (#…), nothing else is loaded`},
-		{"reference hidden where no schema is", decode(t, `{"$ref":"#/x-a","x-a":{"$ref":"https://example.com/a.json"}}`), `bad: https://example.com/a.json is outside the schema`},
-		{"dangling reference", decode(t, `{"$ref":"#/$defs/a"}`), `bad: /$ref: leads to nothing in the schema`},
+		{"http reference", decode(t, `{"properties":{"a":{"$ref":"https://example.com/a.json"}}}`), `bad: /properties/a/$ref: must point into the schema itself (#…), nothing else is loaded`},
+		{"file reference", decode(t, `{"$ref":"file:///etc/passwd"}`), `bad: /$ref: must point into the schema itself (#…), nothing else is loaded`},
+		{"relative reference", decode(t, `{"allOf":[{"$ref":"other.json"}]}`), `bad: /allOf/0/$ref: must point into the schema itself (#…), nothing else is loaded`},
+		{"reference to a draft", decode(t, `{"$ref":"https://json-schema.org/draft/2020-12/schema"}`), `bad: /$ref: must point into the schema itself (#…), nothing else is loaded`},
+		{"reference inside an x- keyword", decode(t, `{"$ref":"#/x-a","x-a":{"$ref":"https://example.com/a.json"}}`), `bad: https://example.com/a.json is outside the schema`},
+		{"dangling reference", decode(t, `{"$ref":"#/$defs/a"}`), `bad: /$ref: does not exist in the schema`},
 		{"dangling anchor", decode(t, `{"$ref":"#a"}`), `bad: #a not found`},
 		{"endless reference", decode(t, `{"$ref":"#"}`), `bad: infinite loop #/$ref`},
 		{"foreign $schema", decode(t, `{"$schema":"https://example.com/draft"}`), `bad: /$schema: must be https://json-schema.org/draft/2020-12/schema, https://json-schema.org/draft/2019-09/schema or http://json-schema.org/draft-07/schema`},
 		{"$schema of the wrong type", decode(t, `{"$schema":7}`), `bad: invalid $schema in `},
-		{"nested $id", decode(t, `{"properties":{"a":{"$id":"b"}}}`), `bad: /properties/a/$id: only the schema as a whole may have an $id`},
+		{"nested $id", decode(t, `{"properties":{"a":{"$id":"b"}}}`), `bad: /properties/a/$id: only the root schema may have an $id`},
 		{"number out of range", decode(t, `{"maximum":1e999}`), `bad: /maximum: is out of range`},
 		{"length out of range", decode(t, `{"items":{"maxLength":1e30}}`), `bad: /items/maxLength: is out of range`},
 		{"infinity", map[string]any{"maximum": math.Inf(1)}, `bad: not plain JSON: +Inf is not a JSON number`},
@@ -248,7 +248,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-// A loop that only shows while validating is a violation, never a hang and never valid.
+// A schema whose endless loop shows only during validation yields a violation.
 func TestValidateEndlessSchema(t *testing.T) {
 	s, err := schemas.Compile("loop", decode(t, `{"$ref":"#/$defs/a","$defs":{
 		"a":{"properties":{"p":{"$ref":"#/$defs/b"}},"if":{"$ref":"#/$defs/b"}},

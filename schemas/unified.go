@@ -20,17 +20,17 @@ var editorFiles embed.FS
 // Models are the unified methods by "model.resource.method": "ticketing.users.update".
 type Models map[string]Method
 
-// Method is the contract of one unified method. A schema is plain JSON, its numbers
-// json.Number; nil where the method has no such part.
+// Method is the contract of one unified method. A schema is plain JSON with json.Number,
+// nil if the method has no such part.
 type Method struct {
 	Request  map[string]any // the body
-	Query    map[string]any // the query parameters that the method knows, decoded
+	Query    map[string]any // the method's query parameters, decoded
 	Response map[string]any // the unified record
 	Order    []string       // the record's fields in their documented order
 }
 
-// Unified gives the contracts of all unified methods. Every call gives a fresh copy, which
-// is the caller's. An error means that an embedded file is broken.
+// Unified returns the contracts of all unified methods. The caller may modify the result. An
+// error means that an embedded file is broken.
 func Unified() (Models, error) {
 	return readModels(modelFiles)
 }
@@ -42,7 +42,7 @@ func readModels(files fs.FS) (Models, error) {
 	}
 	models := Models{}
 	for _, name := range names {
-		if strings.HasPrefix(name, "admin/") { // no model: Admin reads it
+		if strings.HasPrefix(name, "admin/") { // not a model: Admin reads it
 			continue
 		}
 		key, part, ok := modelKey(name)
@@ -69,7 +69,7 @@ func readModels(files fs.FS) (Models, error) {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 		default:
-			return nil, fmt.Errorf("%s: part %q is none of request, query, response", name, part)
+			return nil, fmt.Errorf("%s: part %q is not one of request, query, response", name, part)
 		}
 		models[key] = m
 	}
@@ -94,8 +94,7 @@ func decodeObject(source []byte) (map[string]any, error) {
 	return out, nil
 }
 
-// propertyOrder gives the names under a schema's "properties" as they are written, which a
-// map does not keep.
+// propertyOrder returns the names under a schema's "properties" in their written order.
 func propertyOrder(source []byte) ([]string, error) {
 	properties, err := members(source)
 	if err != nil {
@@ -143,12 +142,12 @@ func members(object []byte) ([]member, error) {
 	return out, nil
 }
 
-// Editor gives the draft-07 schema of a YAML format, for editors: "integration", "mapping"
-// or "sandbox". A name that has none is an error.
+// Editor returns the draft-07 schema of a YAML format, for editors: "integration", "mapping"
+// or "sandbox". Any other name is an error.
 func Editor(name string) ([]byte, error) {
 	source, err := editorFiles.ReadFile(name + ".schema.json")
 	if err != nil {
-		return nil, fmt.Errorf("no schema of %q for editors: %w", name, err)
+		return nil, fmt.Errorf("no editor schema %q: %w", name, err)
 	}
 	return source, nil
 }

@@ -50,11 +50,11 @@ func TestUnifiedOrder(t *testing.T) {
 func TestUnifiedIsFresh(t *testing.T) {
 	clear(unified(t)["ticketing.users.update"].Request)
 	if len(unified(t)["ticketing.users.update"].Request) == 0 {
-		t.Error("a caller's change is seen by the next")
+		t.Error("the result is shared between callers")
 	}
 }
 
-// Every field is explained, and every example obeys the schema that it stands in.
+// Every field has a description, and every example satisfies its schema.
 func TestUnifiedFieldsAreDocumented(t *testing.T) {
 	seen := 0
 	for key, m := range unified(t) {
@@ -67,7 +67,7 @@ func TestUnifiedFieldsAreDocumented(t *testing.T) {
 		}
 	}
 	if seen == 0 {
-		t.Error("no model at all")
+		t.Error("no models")
 	}
 }
 
@@ -248,16 +248,16 @@ func TestEditor(t *testing.T) {
 	}
 	for _, name := range []string{"nothing", "", "../go"} {
 		if _, err := schemas.Editor(name); err == nil {
-			t.Errorf("Editor(%q) gave a schema", name)
+			t.Errorf("Editor(%q) returned a schema", name)
 		}
 	}
 }
 
-// Each key of the editors' schemas is explained, and each file is draft-07.
+// Each key of the editor schemas has a description, and each file is draft-07.
 func TestEditorSchemasAreDocumented(t *testing.T) {
 	files, err := fs.Glob(os.DirFS("."), "*.schema.json")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("schemas for editors: %v, %v", files, err)
+		t.Fatalf("editor schemas: %v, %v", files, err)
 	}
 	for _, file := range files {
 		source, err := schemas.Editor(strings.TrimSuffix(file, ".schema.json"))

@@ -23,7 +23,7 @@ const (
 	CodeRequired   = "required"   // required, dependentRequired
 	CodeType       = "type"       // type
 	CodeEnum       = "enum"       // enum, const, not over one of them
-	CodeFormat     = "format"     // format, pattern, propertyNames, any other not, more than one of oneOf
+	CodeFormat     = "format"     // format, pattern, propertyNames, other kinds of not, several matches of oneOf
 	CodeRange      = "range"      // minimum, maximum and their exclusive forms, multipleOf
 	CodeLength     = "length"     // min… and max… of Length, Items, Properties and Contains, uniqueItems
 	CodeAdditional = "additional" // additionalProperties, unevaluatedProperties, false
@@ -31,19 +31,19 @@ const (
 
 // Violation is one way in which a value breaks a schema.
 type Violation struct {
-	Pointer string // RFC 6901, into the value; of what is missing or unknown, its own place
+	Pointer string // RFC 6901, to the value or to the missing or unknown member
 	Code    string
-	Message string // one lower-case sentence that starts with the place; holds no value of the caller's
-	Allowed []any  // the values that are allowed; CodeEnum only, nil where there is no list
+	Message string // one lower-case sentence that starts with the place; never holds a value
+	Allowed []any  // CodeEnum only: the allowed values; nil if there is no list
 }
 
-// MaxViolations is how many violations Validate returns at most.
+// MaxViolations is the maximum number of violations that Validate returns.
 const MaxViolations = 1000
 
-// Validate returns the violations of v, sorted by pointer; none if v is valid. Of more than
-// MaxViolations it returns those at the lowest pointers. v is plain JSON and only read. Any Go type is let through where the schema says nothing of
-// the value (json.RawMessage in a field that may hold anything); elsewhere what is not
-// plain JSON, NaN and the infinities included, is a CodeType violation.
+// Validate returns the violations of v, sorted by pointer, none if v is valid. It returns the
+// MaxViolations with the lowest pointers. v is plain JSON and is not modified. A value that
+// is not plain JSON, NaN and the infinities included, is a CodeType violation, unless the
+// schema allows anything there.
 func (s *Schema) Validate(v any) []Violation {
 	if s.quick.valid(v) {
 		return nil
@@ -58,7 +58,7 @@ func (s *Schema) Validate(v any) []Violation {
 	if at, ok := notJSON(v, ""); ok {
 		return []Violation{{Pointer: at, Code: CodeType, Message: subject(at) + " must be a JSON value"}}
 	}
-	// The schema refers to itself without end.
+	// The schema refers to itself endlessly.
 	return []Violation{{Code: CodeType, Message: subject("") + " cannot be checked: " + withoutURL(err.Error())}}
 }
 
@@ -72,7 +72,7 @@ func validate(s *jsonschema.Schema, v any) (err error) {
 	return s.Validate(v)
 }
 
-// notJSON finds the first part of v that is no plain JSON.
+// notJSON finds the first part of v that is not plain JSON.
 func notJSON(v any, at string) (pointer string, found bool) {
 	switch v := v.(type) {
 	case nil, bool, string:
@@ -101,17 +101,17 @@ func notJSON(v any, at string) (pointer string, found bool) {
 	}
 }
 
-// finding is a Violation with the names that its message is made of, so that the
-// alternatives of an anyOf can be told as one.
+// finding is a Violation with the names in its message, by which alternatives merges
+// findings.
 type finding struct {
 	Violation
-	names []string // of the types wanted, or of the property missing
+	names []string // the expected types, or the missing property
 }
 
 func violations(err *jsonschema.ValidationError, x index, v any) []Violation {
 	r := reporter{index: x, value: v}
 	found := tidy(r.collect(err, false))
-	if len(found) == 0 { // never valid in silence
+	if len(found) == 0 { // an error must not pass as valid
 		found = one("", CodeFormat, "does not match the schema")
 	}
 	out := make([]Violation, len(found))
@@ -121,7 +121,7 @@ func violations(err *jsonschema.ValidationError, x index, v any) []Violation {
 	return out
 }
 
-// tidy sorts findings and drops repetitions; the library goes through maps in any order.
+// tidy sorts findings and drops repetitions; the library iterates over maps.
 func tidy(found []finding) []finding {
 	slices.SortFunc(found, func(a, b finding) int {
 		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
@@ -136,9 +136,8 @@ type reporter struct {
 	value any
 }
 
-// collect returns the findings of err's leaves, at most MaxViolations: those at the lowest
-// places, so that the map order of the library does not choose. names: the value at fault
-// is a property's name.
+// collect returns the findings of err's leaves, the MaxViolations at the lowest places,
+// regardless of the library's map order. names: the invalid value is a property's name.
 func (r *reporter) collect(err *jsonschema.ValidationError, names bool) []finding {
 	var lowest lowestCauses
 	r.gather(err, names, &lowest)
@@ -171,7 +170,7 @@ func (r *reporter) gather(err *jsonschema.ValidationError, names bool, to *lowes
 	}
 }
 
-// findings tells one cause. room is how many findings are still of use.
+// findings returns the findings of one cause, about room of them at most.
 func (r *reporter) findings(c cause, room int) []finding {
 	owner, path := r.index.find(c.err.AbsoluteKeywordLocation)
 	keyword := ""
@@ -192,8 +191,8 @@ func (r *reporter) findings(c cause, room int) []finding {
 	return r.leaf(owner.schema, keyword, path, at, room)
 }
 
-// pointerOf turns the library's instance location, whose tokens are also escaped as URLs,
-// into an RFC 6901 pointer.
+// pointerOf converts the library's instance location, whose tokens are also URL-escaped, to
+// an RFC 6901 pointer.
 func pointerOf(location string) string {
 	tokens := strings.Split(location, "/")
 	for i, t := range tokens {
@@ -206,7 +205,7 @@ func one(at, code, predicate string) []finding {
 	return []finding{{Violation: Violation{Pointer: at, Code: code, Message: subject(at) + " " + predicate}}}
 }
 
-// leaf tells how the value at breaks keyword of s, in about room findings at most.
+// leaf returns how the value at breaks keyword of s, about room findings at most.
 func (r *reporter) leaf(s *jsonschema.Schema, keyword string, path []string, at string, room int) []finding {
 	switch keyword {
 	case "":
@@ -263,7 +262,7 @@ func notOneOf(at string, allowed []any) finding {
 	return finding{Violation: Violation{Pointer: at, Code: CodeEnum, Message: enumMessage(at, allowed), Allowed: slices.Clone(allowed)}}
 }
 
-// missing gives a finding for each of the names that the object at has no member of.
+// missing returns a finding for each of names that is not a member of the object at.
 func (r *reporter) missing(at string, names []string) []finding {
 	object := r.object(at)
 	var out []finding
@@ -277,11 +276,11 @@ func (r *reporter) missing(at string, names []string) []finding {
 	return out
 }
 
-// unknown gives a finding for each member of the object at that s does not know, room at most.
+// unknown returns a finding for each unknown member of the object at, room at most.
 func (r *reporter) unknown(at string, s *jsonschema.Schema, room int) []finding {
 	object := r.object(at)
 	patterns := slices.Collect(maps.Keys(s.PatternProperties))
-	var free []string // known and not yet used
+	var free []string // known names that object lacks
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		if _, used := object[name]; !used {
 			free = append(free, name)

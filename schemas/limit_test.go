@@ -10,8 +10,8 @@ import (
 	"portolan/schemas"
 )
 
-// However much is wrong with a value, the violations at the lowest pointers are returned,
-// always the same ones.
+// However many violations a value has, those at the lowest pointers are returned, always
+// the same ones.
 func TestViolationsAreLimited(t *testing.T) {
 	t.Parallel()
 	const n = 3 * schemas.MaxViolations
@@ -43,7 +43,7 @@ func TestViolationsAreLimited(t *testing.T) {
 			}
 			for range 3 {
 				if diff := cmp.Diff(first, s.Validate(v)); diff != "" {
-					t.Fatalf("another time\n(-first +later)\n%s", diff)
+					t.Fatalf("a later run\n(-first +later)\n%s", diff)
 				}
 			}
 		})

@@ -11,7 +11,7 @@ import (
 // cause is an error of the library that becomes findings.
 type cause struct {
 	err   *jsonschema.ValidationError
-	names bool // the value at fault is a property's name
+	names bool // the invalid value is a property's name
 }
 
 func (c cause) compare(d cause) int {
@@ -20,26 +20,25 @@ func (c cause) compare(d cause) int {
 		strings.Compare(c.err.AbsoluteKeywordLocation, d.err.AbsoluteKeywordLocation))
 }
 
-// lowestCauses keeps, of any number of causes, the MaxViolations lowest. The time that it
-// takes grows with their number only.
+// lowestCauses collects the MaxViolations lowest of any number of causes, in linear time.
 type lowestCauses struct {
-	kept []cause
-	cut  bool // the last of the first MaxViolations bounds what is still kept
+	list []cause
+	full bool // list[MaxViolations-1] is the upper bound
 }
 
 func (l *lowestCauses) add(c cause) {
-	if l.cut && c.compare(l.kept[MaxViolations-1]) >= 0 {
+	if l.full && c.compare(l.list[MaxViolations-1]) >= 0 {
 		return
 	}
-	l.kept = append(l.kept, c)
-	if len(l.kept) == 2*MaxViolations {
-		l.kept = l.sorted()
-		l.cut = true
+	l.list = append(l.list, c)
+	if len(l.list) == 2*MaxViolations {
+		l.list = l.sorted()
+		l.full = true
 	}
 }
 
 // sorted returns the lowest causes in order.
 func (l *lowestCauses) sorted() []cause {
-	slices.SortFunc(l.kept, cause.compare)
-	return l.kept[:min(len(l.kept), MaxViolations)]
+	slices.SortFunc(l.list, cause.compare)
+	return l.list[:min(len(l.list), MaxViolations)]
 }
