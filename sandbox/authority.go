@@ -6,35 +6,33 @@ import (
 	"time"
 )
 
-// authority is what one authorization server has given. Nothing of it is ever forgotten,
-// so that what was used up is known again.
+// authority holds the codes and tokens of one authorization server. It never deletes any, so
+// that it recognises used ones.
 type authority struct {
 	mu      sync.Mutex
 	codes   map[string]*consent
 	access  map[string]*accessToken
 	refresh map[string]*refreshToken
-	stats   Stats
-	trouble string // the fault of the token endpoint
 }
 
 func newAuthority() *authority {
 	return &authority{codes: map[string]*consent{}, access: map[string]*accessToken{}, refresh: map[string]*refreshToken{}}
 }
 
-// consent is what somebody allowed, and stands for all that was given for it.
+// consent is a user's consent; all its codes and tokens refer to it.
 type consent struct {
 	redirectURI string
-	challenge   string // of PKCE; "": none
+	challenge   string // of PKCE; "" if none
 	scope       string
-	caller      any // nil: none
+	caller      any // nil if none
 	expires     time.Time
-	spent       bool
+	used        bool
 	revoked     bool
 }
 
 type accessToken struct {
 	of      *consent
-	expires time.Time // zero: never
+	expires time.Time // zero for never
 	revoked bool
 }
 
@@ -43,69 +41,66 @@ type refreshToken struct {
 	used bool
 }
 
-// given is what the token endpoint answers with.
-type given struct {
+// issued holds the tokens of a token response.
+type issued struct {
 	*consent
-	access, refresh string // refresh "": none
+	access, refresh string // refresh may be ""
 }
 
-// consented keeps c and gives its code.
-func (a *authority) consented(c *consent) (code string) {
+// addConsent stores c and returns its code.
+func (a *authority) addConsent(c *consent) (code string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	code = rand.Text()
 	a.codes[code] = c
-	a.stats.Codes++
 	return code
 }
 
-// exchange gives the grant for a code, once.
-func (a *authority) exchange(o *oauth, code, redirectURI, verifier string, now time.Time) (given, *refusal) {
+// exchange returns tokens for a code, once.
+func (a *authority) exchange(o *oauth, code, redirectURI, verifier string, now time.Time) (issued, *refusal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := a.codes[code]
 	switch {
 	case c == nil:
-		return given{}, badGrant("the code is not known")
-	case c.spent: // RFC 6749 §4.1.2: somebody else may have it as well
+		return issued{}, badGrant("the code is unknown")
+	case c.used: // RFC 6749 §4.1.2: the code may be stolen
 		c.revoked = true
-		return given{}, badGrant("the code was used before; all that it gave is revoked")
+		return issued{}, badGrant("the code was used before: its tokens are revoked")
 	case !now.Before(c.expires):
-		return given{}, badGrant("the code has expired")
+		return issued{}, badGrant("the code has expired")
 	case redirectURI != c.redirectURI:
-		return given{}, badGrant("redirect_uri is not that of the consent")
+		return issued{}, badGrant("redirect_uri differs from that of the consent")
 	case c.challenge == "" && verifier != "":
-		return given{}, badGrant("code_verifier was sent, but no code_challenge before")
+		return issued{}, badGrant("code_verifier was sent without a code_challenge before")
 	case c.challenge != "" && challengeOf(verifier) != c.challenge:
-		return given{}, badGrant("code_verifier does not fit code_challenge")
+		return issued{}, badGrant("code_verifier does not match code_challenge")
 	}
-	c.spent = true
-	a.stats.Exchanges++
-	g := given{consent: c, access: a.newAccess(o, c, now)}
+	c.used = true
+	g := issued{consent: c, access: a.newAccess(o, c, now)}
 	if o.renews() {
 		g.refresh = a.newRefresh(c)
 	}
 	return g, nil
 }
 
-// renew gives another access token for a refresh token.
-func (a *authority) renew(o *oauth, token, scope string, now time.Time) (given, *refusal) {
+// renew returns a new access token for a refresh token.
+func (a *authority) renew(o *oauth, token, scope string, now time.Time) (issued, *refusal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.refresh[token]
 	switch {
 	case t == nil:
-		return given{}, badGrant("the refresh token is not known")
+		return issued{}, badGrant("the refresh token is unknown")
 	case t.of.revoked:
-		return given{}, badGrant("the grant is revoked")
-	case t.used: // RFC 9700 §4.14.2: somebody else may have it as well
+		return issued{}, badGrant("the grant is revoked")
+	case t.used: // RFC 9700 §4.14.2: the token may be stolen
 		t.of.revoked = true
-		return given{}, badGrant("the refresh token was used before; the grant is revoked")
+		return issued{}, badGrant("the refresh token was used before; the grant is revoked")
 	case scope != "" && scope != t.of.scope:
-		return given{}, &refusal{"invalid_scope", "the scope is not that of the consent"}
+		return issued{}, &refusal{"invalid_scope", "the scope differs from that of the consent"}
 	}
-	a.stats.Refreshes++
-	g := given{consent: t.of, access: a.newAccess(o, t.of, now)}
+	g := issued{consent: t.of, access: a.newAccess(o, t.of, now)}
 	if o.refresh == refreshRotate {
 		t.used = true
 		g.refresh = a.newRefresh(t.of)
@@ -129,8 +124,8 @@ func (a *authority) newRefresh(c *consent) string {
 	return token
 }
 
-// revoke ends an access token, or with a refresh token all of its grant. Any other token
-// is already as good as revoked.
+// revoke revokes an access token, or a refresh token with its whole consent. It ignores
+// unknown tokens.
 func (a *authority) revoke(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -142,8 +137,7 @@ func (a *authority) revoke(token string) {
 	}
 }
 
-// grant gives what a live access token stands for, as expressions see it; nil where token
-// is none.
+// grant returns the binding `grant` of a valid access token, nil for any other token.
 func (a *authority) grant(token string, now time.Time) map[string]any {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// consentPage posts to its own address, so that what was asked for is checked again.
+// consentPage posts to its own URL, so that its query is checked again.
 var consentPage = template.Must(template.New("consent").Parse(`<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Allow access?</title></head>
 <body>
 <h1>Allow access?</h1>
-<p>{{.Client}} wants to use your account at {{.Provider}}, which is pretended by the sandbox.</p>
+<p>{{.Client}} wants to use your account at {{.Provider}}, which the sandbox simulates.</p>
 {{- if .Scopes}}
 <p>It asks for:</p>
 <ul>
@@ -26,7 +26,7 @@ var consentPage = template.Must(template.New("consent").Parse(`<!DOCTYPE html>
 {{- end}}
 </ul>
 {{- end}}
-<p>You will go on to {{.Target}}.</p>
+<p>You will continue to {{.Target}}.</p>
 <form method="post">
 <button name="decision" value="allow">Allow</button>
 <button name="decision" value="deny">Deny</button>
@@ -35,54 +35,54 @@ var consentPage = template.Must(template.New("consent").Parse(`<!DOCTYPE html>
 </html>
 `))
 
-// authorize is the authorization endpoint (RFC 6749 §4.1.1): GET asks, POST decides.
+// authorize is the authorization endpoint (RFC 6749 §4.1.1): GET shows the form, POST decides.
 func (x *exchange) authorize() *response {
 	if x.http.Method != http.MethodGet && x.http.Method != http.MethodPost {
-		return notAllowed("GET, POST")
+		return methodNotAllowed("GET, POST")
 	}
 	query, err := url.ParseQuery(x.http.URL.RawQuery)
 	if err != nil {
 		return textResponse(http.StatusBadRequest, "sandbox: the query cannot be read: "+err.Error())
 	}
-	o := x.player.oauth
-	// Whoever asks is not known to be the client until these two are right: no redirect.
+	o := x.provider.oauth
+	// Until these two are valid, the caller may not be the client: no redirect.
 	if len(query["client_id"]) != 1 || query.Get("client_id") != o.client.ID {
-		return textResponse(http.StatusBadRequest, "sandbox: client_id is not that of a client")
+		return textResponse(http.StatusBadRequest, "sandbox: client_id is unknown")
 	}
 	target, ok := redirectTarget(query["redirect_uri"])
 	if !ok {
-		return textResponse(http.StatusBadRequest, "sandbox: redirect_uri is no absolute http or https address without fragment")
+		return textResponse(http.StatusBadRequest, "sandbox: redirect_uri is not an absolute http or https URL without user and fragment")
 	}
 	state := query["state"]
-	if bad := o.asked(query); bad != nil {
-		return refusedTo(target, state, bad)
+	if bad := o.checkConsentRequest(query); bad != nil {
+		return redirectError(target, state, bad)
 	}
 	if x.http.Method == http.MethodGet {
-		return x.ask(target, query.Get("scope"))
+		return x.consentForm(target, query.Get("scope"))
 	}
 	form, err := url.ParseQuery(string(x.body))
 	switch decision := form["decision"]; {
 	case err != nil || x.mediaType() != formType || len(decision) != 1:
 	case decision[0] == "deny":
-		return refusedTo(target, state, &refusal{"access_denied", "the user said no"})
+		return redirectError(target, state, &refusal{"access_denied", "the user denied access"})
 	case decision[0] == "allow":
 		c := &consent{
 			redirectURI: query.Get("redirect_uri"), challenge: query.Get("code_challenge"), scope: query.Get("scope"),
 			expires: x.now.Add(o.codeLifetime),
 		}
-		x.look()
+		x.bindState()
 		if c.caller, _, err = o.caller.eval(x.ctx, x.bindings); err != nil {
 			return failed(err)
 		}
-		return backTo(target, state, url.Values{"code": {x.player.authority.consented(c)}})
+		return redirectBack(target, state, url.Values{"code": {x.provider.authority.addConsent(c)}})
 	}
-	return textResponse(http.StatusBadRequest, "sandbox: the form has one decision, allow or deny")
+	return textResponse(http.StatusBadRequest, "sandbox: the form must have one decision, allow or deny")
 }
 
-func (x *exchange) ask(target *url.URL, scope string) *response {
+func (x *exchange) consentForm(target *url.URL, scope string) *response {
 	var page bytes.Buffer
 	err := consentPage.Execute(&page, map[string]any{
-		"Client": x.player.oauth.client.ID, "Provider": x.player.name,
+		"Client": x.provider.oauth.client.ID, "Provider": x.provider.name,
 		"Scopes": strings.Fields(scope), "Target": target.Scheme + "://" + target.Host,
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func (x *exchange) ask(target *url.URL, scope string) *response {
 	return out
 }
 
-// redirectTarget reads the one redirect_uri; false where it is not one to send people to.
+// redirectTarget parses the redirect_uri; false if it is missing, repeated or not acceptable.
 func redirectTarget(values []string) (*url.URL, bool) {
 	if len(values) != 1 || strings.Contains(values[0], "#") {
 		return nil, false
@@ -104,11 +104,11 @@ func redirectTarget(values []string) (*url.URL, bool) {
 	return target, err == nil && (target.Scheme == "http" || target.Scheme == "https") && target.Hostname() != "" && target.User == nil
 }
 
-// s256 is the form of a code_challenge: 32 bytes in base64url.
+// s256 matches a code_challenge: 32 bytes in base64url.
 var s256 = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// asked says what is wrong with a request for consent; nil: nothing.
-func (o *oauth) asked(query url.Values) *refusal {
+// checkConsentRequest returns the first mistake in a request for consent, nil if none.
+func (o *oauth) checkConsentRequest(query url.Values) *refusal {
 	for _, values := range query {
 		if len(values) > 1 {
 			return &refusal{"invalid_request", "a parameter occurs more than once"}
@@ -125,7 +125,7 @@ func (o *oauth) asked(query url.Values) *refusal {
 	case challenge != "" && method != "S256": // without a method it is plain: RFC 7636 §4.3
 		return &refusal{"invalid_request", "code_challenge_method must be S256"}
 	case challenge != "" && !s256.MatchString(challenge):
-		return &refusal{"invalid_request", "code_challenge is no SHA-256 in base64url"}
+		return &refusal{"invalid_request", "code_challenge is not a SHA-256 in base64url"}
 	default:
 		return nil
 	}
@@ -136,13 +136,13 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// refusedTo tells the client, by way of the user, why there is no code.
-func refusedTo(target *url.URL, state []string, r *refusal) *response {
-	return backTo(target, state, url.Values{"error": {r.code}, "error_description": {r.description}})
+// redirectError redirects the user to the client with an error.
+func redirectError(target *url.URL, state []string, r *refusal) *response {
+	return redirectBack(target, state, url.Values{"error": {r.code}, "error_description": {r.description}})
 }
 
-// backTo sends the user back to the client with more parameters and the state, as sent.
-func backTo(target *url.URL, state []string, add url.Values) *response {
+// redirectBack redirects the user to the client with added parameters and the state.
+func redirectBack(target *url.URL, state []string, add url.Values) *response {
 	if len(state) > 0 {
 		add.Set("state", state[0])
 	}
@@ -157,8 +157,8 @@ func backTo(target *url.URL, state []string, add url.Values) *response {
 	return out
 }
 
-func notAllowed(methods string) *response {
-	out := textResponse(http.StatusMethodNotAllowed, "sandbox: this endpoint has the methods "+methods)
+func methodNotAllowed(methods string) *response {
+	out := textResponse(http.StatusMethodNotAllowed, "sandbox: this endpoint allows the methods "+methods)
 	out.header.Set("Allow", methods)
 	return out
 }

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// fault is a failure and how it is played.
+// fault is a failure and its implementation.
 type fault struct {
 	Fault
-	on  []string // the routes that it meets; empty: all, and requests without one
+	on  []string // the routes that it applies to; empty for every request
 	act act
 }
 
-// act plays a failure instead of, or by way of, x.play.
+// act answers instead of x.run, which it may call.
 type act func(s *Sandbox, w http.ResponseWriter, x *exchange)
 
-func (f *fault) meets(rt *route) bool {
+func (f *fault) appliesTo(rt *route) bool {
 	return len(f.on) == 0 || rt != nil && slices.Contains(f.on, rt.text)
 }
 
-// answering gives a's answer; nothing is checked and nothing changes.
-func answering(a *answer) act {
+// answerFault returns an act that answers with a; nothing is checked and nothing changes.
+func answerFault(a *answer) act {
 	return func(_ *Sandbox, w http.ResponseWriter, x *exchange) {
 		if err := x.begin(); err != nil {
 			failed(err).write(w)
@@ -34,22 +34,22 @@ func answering(a *answer) act {
 	}
 }
 
-// changing plays as always, but for the body of an answer that tells of success.
-func changing(e *expr) act {
-	return func(_ *Sandbox, w http.ResponseWriter, x *exchange) { x.play(e).write(w) }
+// changeFault returns an act that changes the body of a successful answer.
+func changeFault(e *expr) act {
+	return func(_ *Sandbox, w http.ResponseWriter, x *exchange) { x.run(e).write(w) }
 }
 
 // builtinFaults are the faults of every provider.
 func builtinFaults() []*fault {
 	return []*fault{
-		{Fault: Fault{"rate_limited", "429 with Retry-After and rate limit headers; nothing is done"}, act: rateLimited},
-		{Fault: Fault{"server_error", "500 with a JSON body; nothing is done"}, act: serverError},
-		{Fault: Fault{"html", "200 with an HTML page instead of JSON; nothing is done"}, act: htmlPage},
-		{Fault: Fault{"truncated", "the request is carried out, its answer cut in the middle"}, act: truncated},
-		{Fault: Fault{"reset", "the connection is reset instead of an answer; nothing is done"}, act: reset},
-		{Fault: Fault{"slow", "no answer until the caller gives up; nothing is done then"}, act: slow},
-		{Fault: Fault{"huge", "200 with 20 MiB of JSON; nothing is done"}, act: huge},
-		{Fault: Fault{"redirect", "307 to another host; nothing is done"}, act: redirect},
+		{Fault: Fault{"rate_limited", "429 with Retry-After and rate limit headers; the request is not carried out"}, act: rateLimited},
+		{Fault: Fault{"server_error", "500 with a JSON body; the request is not carried out"}, act: serverError},
+		{Fault: Fault{"html", "200 with an HTML page instead of JSON; the request is not carried out"}, act: htmlPage},
+		{Fault: Fault{"truncated", "the request is carried out, its answer is cut in the middle"}, act: truncated},
+		{Fault: Fault{"reset", "the connection is reset instead of an answer; the request is not carried out"}, act: reset},
+		{Fault: Fault{"slow", "no answer until the caller gives up; then the request is not carried out"}, act: slow},
+		{Fault: Fault{"huge", "200 with 20 MiB of JSON; the request is not carried out"}, act: huge},
+		{Fault: Fault{"redirect", "307 to another host; the request is not carried out"}, act: redirect},
 	}
 }
 
@@ -61,7 +61,7 @@ func builtinNames() []string {
 	return names
 }
 
-// builtinAct gives what the built-in fault called name does; nil where there is none.
+// builtinAct returns the act of a built-in fault; nil if there is none.
 func builtinAct(name string) act {
 	for _, f := range builtinFaults() {
 		if f.Name == name {
@@ -94,7 +94,7 @@ func htmlPage(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
 }
 
 func truncated(_ *Sandbox, w http.ResponseWriter, x *exchange) {
-	out := x.play(nil)
+	out := x.run(nil)
 	out.body = out.body[:len(out.body)/2]
 	out.write(w)
 }
@@ -106,7 +106,7 @@ func reset(_ *Sandbox, w http.ResponseWriter, _ *exchange) {
 		return
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // so that closing resets
+		_ = tcp.SetLinger(0) // closing resets the connection
 	}
 	_ = conn.Close()
 }
@@ -117,7 +117,7 @@ func slow(s *Sandbox, w http.ResponseWriter, x *exchange) {
 	select {
 	case <-x.ctx.Done():
 	case <-timer.C:
-		x.play(nil).write(w)
+		x.run(nil).write(w)
 	}
 }
 

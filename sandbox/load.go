@@ -9,7 +9,7 @@ import (
 	"portolan/source"
 )
 
-// Format is what the first key of a sandbox.yaml says.
+// Format is the value of the key `format` of a sandbox.yaml.
 const Format = "portolan/sandbox/v1"
 
 // Bindings that expressions may use; see the package comment.
@@ -20,9 +20,8 @@ var (
 	finishBindings = append(slices.Clip(answerBindings), "answer")
 )
 
-// Load reads the sandbox.yaml of the provider called name; file stands in places. The
-// diagnostics hold everything that is wrong with it; the provider is nil if any of it is
-// an error.
+// Load reads the sandbox.yaml of the provider called name; file is its name in places. The
+// diagnostics list all problems. The provider is nil if any of them is an error.
 func Load(name, file string, src []byte, language *jsonata.Language) (*Provider, source.Diagnostics) {
 	var diags source.Diagnostics
 	root := source.ParseYAML(file, src, &diags)
@@ -49,7 +48,7 @@ type loader struct {
 	*jsonata.Reader
 	p       *Provider
 	root    *source.Node
-	answers map[string]*answer // by name; filled in when their turn comes
+	answers map[string]*answer // by name; filled in while loading
 	checks  map[string]*checks
 }
 
@@ -115,7 +114,7 @@ func (l *loader) data(n *source.Node) map[string]any {
 	return out
 }
 
-// reference gives the member of known that n names.
+// reference returns the member of known that n names.
 func reference[T any](l *loader, n *source.Node, known map[string]*T) *T {
 	if t := known[l.OneOf(n, slices.Sorted(maps.Keys(known))...)]; t != nil {
 		return t
@@ -157,10 +156,10 @@ func (l *loader) collection(e source.Entry) {
 	l.p.collections = append(l.p.collections, c)
 }
 
-func (l *loader) find(n *source.Node) []*finding {
-	var out []*finding
+func (l *loader) find(n *source.Node) []*lookup {
+	var out []*lookup
 	l.Members(n, func(e source.Entry) {
-		f := &finding{name: e.Name}
+		f := &lookup{name: e.Name}
 		out = append(out, f)
 		if e.Value.Kind != source.Object {
 			f.of = l.expr(e.Value, "find "+e.Name, baseBindings)
@@ -174,7 +173,7 @@ func (l *loader) find(n *source.Node) []*finding {
 	return out
 }
 
-// refuse reads a list of checks, each a name or written out.
+// refuse reads a list of checks, each a name or inline.
 func (l *loader) refuse(n *source.Node) []*checks {
 	var out []*checks
 	l.Items(n, func(n *source.Node) {
@@ -206,7 +205,7 @@ func (l *loader) inlineChecks(n *source.Node) []check {
 	return out
 }
 
-// answer reads an answer, a name or written out.
+// answer reads an answer, a name or inline.
 func (l *loader) answer(n *source.Node) *answer {
 	if n.Kind == source.Scalar {
 		return reference(l, n, l.answers)
@@ -223,7 +222,7 @@ func (l *loader) inlineAnswer(n *source.Node) *answer {
 		"text":    func(n *source.Node) { a.text = l.expr(n, "text", answerBindings) },
 	}, "status")
 	if a.body != nil && a.text != nil {
-		l.Diags.Errorf(n.Pos, "E006-bad-value", "an answer has a body or a text, not both")
+		l.Diags.Errorf(n.Pos, "E006-bad-value", "an answer cannot have both body and text")
 	}
 	return a
 }
@@ -273,7 +272,7 @@ func (l *loader) route(n *source.Node) {
 	l.p.routes = append(l.p.routes, rt)
 }
 
-// faults reads the provider's own faults, which may take the place of built-in ones.
+// faults reads the provider's faults, which may replace built-in ones.
 func (l *loader) faults(n *source.Node) {
 	l.p.faults = builtinFaults()
 	if n == nil {
@@ -295,16 +294,16 @@ func (l *loader) faults(n *source.Node) {
 			"description": func(n *source.Node) { f.Description = l.String(n) },
 			"on":          func(n *source.Node) { l.Items(n, func(n *source.Node) { f.on = append(f.on, l.OneOf(n, texts...)) }) },
 			"like":        func(n *source.Node) { f.act = builtinAct(l.OneOf(n, builtinNames()...)) },
-			"answer":      func(n *source.Node) { f.act = answering(l.answer(n)) },
-			"change":      func(n *source.Node) { f.act = changing(l.expr(n, "change", finishBindings)) },
+			"answer":      func(n *source.Node) { f.act = answerFault(l.answer(n)) },
+			"change":      func(n *source.Node) { f.act = changeFault(l.expr(n, "change", finishBindings)) },
 		}, required...)
-		told := slices.DeleteFunc([]string{"answer", "change", "like"}, func(key string) bool { return e.Value.Get(key) == nil })
-		switch len(told) {
+		actions := slices.DeleteFunc([]string{"answer", "change", "like"}, func(key string) bool { return e.Value.Get(key) == nil })
+		switch len(actions) {
 		case 0:
-			l.Diags.Errorf(e.Pos, "E005-missing-key", "fault %q has none of answer, change, like", e.Name)
+			l.Diags.Errorf(e.Pos, "E005-missing-key", "fault %q needs one of answer, change, like", e.Name)
 		case 1:
 		default:
-			l.Diags.Errorf(e.Pos, "E006-bad-value", "fault %q has %s; want one of them", e.Name, strings.Join(told, " and "))
+			l.Diags.Errorf(e.Pos, "E006-bad-value", "fault %q has %s, want one of them", e.Name, strings.Join(actions, " and "))
 		}
 		if at >= 0 {
 			l.p.faults[at] = f

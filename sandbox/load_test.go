@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// mistakes has one of each.
+// mistakes has one mistake of each kind.
 const mistakes = `format: portolan/sandbox/v1
 demo: {integrated_account_id: x, contxt: {}}
 setings: {}
@@ -58,15 +58,15 @@ bad.yaml:2:7: E005-missing-key: key "sample_id" is missing
 bad.yaml:2:34: E012-unknown-key: unknown key "contxt" (did you mean "context"?)
 bad.yaml:3:1: E012-unknown-key: unknown key "setings" (did you mean "settings"?)
 bad.yaml:7:24: E002-duplicate-key: a record with id 1 occurs twice
-bad.yaml:7:35: E006-bad-value: record has no "id" to be told from others
-bad.yaml:9:9: E006-bad-value: an answer has a body or a text, not both
+bad.yaml:7:35: E006-bad-value: record has no "id" as its key
+bad.yaml:9:9: E006-bad-value: an answer cannot have both body and text
 bad.yaml:11:10: E005-missing-key: key "answer" is missing
 bad.yaml:13:17: E020-bad-expression: "(" is never closed (JSONata S0201)
 bad.yaml:14:9: E006-bad-value: "nown" is not one of known (did you mean "known"?)
 bad.yaml:14:22: E021-unknown-function: unknown function "$nosuch"
 bad.yaml:14:42: E006-bad-value: "gon" is not one of gone (did you mean "gone"?)
-bad.yaml:17:12: E006-bad-value: "get users" is no route; want a method and a path: GET /users/{id}
-bad.yaml:19:12: E006-bad-value: "GET /users/{id}/{id}" is no route: a segment holds at most one {variable}, each of another name
+bad.yaml:17:12: E006-bad-value: "get users" is not a valid route, want a method and a path: GET /users/{id}
+bad.yaml:19:12: E006-bad-value: "GET /users/{id}/{id}" is not a valid route: a segment has at most one {variable}, and names are unique
 bad.yaml:20:20: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
 bad.yaml:20:34: E006-bad-value: "show" is not one of shown (did you mean "shown"?)
 bad.yaml:21:11: E012-unknown-key: unknown key "user" (did you mean "users"?)
@@ -75,16 +75,16 @@ bad.yaml:25:12: E002-duplicate-key: route "GET /users" occurs twice
 bad.yaml:28:15: E006-bad-value: "GET /user" is not one of get users, GET /users/{id}/{id}, GET /users, GET /users (did you mean "GET /users"?)
 bad.yaml:28:33: E006-bad-value: "slowly" is not one of rate_limited, server_error, html, truncated, reset, slow, huge, redirect (did you mean "slow"?)
 bad.yaml:29:9: E005-missing-key: key "description" is missing
-bad.yaml:30:3: E005-missing-key: fault "none" has none of answer, change, like
-bad.yaml:31:3: E006-bad-value: fault "both" has answer and like; want one of them
+bad.yaml:30:3: E005-missing-key: fault "none" needs one of answer, change, like
+bad.yaml:31:3: E006-bad-value: fault "both" has answer and like, want one of them
 bad.yaml:33:3: E005-missing-key: key "client_secret" is missing
-bad.yaml:33:14: E006-bad-value: want a text that is not empty
-bad.yaml:34:14: E006-bad-value: "oauth" is no path; want a plain one: /oauth/token
-bad.yaml:35:10: E006-bad-value: "/oauth/{id}" is no path; want a plain one: /oauth/token
+bad.yaml:33:14: E006-bad-value: want text that is not empty
+bad.yaml:34:14: E006-bad-value: "oauth" is not a valid path, for example /oauth/token
+bad.yaml:35:10: E006-bad-value: "/oauth/{id}" is not a valid path, for example /oauth/token
 bad.yaml:36:11: E002-duplicate-key: path "/oauth/{id}" occurs twice
-bad.yaml:36:11: E006-bad-value: "/oauth/{id}" is no path; want a plain one: /oauth/token
-bad.yaml:37:18: E006-bad-value: "0s" is no lifetime in whole seconds: 90s, 15m, 1h
-bad.yaml:38:15: E006-bad-value: "1500ms" is no lifetime in whole seconds: 90s, 15m, 1h
+bad.yaml:36:11: E006-bad-value: "/oauth/{id}" is not a valid path, for example /oauth/token
+bad.yaml:37:18: E006-bad-value: "0s" is not a lifetime in whole seconds, for example 90s, 15m, 1h
+bad.yaml:38:15: E006-bad-value: "1500ms" is not a lifetime in whole seconds, for example 90s, 15m, 1h
 bad.yaml:39:12: E006-bad-value: "rotated" is not one of none, keep, rotate (did you mean "rotate"?)
 bad.yaml:40:9: E006-bad-value: "plain" is not one of optional, required
 bad.yaml:41:11: E022-unknown-binding: unknown binding "token" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
@@ -95,7 +95,7 @@ func TestLoadReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	p, diags := Load("bad", "bad.yaml", []byte(mistakes), testLanguage())
 	if p != nil {
-		t.Error("a provider in spite of mistakes")
+		t.Error("got a provider")
 	}
 	var got strings.Builder
 	for _, d := range diags {

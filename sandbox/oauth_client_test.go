@@ -13,24 +13,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// movable is a clock that tests put forward.
-type movable struct{ ahead atomic.Int64 }
+// testClock is the time elapsed since clock().
+type testClock struct{ elapsed atomic.Int64 }
 
-func (m *movable) now() time.Time          { return clock().Add(time.Duration(m.ahead.Load())) }
-func (m *movable) forward(d time.Duration) { m.ahead.Add(int64(d)) }
+func (c *testClock) now() time.Time          { return clock().Add(time.Duration(c.elapsed.Load())) }
+func (c *testClock) advance(d time.Duration) { c.elapsed.Add(int64(d)) }
 
-// guest is a client of the authorization server of one provider, lighthouse or another.
-type guest struct {
+// oauthClient is a client of one provider's authorization server.
+type oauthClient struct {
 	t      *testing.T
 	s      *Sandbox
 	p      *Provider
-	clock  *movable
+	clock  *testClock
 	origin string // with the provider's name
+	fault  string // of each POST; "" for none
 }
 
-func newGuest(t *testing.T, provider string, replace ...string) *guest {
+func newOAuthClient(t *testing.T, provider string, replace ...string) *oauthClient {
 	t.Helper()
-	g := &guest{t: t, p: loadShipped(t, provider, replace...), clock: &movable{}}
+	g := &oauthClient{t: t, p: loadShipped(t, provider, replace...), clock: &testClock{}}
 	g.s = New([]Mount{{Provider: g.p}}, g.clock.now, WithSlow(time.Millisecond))
 	g.origin = serve(t, g.s) + "/" + provider
 	return g
@@ -41,8 +42,8 @@ const (
 	back     = "http://127.0.0.1:9/back?from=lighthouse"
 )
 
-// ask gives the address of the page that asks for consent.
-func (g *guest) ask(verifier string) string {
+// consentURL returns the URL of the consent page.
+func (g *oauthClient) consentURL(verifier string) string {
 	o := g.p.oauth
 	query := url.Values{
 		"response_type": {"code"}, "client_id": {o.client.ID}, "redirect_uri": {back}, "state": {"a state & more"}, "scope": {"read"},
@@ -54,10 +55,10 @@ func (g *guest) ask(verifier string) string {
 	return g.origin + "/" + strings.Join(o.authorize, "/") + "?" + query.Encode()
 }
 
-// code consents and gives the code.
-func (g *guest) code(verifier string) string {
+// code consents and returns the code.
+func (g *oauthClient) code(verifier string) string {
 	g.t.Helper()
-	page := g.ask(verifier)
+	page := g.consentURL(verifier)
 	if status, _ := get(g.t, "GET", page); status != 200 {
 		g.t.Fatalf("the page answers %d", status)
 	}
@@ -79,20 +80,27 @@ func (g *guest) code(verifier string) string {
 	code := query.Get("code")
 	query.Del("code")
 	if diff := cmp.Diff(url.Values{"from": {"lighthouse"}, "state": {"a state & more"}}, query); diff != "" || code == "" {
-		g.t.Errorf("back to %s\n%s", to, diff)
+		g.t.Errorf("redirected to %s\n%s", to, diff)
 	}
 	return code
 }
 
-// post sends pairs of parameters as the client and gives status and JSON.
-func (g *guest) post(path []string, pairs ...string) (int, map[string]any) {
+// post sends pairs of parameters as the client and returns status and JSON.
+func (g *oauthClient) post(path []string, pairs ...string) (int, map[string]any) {
 	g.t.Helper()
 	o := g.p.oauth
 	form := url.Values{"client_id": {o.client.ID}, "client_secret": {o.client.Secret}}
 	for i := 0; i < len(pairs); i += 2 {
 		form.Set(pairs[i], pairs[i+1])
 	}
-	res, err := http.PostForm(g.origin+"/"+strings.Join(path, "/"), form)
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.origin+"/"+strings.Join(path, "/"), strings.NewReader(form.Encode()))
+	if err != nil {
+		g.t.Error(err)
+		return 0, nil
+	}
+	req.Header.Set("Content-Type", formType)
+	req.Header.Set(FaultHeader, g.fault)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		g.t.Error(err) // not Fatal: also called from goroutines
 		return 0, nil
@@ -103,24 +111,24 @@ func (g *guest) post(path []string, pairs ...string) (int, map[string]any) {
 		g.t.Error(err)
 	}
 	var body map[string]any
-	_ = json.Unmarshal(src, &body) // of faults it may be anything
+	_ = json.Unmarshal(src, &body) // a fault may send anything
 	return res.StatusCode, body
 }
 
-func (g *guest) exchange(code string, pairs ...string) (int, map[string]any) {
+func (g *oauthClient) exchange(code string, pairs ...string) (int, map[string]any) {
 	g.t.Helper()
 	return g.post(g.p.oauth.token, append([]string{
 		"grant_type", "authorization_code", "code", code, "redirect_uri", back, "code_verifier", verifier,
 	}, pairs...)...)
 }
 
-func (g *guest) refresh(token string, pairs ...string) (int, map[string]any) {
+func (g *oauthClient) refresh(token string, pairs ...string) (int, map[string]any) {
 	g.t.Helper()
 	return g.post(g.p.oauth.token, append([]string{"grant_type", "refresh_token", "refresh_token", token}, pairs...)...)
 }
 
-// granted consents and gives both tokens.
-func (g *guest) granted() (access, refresh string) {
+// granted consents and returns both tokens.
+func (g *oauthClient) granted() (access, refresh string) {
 	g.t.Helper()
 	status, body := g.exchange(g.code(verifier))
 	if status != 200 {
@@ -135,8 +143,8 @@ func tokens(body map[string]any) (access, refresh string) {
 	return access, refresh
 }
 
-// works says whether the API takes an access token.
-func (g *guest) works(access string) bool {
+// accepted reports whether the API accepts an access token.
+func (g *oauthClient) accepted(access string) bool {
 	g.t.Helper()
 	status, body := get(g.t, "GET", g.origin+"/me", "Authorization", "Bearer "+access)
 	if status != 200 && status != 401 {
@@ -145,15 +153,15 @@ func (g *guest) works(access string) bool {
 	return status == 200
 }
 
-func (g *guest) expect(what string, want bool, access string) {
+func (g *oauthClient) expect(what string, want bool, access string) {
 	g.t.Helper()
-	if g.works(access) != want {
-		g.t.Errorf("%s: the access token works: %t, want %t", what, !want, want)
+	if g.accepted(access) != want {
+		g.t.Errorf("%s: the access token is accepted: %t, want %t", what, !want, want)
 	}
 }
 
-// refused checks for an answer of RFC 6749 §5.2.
-func (g *guest) refused(what, code string, status int, body map[string]any) {
+// refused checks for an error response of RFC 6749 §5.2.
+func (g *oauthClient) refused(what, code string, status int, body map[string]any) {
 	g.t.Helper()
 	if status != 400 || body["error"] != code {
 		g.t.Errorf("%s: got %d %v, want 400 %s", what, status, body, code)

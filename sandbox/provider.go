@@ -12,7 +12,7 @@ import (
 	"portolan/source"
 )
 
-// Provider is a provider to play, as its sandbox.yaml describes it. It is immutable and
+// Provider is a simulated provider, as its sandbox.yaml describes it. It is immutable and
 // safe for concurrent use.
 type Provider struct {
 	name        string
@@ -21,25 +21,25 @@ type Provider struct {
 	settings    map[string]any
 	collections []collection
 	views       map[string]*expr
-	find        []*finding
+	find        []*lookup
 	guard       []*checks
 	noRoute     *answer
 	finish      answer
 	routes      []*route
-	faults      []*fault // the built-in ones and its own
-	oauth       *oauth   // nil: it plays no authorization server
+	faults      []*fault // including the built-in ones
+	oauth       *oauth   // nil if it has no authorization server
 }
 
-// Demo is the account with which a provider can be tried.
+// Demo is a provider's demo account.
 type Demo struct {
 	IntegratedAccountID string
 	Context             map[string]any // its credentials, obviously invented
 	SampleID            string         // a record to update
-	Query               map[string]any // what a call also needs; nil: nothing
+	Query               map[string]any // query parameters that a call needs; may be nil
 }
 
-// EncodedQuery is Query in the nested form (a[0][b]=c), sorted by name, percent-encoded
-// brackets included; "" where there is none.
+// EncodedQuery returns Query in the nested form (a[0][b]=c), sorted by name and
+// percent-encoded, including the brackets.
 func (d Demo) EncodedQuery() string {
 	var pairs []string
 	var walk func(name string, v any)
@@ -64,19 +64,19 @@ func (d Demo) EncodedQuery() string {
 	return strings.Join(pairs, "&")
 }
 
-// Fault is a failure that a caller can ask for with the request header FaultHeader.
+// Fault is a failure that a caller can request with the header FaultHeader.
 type Fault struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 }
 
-// Name is the provider's name: its folder's, and the first segment of its routes.
+// Name returns the provider's name: that of its directory and the first segment of its paths.
 func (p *Provider) Name() string { return p.name }
 
-// Demo gives the provider's demo account. It is only to be read.
+// Demo returns the provider's demo account. It must not be modified.
 func (p *Provider) Demo() Demo { return p.demo }
 
-// Faults lists what can be asked for, the built-in ones first.
+// Faults returns the provider's faults, the built-in ones first.
 func (p *Provider) Faults() []Fault {
 	out := make([]Fault, 0, len(p.faults))
 	for _, f := range p.faults {
@@ -85,7 +85,7 @@ func (p *Provider) Faults() []Fault {
 	return out
 }
 
-// collection is one kind of record, as it is before the first request.
+// collection is one kind of record, with its initial records.
 type collection struct {
 	name, key string
 	records   []any
@@ -98,7 +98,7 @@ type expr struct {
 	what string // "find user"
 }
 
-// eval evaluates x; a nil x gives nothing.
+// eval evaluates x; a nil x has no value.
 func (x *expr) eval(ctx context.Context, b bindings) (value any, present bool, err error) {
 	if x == nil {
 		return nil, false, nil
@@ -112,15 +112,14 @@ func (x *expr) eval(ctx context.Context, b bindings) (value any, present bool, e
 
 func (x *expr) failed(err error) error { return fmt.Errorf("%s: %s: %w", x.pos, x.what, err) }
 
-// finding is one named value of `find`. With a view, what of gives is shown through it,
-// record by record.
-type finding struct {
+// lookup is one named value of `find`. view, if set, is applied to each record of it.
+type lookup struct {
 	name string
 	of   *expr
 	view *expr
 }
 
-// check refuses a request: when its `when` gives something, that is the problem.
+// check refuses a request if the result of its `when` is truthy; the result is the problem.
 type check struct {
 	when   *expr
 	answer *answer
@@ -149,7 +148,7 @@ type route struct {
 	text   string // "PUT /users/{id}"
 	method string
 	path   []segment
-	find   []*finding
+	find   []*lookup
 	refuse []*checks
 	put    []change
 	remove []change

@@ -11,11 +11,11 @@ type segment struct {
 	prefix, variable, suffix string
 }
 
-// parseRoute reads "PUT /users/{id}.json".
+// parseRoute parses "PUT /users/{id}.json".
 func parseRoute(text string) (method string, path []segment, err error) {
 	method, rest, ok := strings.Cut(text, " /")
 	if !ok || method == "" || method != strings.ToUpper(method) {
-		return "", nil, fmt.Errorf("%q is no route; want a method and a path: GET /users/{id}", text)
+		return "", nil, fmt.Errorf("%q is not a valid route, want a method and a path: GET /users/{id}", text)
 	}
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(rest, "/") {
@@ -26,7 +26,7 @@ func parseRoute(text string) (method string, path []segment, err error) {
 		}
 		name, suffix, closed := strings.Cut(tail, "}")
 		if !closed || name == "" || seen[name] || strings.ContainsAny(suffix, "{}") {
-			return "", nil, fmt.Errorf("%q is no route: a segment holds at most one {variable}, each of another name", text)
+			return "", nil, fmt.Errorf("%q is not a valid route: a segment has at most one {variable}, and names are unique", text)
 		}
 		seen[name] = true
 		path = append(path, segment{prefix: prefix, variable: name, suffix: suffix})
@@ -34,8 +34,8 @@ func parseRoute(text string) (method string, path []segment, err error) {
 	return method, path, nil
 }
 
-// match compares path with the route and gives its variables. Fixed text and variables
-// meet decoded segments; a variable is never empty.
+// match compares decoded segments with the route and returns its variables, which are never
+// empty.
 func (r *route) match(method string, path []string) (map[string]any, bool) {
 	if method != r.method || len(path) != len(r.path) {
 		return nil, false
@@ -60,7 +60,7 @@ func (r *route) match(method string, path []string) (map[string]any, bool) {
 	return params, true
 }
 
-// segments splits an encoded path and decodes each part once, so that a%2Fb is one.
+// segments splits an encoded path and decodes each segment: a%2Fb is one segment.
 func segments(path string) []string {
 	path = strings.TrimPrefix(path, "/")
 	if path == "" {

@@ -33,15 +33,15 @@ var basePaths = map[string]string{"hive": "/api/v1/", "pivotal_tracker": "/servi
 func clock() time.Time { return time.Date(2026, 3, 2, 9, 15, 44, 310e6, time.UTC) }
 
 func testLanguage() *jsonata.Language {
-	return jsonata.NewLanguage(clock, zeros{}, jsonata.Limits{EvalTimeout: 10 * time.Second}) // a loaded machine is no failure
+	return jsonata.NewLanguage(clock, zeros{}, jsonata.Limits{EvalTimeout: 10 * time.Second}) // for a busy machine
 }
 
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// loadShipped loads a provider's own sandbox.yaml, or that of one invented in testdata,
-// with texts replaced in pairs.
+// loadShipped loads a provider's sandbox.yaml, or an invented one from testdata, with texts
+// replaced in pairs.
 func loadShipped(tb testing.TB, name string, replace ...string) *Provider {
 	tb.Helper()
 	file := filepath.Join("testdata", name, "sandbox.yaml")
@@ -69,7 +69,7 @@ func loadShipped(tb testing.TB, name string, replace ...string) *Provider {
 	return p
 }
 
-// serve starts a server that plays providers, and gives its URL.
+// serve starts a server of s and returns its URL.
 func serve(t *testing.T, s *Sandbox) string {
 	t.Helper()
 	server := httptest.NewServer(s)
@@ -86,10 +86,10 @@ func newSandbox(t *testing.T, providers ...*Provider) *Sandbox {
 	return New(mounts, clock, WithSlow(50*time.Millisecond))
 }
 
-// TestExchanges plays testdata/<provider>/*.txtar: pairs of sections "request" and
-// "response", sent one after the other to a sandbox of its own. A section "headers" holds
-// the headers of every request; "Name:" in a request takes one away. A section "replace"
-// holds lines "old => new" for the provider's sandbox.yaml.
+// TestExchanges runs testdata/<provider>/*.txtar: pairs of sections "request" and
+// "response", sent in order to a new sandbox. A section "headers" holds the headers of every
+// request; "Name:" in a request removes one. A section "replace" holds lines "old => new" for
+// the provider's sandbox.yaml.
 func TestExchanges(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*/*.txtar")
@@ -100,12 +100,12 @@ func TestExchanges(t *testing.T) {
 		name := filepath.Base(filepath.Dir(file))
 		t.Run(name+"/"+strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			playFile(t, name, file)
+			runFile(t, name, file)
 		})
 	}
 }
 
-func playFile(t *testing.T, name, file string) {
+func runFile(t *testing.T, name, file string) {
 	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
@@ -151,8 +151,8 @@ func playFile(t *testing.T, name, file string) {
 	}
 }
 
-// send sends one request and writes its answer like want: the headers that want
-// names, or, to a want without any line, none.
+// send sends one request and returns the response as text, with the headers that want
+// names.
 func send(t *testing.T, base, sent string, common http.Header, want string) string {
 	t.Helper()
 	line, header, body := message(sent)
@@ -187,15 +187,15 @@ func send(t *testing.T, base, sent string, common http.Header, want string) stri
 	for _, k := range slices.Sorted(maps.Keys(wanted)) {
 		out.WriteString(k + ": " + res.Header.Get(k) + "\n")
 	}
-	answer = laidOut(answer)
+	answer = formatJSON(answer)
 	if len(answer) > 0 {
 		out.WriteString(strings.TrimSuffix(string(answer), "\n") + "\n")
 	}
 	return out.String()
 }
 
-// laidOut writes JSON on one line where it fits, indented where it does not.
-func laidOut(src []byte) []byte {
+// formatJSON returns JSON on one line if it is short, else indented.
+func formatJSON(src []byte) []byte {
 	var line, lines bytes.Buffer
 	if json.Compact(&line, src) != nil || json.Indent(&lines, src, "", "  ") != nil {
 		return src

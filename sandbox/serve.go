@@ -17,45 +17,45 @@ import (
 	"portolan/plain"
 )
 
-// FaultHeader is the request header that asks for a failure by name.
+// FaultHeader is the request header that requests a fault by name.
 const FaultHeader = "Portolan-Sandbox-Fault"
 
-// Mount is a provider to serve and the path of its base URL ("/api/v1/", "").
+// Mount is a Provider and the path of its base URL ("/api/v1/", "").
 type Mount struct {
 	Provider *Provider
 	BasePath string
 }
 
-// Sandbox serves pretend providers. It is an http.Handler, safe for concurrent use.
+// Sandbox serves simulated providers. It is an http.Handler, safe for concurrent use.
 type Sandbox struct {
-	players map[string]*player
-	now     func() time.Time
-	slow    time.Duration
+	instances map[string]*instance
+	now       func() time.Time
+	slow      time.Duration
 }
 
-// player is one provider being played.
-type player struct {
+// instance is a provider with its state.
+type instance struct {
 	*Provider
 	base    []string
-	writing sync.Mutex // held by a request that changes the state, from its first look
+	writing sync.Mutex // held by a request that changes the state, before it reads it
 	state   atomic.Pointer[snapshot]
 
-	authority *authority // what its authorization server gave
+	authority *authority
 }
 
 // Option changes what New builds.
 type Option func(*Sandbox)
 
-// WithSlow sets how long the fault `slow` waits at most; by default a minute.
+// WithSlow sets the maximum duration of the fault `slow`; the default is a minute.
 func WithSlow(d time.Duration) Option { return func(s *Sandbox) { s.slow = d } }
 
-// New serves the mounted providers, each in its initial state. now tells expressions the time.
+// New returns a Sandbox of the mounted providers. now is the clock of expressions and tokens.
 func New(mounts []Mount, now func() time.Time, options ...Option) *Sandbox {
-	s := &Sandbox{players: map[string]*player{}, now: now, slow: time.Minute}
+	s := &Sandbox{instances: map[string]*instance{}, now: now, slow: time.Minute}
 	for _, m := range mounts {
-		p := &player{Provider: m.Provider, base: segments(strings.Trim(m.BasePath, "/")), authority: newAuthority()}
+		p := &instance{Provider: m.Provider, base: segments(strings.Trim(m.BasePath, "/")), authority: newAuthority()}
 		p.state.Store(newSnapshot(m.Provider))
-		s.players[m.Provider.name] = p
+		s.instances[m.Provider.name] = p
 	}
 	for _, option := range options {
 		option(s)
@@ -63,36 +63,36 @@ func New(mounts []Mount, now func() time.Time, options ...Option) *Sandbox {
 	return s
 }
 
-// State copies the state of the provider called name: a list of records for each
-// collection; nil where there is no such provider.
+// State returns a copy of the state of the provider called name: a list of records by
+// collection; nil if there is no such provider.
 func (s *Sandbox) State(name string) map[string]any {
-	p := s.players[name]
+	p := s.instances[name]
 	if p == nil {
 		return nil
 	}
-	return copyOf(p.state.Load().collections).(map[string]any)
+	return plain.Clone(p.state.Load().collections).(map[string]any)
 }
 
-// maxBody is more than any provider takes.
+// maxBody bounds a request's body; no provider accepts more.
 const maxBody = 64 << 20
 
-// ServeHTTP answers as the provider that the first segment of the path names.
+// ServeHTTP answers as the provider in the first segment of the path.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := segments(r.URL.EscapedPath())
-	var p *player
+	var p *instance
 	if len(path) > 0 {
-		p = s.players[path[0]]
+		p = s.instances[path[0]]
 	}
 	if p == nil {
-		names := make([]string, 0, len(s.players))
-		for name := range s.players {
+		names := make([]string, 0, len(s.instances))
+		for name := range s.instances {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		textResponse(http.StatusNotFound, "sandbox: the path starts with the name of a provider: "+strings.Join(names, ", ")).write(w)
+		textResponse(http.StatusNotFound, "sandbox: the path must start with the name of a provider: "+strings.Join(names, ", ")).write(w)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // first: only then a client that goes away is noticed
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // net/http notices a lost client only after this
 	if err != nil {
 		status := http.StatusBadRequest
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -101,59 +101,55 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		textResponse(status, "sandbox: "+err.Error()).write(w)
 		return
 	}
-	name := p.atToken(path[1:])
-	if asked := r.Header.Get(FaultHeader); asked != "" {
-		name = asked
-	}
-	s.serve(w, name, p.exchange(r, path[1:], body, s.now()))
+	s.serve(w, r.Header.Get(FaultHeader), p.exchange(r, path[1:], body, s.now()))
 }
 
-// serve answers x, with the fault called name where there is one.
+// serve answers x, with the fault called name unless name is "".
 func (s *Sandbox) serve(w http.ResponseWriter, name string, x *exchange) {
 	if name == "" {
-		x.play(nil).write(w)
+		x.run(nil).write(w)
 		return
 	}
-	at := slices.IndexFunc(x.player.faults, func(f *fault) bool { return f.Name == name })
+	at := slices.IndexFunc(x.provider.faults, func(f *fault) bool { return f.Name == name })
 	if at < 0 {
-		names := make([]string, 0, len(x.player.faults))
-		for _, f := range x.player.faults {
+		names := make([]string, 0, len(x.provider.faults))
+		for _, f := range x.provider.faults {
 			names = append(names, f.Name)
 		}
 		textResponse(http.StatusBadRequest, fmt.Sprintf("sandbox: %s has no fault %q; it has %s",
-			x.player.name, name, strings.Join(names, ", "))).write(w)
+			x.provider.name, name, strings.Join(names, ", "))).write(w)
 		return
 	}
-	f := x.player.faults[at]
-	if x.endpoint != nil { // its own faults are those of its API
+	f := x.provider.faults[at]
+	if x.endpoint != nil { // the provider's own faults are for its API
 		f = &fault{act: builtinAct(name)}
 	}
-	if f.act == nil || !f.meets(x.route) {
-		x.play(nil).write(w)
+	if f.act == nil || !f.appliesTo(x.route) {
+		x.run(nil).write(w)
 		return
 	}
 	f.act(s, w, x)
 }
 
-// bindings are what expressions see.
+// bindings are the variables of expressions.
 type bindings = map[string]any
 
-// exchange is one request and what is known of it.
+// exchange is one request with its bindings.
 type exchange struct {
 	ctx      context.Context //nolint:containedctx // an exchange lives as long as its request
 	http     *http.Request
 	body     []byte
 	now      time.Time
-	player   *player
-	endpoint endpoint // of the authorization server; nil: the request is not for it
-	route    *route   // nil: none
+	provider *instance
+	endpoint endpoint // of the authorization server; nil for an API request
+	route    *route   // nil if no route matches
 	bindings bindings
 	found    map[string]any
 }
 
-func (p *player) exchange(r *http.Request, path []string, body []byte, now time.Time) *exchange {
+func (p *instance) exchange(r *http.Request, path []string, body []byte, now time.Time) *exchange {
 	x := &exchange{
-		ctx: r.Context(), http: r, body: body, now: now, player: p, endpoint: p.endpoint(path), found: map[string]any{},
+		ctx: r.Context(), http: r, body: body, now: now, provider: p, endpoint: p.endpoint(path), found: map[string]any{},
 	}
 	params := map[string]any{}
 	if len(path) >= len(p.base) && slices.Equal(path[:len(p.base)], p.base) {
@@ -179,7 +175,7 @@ func (p *player) exchange(r *http.Request, path []string, body []byte, now time.
 	return x
 }
 
-// requestValue is the binding `request`. Of what is sent more than once it holds the first.
+// requestValue returns the binding `request`, with the first value of repeated names.
 func requestValue(r *http.Request, path []string, body []byte) map[string]any {
 	out := map[string]any{
 		"method": r.Method,
@@ -187,7 +183,7 @@ func requestValue(r *http.Request, path []string, body []byte) map[string]any {
 		"host":   r.Host,
 		"text":   string(body),
 	}
-	query, _ := url.ParseQuery(r.URL.RawQuery) // what can be read of it
+	query, _ := url.ParseQuery(r.URL.RawQuery) // the valid part
 	out["query"] = values(query, func(name string) string { return name })
 	out["headers"] = values(r.Header, strings.ToLower)
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

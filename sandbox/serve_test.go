@@ -19,7 +19,7 @@ import (
 	"portolan/jsonata"
 )
 
-// counter is a small provider: a record that a request counts up, another that is made.
+// counter is a small provider with a request that increments a record and one that adds one.
 const counter = `
 format: portolan/sandbox/v1
 demo:
@@ -61,7 +61,7 @@ func loadCounter(t *testing.T, name string) *Provider {
 	return p
 }
 
-// get sends a request and gives status and body.
+// get sends a request and returns status and body.
 func get(t *testing.T, method, url string, header ...string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, nil)
@@ -101,15 +101,15 @@ func TestRouting(t *testing.T) {
 		{"decoded once, one segment", "GET /two/echo/a%2Fb/x-%252e.json?q=%20&q=second", 200, `["a/b","%2e"," "]`},
 		{"a variable is not empty", "GET /two/echo/a/x-.json", 404, "no such route"},
 		{"dots are text", "GET /two/echo/../x-b.json", 200, `["..","b"]`},
-		{"no provider", "GET /three/counters/a", 404, "sandbox: the path starts with the name of a provider: one, two"},
-		{"nothing", "GET /", 404, "sandbox: the path starts with the name of a provider: one, two"},
+		{"no provider", "GET /three/counters/a", 404, "sandbox: the path must start with the name of a provider: one, two"},
+		{"nothing", "GET /", 404, "sandbox: the path must start with the name of a provider: one, two"},
 		{
 			"unknown fault", "GET /two/counters/a fault", 400,
 			`sandbox: two has no fault "fault"; it has rate_limited, server_error, html, truncated, reset, slow, huge, redirect`,
 		},
 		{"an expression that fails", "GET /two/broken", 500, "sandbox: two.yaml:25:54: body: D3030: $number: the text is no number"},
-		{"no status", "GET /two/status", 500, "sandbox: two.yaml:26:43: status: 99 is no HTTP status from 200 to 599"},
-		{"a record without its key", "PUT /two/keyless", 500, `sandbox: two.yaml:27:43: put counters: record has no "id" to be told from others`},
+		{"invalid status", "GET /two/status", 500, "sandbox: two.yaml:26:43: status: 99 is not an HTTP status from 200 to 599"},
+		{"a record without its key", "PUT /two/keyless", 500, `sandbox: two.yaml:27:43: put counters: record has no "id" as its key`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,11 +148,11 @@ func TestState(t *testing.T) {
 		t.Error("two sandboxes share a state: ", diff)
 	}
 	if got := first.State("none"); got != nil {
-		t.Errorf("state of no provider: %v", got)
+		t.Errorf("state of an unknown provider: %v", got)
 	}
 }
 
-// TestConcurrent counts from many goroutines: each request sees what came before it.
+// TestConcurrent increments from many goroutines: no update is lost.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	const goroutines, each = 16, 20
@@ -218,7 +218,7 @@ func TestHuge(t *testing.T) {
 	}
 }
 
-// TestSlow gives up before the answer: nothing was done.
+// TestSlow: a request that is cancelled during the fault changes nothing.
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	s := New([]Mount{{Provider: loadCounter(t, "one")}}, clock, WithSlow(time.Hour))
@@ -245,8 +245,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestShipped holds what every provider has: a demo account that works, and every fault
-// playable and described.
+// TestShipped: every provider has a working demo account and described faults.
 func TestShipped(t *testing.T) {
 	t.Parallel()
 	for name, id := range map[string]string{"hive": "1", "pivotal_tracker": "2", "planhat": "3", "teamwork": "4"} {

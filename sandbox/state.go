@@ -8,11 +8,10 @@ import (
 	"strconv"
 )
 
-// snapshot is a provider's state at one moment. It and all records in it are never
-// changed, only replaced.
+// snapshot is a provider's state at one moment. It and its records are immutable.
 type snapshot struct {
 	collections map[string]any // each []any of records
-	serial      int            // how often the state has changed
+	serial      int            // number of changes so far
 }
 
 func newSnapshot(p *Provider) *snapshot {
@@ -23,13 +22,12 @@ func newSnapshot(p *Provider) *snapshot {
 	return s
 }
 
-// next is the snapshot that a change starts from.
+// next returns the snapshot that a change modifies before it is published.
 func (s *snapshot) next() *snapshot {
 	return &snapshot{collections: maps.Clone(s.collections), serial: s.serial + 1}
 }
 
-// put replaces the records with the keys of the given ones, one or a list; those with
-// new keys come last.
+// put adds records, one or a list. A record with an existing key replaces that one.
 func (s *snapshot) put(c collection, records any) error {
 	list := slices.Clone(s.collections[c.name].([]any))
 	for _, record := range asList(records) {
@@ -47,7 +45,7 @@ func (s *snapshot) put(c collection, records any) error {
 	return nil
 }
 
-// remove takes out the records with the keys of the given ones, one or a list.
+// remove removes the records with the keys of the given ones, one or a list.
 func (s *snapshot) remove(c collection, records any) error {
 	list := slices.Clone(s.collections[c.name].([]any))
 	for _, record := range asList(records) {
@@ -74,7 +72,7 @@ func indexOf(list []any, record any, key string) (int, error) {
 	}), nil
 }
 
-// keyOf gives what tells record from others, as text: 7 and "7" are one key.
+// keyOf returns the record's key as text: 7 and "7" are equal.
 func keyOf(record any, key string) (string, error) {
 	object, _ := record.(map[string]any)
 	switch v := object[key].(type) {
@@ -85,7 +83,7 @@ func keyOf(record any, key string) (string, error) {
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	default:
-		return "", fmt.Errorf("record has no %q to be told from others", key)
+		return "", fmt.Errorf("record has no %q as its key", key)
 	}
 }
 
@@ -94,24 +92,4 @@ func asList(v any) []any {
 		return list
 	}
 	return []any{v}
-}
-
-// copyOf copies plain JSON in depth.
-func copyOf(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, member := range v {
-			out[k] = copyOf(member)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, member := range v {
-			out[i] = copyOf(member)
-		}
-		return out
-	default:
-		return v
-	}
 }

@@ -32,31 +32,27 @@ func (r *refusal) response() *response {
 // token is the token endpoint (RFC 6749 §3.2).
 func (x *exchange) token() *response {
 	if x.http.Method != http.MethodPost {
-		return notAllowed(http.MethodPost)
+		return methodNotAllowed(http.MethodPost)
 	}
-	g, refused := x.give()
+	g, refused := x.grant()
 	if refused != nil {
-		a := x.player.authority
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.stats.Refused++
 		return refused.response()
 	}
-	return x.given(g)
+	return x.tokenResponse(g)
 }
 
-func (x *exchange) give() (given, *refusal) {
+func (x *exchange) grant() (issued, *refusal) {
 	params, bad := x.clientParams()
 	if bad != nil {
-		return given{}, bad
+		return issued{}, bad
 	}
-	o, a := x.player.oauth, x.player.authority
+	o, a := x.provider.oauth, x.provider.authority
 	switch params["grant_type"] {
 	case "":
-		return given{}, &refusal{"invalid_request", "grant_type is missing"}
+		return issued{}, &refusal{"invalid_request", "grant_type is missing"}
 	case "authorization_code":
 		if params["code"] == "" || params["redirect_uri"] == "" {
-			return given{}, &refusal{"invalid_request", "code or redirect_uri is missing"}
+			return issued{}, &refusal{"invalid_request", "code or redirect_uri is missing"}
 		}
 		return a.exchange(o, params["code"], params["redirect_uri"], params["code_verifier"], x.now)
 	case "refresh_token":
@@ -64,16 +60,16 @@ func (x *exchange) give() (given, *refusal) {
 			break
 		}
 		if params["refresh_token"] == "" {
-			return given{}, &refusal{"invalid_request", "refresh_token is missing"}
+			return issued{}, &refusal{"invalid_request", "refresh_token is missing"}
 		}
 		return a.renew(o, params["refresh_token"], params["scope"], x.now)
 	}
-	return given{}, &refusal{"unsupported_grant_type", "this grant_type is not for this server"}
+	return issued{}, &refusal{"unsupported_grant_type", "grant_type is not supported"}
 }
 
-// given tells of g: plainly, or as the provider does.
-func (x *exchange) given(g given) *response {
-	o := x.player.oauth
+// tokenResponse returns the response with g, the standard one or the provider's.
+func (x *exchange) tokenResponse(g issued) *response {
+	o := x.provider.oauth
 	body := map[string]any{"access_token": g.access, "token_type": "Bearer"}
 	if o.expiresIn > 0 {
 		body["expires_in"] = o.expiresIn.Seconds()
@@ -84,7 +80,7 @@ func (x *exchange) given(g given) *response {
 	if g.scope != "" {
 		body["scope"] = g.scope
 	}
-	x.look()
+	x.bindState()
 	x.bindings["grant"], x.bindings["token"] = g.binding(), body
 	answer, present, err := o.answer.eval(x.ctx, x.bindings)
 	if err != nil {
@@ -103,7 +99,7 @@ func (x *exchange) given(g given) *response {
 // revoke is the revocation endpoint (RFC 7009).
 func (x *exchange) revoke() *response {
 	if x.http.Method != http.MethodPost {
-		return notAllowed(http.MethodPost)
+		return methodNotAllowed(http.MethodPost)
 	}
 	params, bad := x.clientParams()
 	if bad == nil && params["token"] == "" {
@@ -112,11 +108,11 @@ func (x *exchange) revoke() *response {
 	if bad != nil {
 		return bad.response()
 	}
-	x.player.authority.revoke(params["token"])
+	x.provider.authority.revoke(params["token"])
 	return textResponse(http.StatusOK, "")
 }
 
-// clientParams reads the body of a request that the client must prove to be its own.
+// clientParams reads the parameters of a request and authenticates the client.
 func (x *exchange) clientParams() (map[string]string, *refusal) {
 	params, err := readParams(x.mediaType(), x.body)
 	if err != nil {
@@ -125,23 +121,22 @@ func (x *exchange) clientParams() (map[string]string, *refusal) {
 	id, secret := params["client_id"], params["client_secret"]
 	if user, password, basic := x.http.BasicAuth(); basic {
 		if secret != "" {
-			return nil, &refusal{"invalid_request", "the client authenticates in two ways"}
+			return nil, &refusal{"invalid_request", "the client authenticates twice: by Basic and in the body"}
 		}
-		user, badUser := url.QueryUnescape(user) // both are form-encoded first: RFC 6749 §2.3.1
+		user, badUser := url.QueryUnescape(user) // both are form-encoded: RFC 6749 §2.3.1
 		password, badPassword := url.QueryUnescape(password)
 		if badUser != nil || badPassword != nil || id != "" && id != user {
 			return nil, &refusal{"invalid_client", "client id or secret is wrong"}
 		}
 		id, secret = user, password
 	}
-	if (OAuthClient{id, secret}) != x.player.oauth.client {
+	if (OAuthClient{id, secret}) != x.provider.oauth.client {
 		return nil, &refusal{"invalid_client", "client id or secret is wrong"}
 	}
 	return params, nil
 }
 
-// readParams reads a form or a flat JSON object of texts. A parameter occurs once, and
-// none that is empty counts.
+// readParams reads a form or a flat JSON object of strings, without repeated parameters.
 func readParams(media string, body []byte) (map[string]string, error) {
 	out := map[string]string{}
 	switch media {
@@ -159,12 +154,12 @@ func readParams(media string, body []byte) (map[string]string, error) {
 	case "application/json":
 		object, err := plain.DecodeObject(body, plain.Options{Lenient: true})
 		if err != nil {
-			return nil, errors.New("the body is no JSON object")
+			return nil, errors.New("the body is not a JSON object")
 		}
 		for name, member := range object {
 			text, ok := member.(string)
 			if !ok {
-				return nil, errors.New("a parameter is no text")
+				return nil, errors.New("a parameter is not a string")
 			}
 			out[name] = text
 		}
@@ -175,6 +170,6 @@ func readParams(media string, body []byte) (map[string]string, error) {
 }
 
 func (x *exchange) mediaType() string {
-	media, _, _ := mime.ParseMediaType(x.http.Header.Get("Content-Type")) // "" is none that is known
+	media, _, _ := mime.ParseMediaType(x.http.Header.Get("Content-Type")) // "" if it is not valid
 	return media
 }

@@ -10,15 +10,15 @@ import (
 	"portolan/plain"
 )
 
-// play runs the exchange and gives the answer. change, where not nil, computes another
-// body for an answer that tells of success.
-func (x *exchange) play(change *expr) *response {
+// run handles the request and returns the response. change, if not nil, computes the body of
+// a successful answer.
+func (x *exchange) run(change *expr) *response {
 	if x.endpoint != nil {
 		return x.endpoint(x)
 	}
 	if x.route != nil && x.route.writes() {
-		x.player.writing.Lock()
-		defer x.player.writing.Unlock()
+		x.provider.writing.Lock()
+		defer x.provider.writing.Unlock()
 	}
 	if err := x.begin(); err != nil {
 		return failed(err)
@@ -30,26 +30,26 @@ func (x *exchange) play(change *expr) *response {
 	return x.finish(a, change)
 }
 
-// begin lets expressions see the state and evaluates the provider's own `find`.
+// begin binds the state and evaluates the provider's `find`.
 func (x *exchange) begin() error {
-	x.look()
-	return x.find(x.player.find)
+	x.bindState()
+	return x.find(x.provider.find)
 }
 
-// look lets expressions see the state.
-func (x *exchange) look() {
-	state := x.player.state.Load()
+// bindState binds the current state.
+func (x *exchange) bindState() {
+	state := x.provider.state.Load()
 	x.bindings["state"] = state.collections
 	x.bindings["serial"] = float64(state.serial + 1)
 }
 
-// perform does what the request asks for, unless that is refused, and gives the answer to make.
+// perform carries out the request unless it is refused, and returns the answer to evaluate.
 func (x *exchange) perform() (*answer, error) {
-	if a, err := x.refusal(x.player.guard); a != nil || err != nil {
+	if a, err := x.refusal(x.provider.guard); a != nil || err != nil {
 		return a, err
 	}
 	if x.route == nil {
-		return x.player.noRoute, nil
+		return x.provider.noRoute, nil
 	}
 	if err := x.find(x.route.find); err != nil {
 		return nil, err
@@ -60,11 +60,11 @@ func (x *exchange) perform() (*answer, error) {
 	return x.route.answer, x.commit()
 }
 
-func (x *exchange) find(findings []*finding) error {
-	for _, f := range findings {
+func (x *exchange) find(lookups []*lookup) error {
+	for _, f := range lookups {
 		v, present, err := f.of.eval(x.ctx, x.bindings)
 		if err == nil && present && f.view != nil {
-			v, err = x.show(v, f.view)
+			v, err = x.applyView(v, f.view)
 		}
 		if err != nil {
 			return err
@@ -76,8 +76,8 @@ func (x *exchange) find(findings []*finding) error {
 	return nil
 }
 
-// show gives v, a record or a list of them, as view shows it.
-func (x *exchange) show(v any, view *expr) (any, error) {
+// applyView returns v, a record or a list of records, with view applied to each.
+func (x *exchange) applyView(v any, view *expr) (any, error) {
 	list, many := v.([]any)
 	if !many {
 		list = []any{v}
@@ -99,7 +99,7 @@ func (x *exchange) show(v any, view *expr) (any, error) {
 	return shown, nil
 }
 
-// refusal gives the answer of the first check that finds a problem.
+// refusal returns the answer of the first check that finds a problem.
 func (x *exchange) refusal(all []*checks) (*answer, error) {
 	for _, group := range all {
 		for _, c := range group.list {
@@ -116,20 +116,20 @@ func (x *exchange) refusal(all []*checks) (*answer, error) {
 	return nil, nil
 }
 
-// commit changes the state as the route says. Later changes see earlier ones; if one
-// fails, none is made.
+// commit applies the route's changes to the state. Later changes see earlier ones; if one
+// fails, none is applied.
 func (x *exchange) commit() error {
 	if !x.route.writes() {
 		return nil
 	}
-	next := x.player.state.Load().next()
+	next := x.provider.state.Load().next()
 	saved := map[string]any{}
 	x.bindings["state"] = next.collections
 	for _, ch := range x.route.put {
 		records, present, err := ch.records.eval(x.ctx, x.bindings)
 		if err == nil && present {
 			saved[ch.collection] = records
-			err = ch.failed(next.put(x.player.collection(ch.collection), records))
+			err = ch.failed(next.put(x.provider.collection(ch.collection), records))
 		}
 		if err != nil {
 			return err
@@ -138,14 +138,14 @@ func (x *exchange) commit() error {
 	for _, ch := range x.route.remove {
 		records, present, err := ch.records.eval(x.ctx, x.bindings)
 		if err == nil && present {
-			err = ch.failed(next.remove(x.player.collection(ch.collection), records))
+			err = ch.failed(next.remove(x.provider.collection(ch.collection), records))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	x.bindings["saved"] = saved
-	x.player.state.Store(next)
+	x.provider.state.Store(next)
 	return nil
 }
 
@@ -162,10 +162,10 @@ func (p *Provider) collection(name string) collection {
 			return c
 		}
 	}
-	return collection{name: name} // not reached: Load knows the names
+	return collection{name: name} // not reached: Load checks the names
 }
 
-// finish evaluates a, then what the provider does with every answer.
+// finish evaluates a and the provider's `finish`.
 func (x *exchange) finish(a *answer, change *expr) *response {
 	out, err := x.respond(a, change)
 	if err != nil {
@@ -181,7 +181,7 @@ func (x *exchange) respond(a *answer, change *expr) (*response, error) {
 	}
 	code, err := strconv.Atoi(fmt.Sprint(status))
 	if err != nil || code < 200 || code > 599 {
-		return nil, a.status.failed(fmt.Errorf("%v is no HTTP status from 200 to 599", status))
+		return nil, a.status.failed(fmt.Errorf("%v is not an HTTP status from 200 to 599", status))
 	}
 	out := &response{status: code, header: http.Header{}}
 	text, isText, err := a.text.eval(x.ctx, x.bindings)
@@ -202,7 +202,7 @@ func (x *exchange) respond(a *answer, change *expr) (*response, error) {
 	}
 	if isJSON {
 		view["body"] = body
-		v, present, err := x.player.finish.body.eval(x.ctx, x.bindings)
+		v, present, err := x.provider.finish.body.eval(x.ctx, x.bindings)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (x *exchange) respond(a *answer, change *expr) (*response, error) {
 		out.text(fmt.Sprint(text))
 	}
 	view["text"] = string(out.body)
-	for _, h := range append(slices.Clip(x.player.finish.headers), a.headers...) {
+	for _, h := range append(slices.Clip(x.provider.finish.headers), a.headers...) {
 		v, present, err := h.value.eval(x.ctx, x.bindings)
 		if err != nil {
 			return nil, err
@@ -226,7 +226,7 @@ func (x *exchange) respond(a *answer, change *expr) (*response, error) {
 	return out, nil
 }
 
-// response is an answer ready to be sent.
+// response is a response to send.
 type response struct {
 	status int
 	header http.Header
@@ -239,7 +239,7 @@ func textResponse(status int, text string) *response {
 	return out
 }
 
-// failed tells the author of a sandbox.yaml that an expression of it failed.
+// failed returns the response for an expression that failed, for the file's author.
 func failed(err error) *response {
 	return textResponse(http.StatusInternalServerError, "sandbox: "+err.Error())
 }
@@ -263,5 +263,5 @@ func (r *response) json(v any) {
 func (r *response) write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(r.status)
-	_, _ = w.Write(r.body) //nolint:gosec // it plays an API on loopback; a client that is gone needs no answer
+	_, _ = w.Write(r.body) //nolint:gosec // a simulated API on loopback; the client may be gone
 }
