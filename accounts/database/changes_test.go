@@ -188,7 +188,8 @@ func testExclusiveEnds(s storeTest) {
 
 // TestExclusiveTwoStores: the lock excludes another store on the same database.
 func TestExclusiveTwoStores(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		dbs := []*DB{p.open(t, options(t)), p.open(t, options(t))}
 		var inside, most atomic.Int32
 		var wg sync.WaitGroup

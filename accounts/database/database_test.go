@@ -52,10 +52,15 @@ func (p testDatabase) open(tb testing.TB, o Options) *DB {
 }
 
 // onBothDatabases runs a test with an empty database of each kind.
-func onBothDatabases(t *testing.T, test func(*testing.T, testDatabase)) {
+func onBothDatabases(t *testing.T, test func(databaseTest)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, newSQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, newPostgres(t)) })
+	t.Run("sqlite", func(t *testing.T) { test(databaseTest{t, newSQLite(t)}) })
+	t.Run("postgres", func(t *testing.T) { test(databaseTest{t, newPostgres(t)}) })
+}
+
+type databaseTest struct {
+	t *testing.T
+	p testDatabase
 }
 
 func newSQLite(tb testing.TB) testDatabase {

@@ -66,7 +66,8 @@ func killedAccount() accounts.NewAccount {
 // TestKill kills a process that creates accounts, at a random point, several times on the
 // same database.
 func TestKill(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		must(t, p.open(t, options(t)).Close())
 		acknowledged := map[string]bool{}
 		for range 4 {

@@ -46,7 +46,8 @@ var rowsOf = []string{1: `
 	UPDATE environment SET overrides = '{"example/a.b.c":{"query_mapping":"q"}}'`}
 
 func TestMigrations(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t := s.t
 		sqlite := strings.HasSuffix(t.Name(), "sqlite")
 		for from := range newest + 1 {
 			t.Run(fmt.Sprint("from ", from), func(t *testing.T) {
@@ -140,7 +141,8 @@ func TestMigrationsMatch(t *testing.T) {
 }
 
 func TestNewerVersion(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		must(t, p.open(t, options(t)).Close())
 		db, _, _ := p.raw(t)
 		applied := "TRUE"
@@ -161,7 +163,8 @@ func TestNewerVersion(t *testing.T) {
 // The child processes begin when their standard input ends.
 func TestOpenAtOnce(t *testing.T) {
 	for _, from := range []int64{0, 1} { // empty, and an earlier version
-		onBothDatabases(t, func(t *testing.T, p testDatabase) {
+		onBothDatabases(t, func(s databaseTest) {
+			t, p := s.t, s.p
 			db, dialect, folder := p.raw(t)
 			if from > 0 {
 				m, err := migrator(dialect, folder, db)

@@ -39,7 +39,8 @@ func everyRow(t *testing.T, p testDatabase, d *DB) []byte {
 }
 
 func TestSealedAtRest(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		const canary = "c4n4rys3cr3tv4lue"
 		d := p.open(t, options(t))
 		everyChange(t, d, time.Now(), canary)
@@ -60,7 +61,8 @@ func TestSealedAtRest(t *testing.T) {
 
 // TestMovedValue: a value moved to another account or field cannot be opened.
 func TestMovedValue(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		d := p.open(t, options(t))
 		create(t, d, accounts.Account{ID: id1, Context: accounts.Context{"k": "1"}})
 		create(t, d, accounts.Account{ID: id2, Context: accounts.Context{"k": "2", "l": "3"}})
@@ -81,7 +83,8 @@ func TestMovedValue(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		old := p.open(t, options(t))
 		const n = 30
 		for i := range n {

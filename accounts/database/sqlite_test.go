@@ -152,7 +152,8 @@ func TestSQLiteBusy(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, p testDatabase) {
+	onBothDatabases(t, func(s databaseTest) {
+		t, p := s.t, s.p
 		d := p.open(t, options(t))
 		must(t, d.Close())
 		wantErr(t, "read", d.Ready(t.Context()), accounts.ErrUnavailable)
