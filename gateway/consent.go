@@ -126,5 +126,5 @@ func (g *Gateway) Unrenewed(ctx context.Context, id string, do func(context.Cont
 	if g.keeper == nil {
 		return do(ctx)
 	}
-	return g.keeper.Alone(ctx, id, do)
+	return g.keeper.Exclusive(ctx, id, do)
 }

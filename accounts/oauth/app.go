@@ -1,4 +1,4 @@
-// Package oauth gets, keeps and renews the grants of integrated accounts (OAuth 2.0,
+// Package oauth gets, stores and renews the grants of integrated accounts (OAuth 2.0,
 // authorization code with PKCE).
 package oauth
 
@@ -8,7 +8,7 @@ import (
 	"portolan/accounts"
 )
 
-// App is this server as one provider's authorization server knows it.
+// App is this server's registration as a client of one provider.
 type App struct {
 	AuthorizeURL string
 	TokenURL     string
@@ -17,19 +17,17 @@ type App struct {
 	Scopes       []string
 }
 
-// NewVerifier makes what proves, at the exchange, that whoever began a consent ends it
-// (PKCE, RFC 7636): 256 random bits.
+// NewVerifier returns a random code verifier of 256 bits (PKCE, RFC 7636).
 func NewVerifier() accounts.Secret { return accounts.Secret(oauth2.GenerateVerifier()) }
 
-// ConsentURL is where the customer's browser goes to consent. It shows the verifier's
-// SHA-256 only.
+// ConsentURL returns the URL of the provider's consent page. It contains only the SHA-256 of
+// verifier.
 func (a App) ConsentURL(redirectURI, state string, verifier accounts.Secret) string {
 	return a.config(redirectURI).AuthCodeURL(state, oauth2.S256ChallengeOption(verifier.Reveal()))
 }
 
-// config is a for the library. Client id and secret go into the form body, which the
-// providers' own manuals show; the library's other way of finding out, to try both, would
-// use up a code or a rotating refresh token.
+// config returns a for the library. Client id and secret are sent in the body, as providers
+// document. Auto-detection would use up a code or a rotating refresh token.
 func (a App) config(redirectURI string) *oauth2.Config {
 	return &oauth2.Config{
 		ClientID: a.ClientID, ClientSecret: a.ClientSecret.Reveal(), RedirectURL: redirectURI, Scopes: a.Scopes,

@@ -11,9 +11,9 @@ import (
 	"portolan/accounts/database"
 )
 
-// Two processes on one database: one renewal, which both have.
+// Two stores on one database share one renewal.
 func TestSingleFlightOverSQLite(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newKeeperTest(t, nil)
 	key, err := accounts.NewKey("k1")
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +55,8 @@ func TestSingleFlightOverSQLite(t *testing.T) {
 	wg.Wait()
 	stored, err := dbs[1].Account(t.Context(), "default", made.ID)
 	wantToken(t, stored, err, 1)
-	if w.asked() != 1 || stored.Grant.RefreshToken.Reveal() != token("refresh", 1) {
-		t.Errorf("asked %d times", w.asked())
+	if w.requests() != 1 || stored.Grant.RefreshToken.Reveal() != token("refresh", 1) {
+		t.Errorf("%d requests", w.requests())
 	}
 	w.refresh = "another"
 	if _, err := NewKeeper(dbs[1], w.Client(), w.now, slog.New(slog.DiscardHandler)).Renew(t.Context(), w.app(), stored); err == nil {

@@ -16,59 +16,59 @@ import (
 	"portolan/accounts"
 )
 
-// Kind says why there is no grant.
+// Kind is why there is no grant.
 type Kind string
 
 // The kinds.
 const (
-	// Refused: the grant or code is used up, revoked or expired; the customer must connect again.
+	// Refused: the grant or code is used, revoked or expired; the customer must connect again.
 	Refused Kind = "refused"
-	// Rejected: the authorization server does not accept this application or its request,
-	// which its operator must mend.
+	// Rejected: the authorization server does not accept this application or its request; the
+	// operator must fix that.
 	Rejected Kind = "rejected"
-	// Unreachable: no connection, or an answer that says to come again (5xx, 429).
+	// Unreachable: no connection, or a response that asks to retry (5xx, 429).
 	Unreachable Kind = "unreachable"
-	// Timeout: no answer in time.
+	// Timeout: no response in time.
 	Timeout Kind = "timeout"
-	// Malformed: an answer that is none.
+	// Malformed: a response that is not a token response.
 	Malformed Kind = "malformed"
 )
 
-// maxText bounds an Error's text, in bytes: much of it is the provider's.
+// maxText bounds an Error's text, in bytes: the provider writes much of it.
 const maxText = 300
 
-// Error is a token request that brought no grant. Its text holds no secret and no control
-// character, and is at most 300 bytes long.
+// Error is a failed token request. Text has no secret and no control character, and at most
+// 300 bytes.
 type Error struct {
 	Kind Kind
-	Code string // the authorization server's, such as "invalid_grant"; "" where it gave none
+	Code string // the authorization server's, such as "invalid_grant"; may be ""
 	Text string
-	Err  error // the cause, to be asked with errors.Is; nil where there is none
+	Err  error // the cause; may be nil
 }
 
 func (e *Error) Error() string { return e.Text }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// refusals are the codes that say that the grant itself is no longer good (RFC 6749 §5.2,
-// RFC 6750 §3.1, OpenID Connect Core §3.1.2.6). Others, such as invalid_client, are no
-// reason to send every customer to connect again.
+// refusals are the codes that mean that the grant itself is no longer valid (RFC 6749 §5.2,
+// RFC 6750 §3.1, OpenID Connect Core §3.1.2.6). For others, such as invalid_client, customers
+// need not connect again.
 var refusals = []string{
 	"invalid_grant", "access_denied", "invalid_token", "expired_token", "consent_required", "interaction_required", "login_required",
 }
 
-// newError tells what err of a token request means; secrets are those that were sent.
-func newError(err error, seen *recorder, secrets []accounts.Secret) *Error {
+// newError returns the Error for err of a token request with these secrets.
+func newError(err error, rec *recorder, secrets []accounts.Secret) *Error {
 	e := &Error{Kind: Malformed, Err: err}
 	text := "token endpoint's answer is malformed"
 	answered, ok := errors.AsType[*oauth2.RetrieveError](err)
 	switch {
 	case ok:
-		e.Err = nil // its text quotes the whole answer
-		e.Code = clean(answered.ErrorCode, secrets)
-		text = fmt.Sprintf("token endpoint answered %d", seen.status)
+		e.Err = nil // its text quotes the whole response
+		e.Code = sanitize(answered.ErrorCode, secrets)
+		text = fmt.Sprintf("token endpoint answered %d", rec.status)
 		switch {
-		case seen.status >= http.StatusInternalServerError, seen.status == http.StatusTooManyRequests:
+		case rec.status >= http.StatusInternalServerError, rec.status == http.StatusTooManyRequests:
 			e.Kind = Unreachable
 		case slices.Contains(refusals, e.Code):
 			e.Kind = Refused
@@ -81,25 +81,25 @@ func newError(err error, seen *recorder, secrets []accounts.Secret) *Error {
 		if answered.ErrorDescription != "" {
 			text += ": " + answered.ErrorDescription
 		}
-	case seen.err != nil:
-		e.Err = cause(seen.err)
+	case rec.err != nil:
+		e.Err = withoutURL(rec.err)
 		switch {
-		case isTimeout(seen.err):
+		case isTimeout(rec.err):
 			e.Kind, text = Timeout, "token endpoint did not answer in time"
-		case seen.status != 0:
+		case rec.status != 0:
 			text = fmt.Sprintf("%s: %v", text, e.Err)
 		default:
 			e.Kind, text = Unreachable, fmt.Sprintf("token endpoint cannot be reached: %v", e.Err)
 		}
 	default:
-		e.Err = nil // the library's, which may quote the answer
+		e.Err = nil // the library's error may quote the response
 	}
-	e.Text = clean(text, secrets)
+	e.Text = sanitize(text, secrets)
 	return e
 }
 
-// cause is err without the *url.Error around it, which quotes the URL.
-func cause(err error) error {
+// withoutURL returns err without wrapping *url.Error, which quotes the URL.
+func withoutURL(err error) error {
 	for {
 		outer, ok := errors.AsType[*url.Error](err)
 		if !ok {
@@ -114,9 +114,9 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || ok && n.Timeout()
 }
 
-// clean makes text fit to be shown: secrets masked, one line, at most maxText bytes.
-func clean(text string, secrets []accounts.Secret) string {
-	longestFirst := func(a, b accounts.Secret) int { return len(b) - len(a) } // one may begin another
+// sanitize returns text with secrets masked, on one line, with at most maxText bytes.
+func sanitize(text string, secrets []accounts.Secret) string {
+	longestFirst := func(a, b accounts.Secret) int { return len(b) - len(a) } // one may contain another
 	for _, s := range slices.SortedFunc(slices.Values(secrets), longestFirst) {
 		if s != "" {
 			text = strings.ReplaceAll(text, s.Reveal(), "***")

@@ -17,10 +17,10 @@ import (
 const callback = "https://portolan.example.com/link/callback"
 
 func TestExchange(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newKeeperTest(t, nil)
 	verifier := NewVerifier()
 	if verifier == NewVerifier() {
-		t.Error("a verifier comes twice")
+		t.Error("two verifiers are equal")
 	}
 	consent, err := url.Parse(w.app().ConsentURL(callback, "state-1", verifier))
 	if err != nil {
@@ -56,12 +56,12 @@ func TestExchange(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := w.keeper.Exchange(ctx, w.app(), callback, "code", verifier); err != context.Canceled { //nolint:errorlint // itself
+	if _, _, err := w.keeper.Exchange(ctx, w.app(), callback, "code", verifier); err != context.Canceled { //nolint:errorlint // the same value
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestOddAnswers(t *testing.T) {
+func TestUnusualResponses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body   string
 		expiry time.Time
@@ -75,9 +75,9 @@ func TestOddAnswers(t *testing.T) {
 		"form":        {`access_token=a&expires_in=60`, noon.Add(time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			w.answer = func(rw http.ResponseWriter, _ *http.Request) {
-				rw.Header().Set("Content-Type", "text/plain") // as some do, for either
+			w := newKeeperTest(t, nil)
+			w.respond = func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Content-Type", "text/plain") // as some providers do
 				_, _ = io.WriteString(rw, tt.body)
 			}
 			g, _, err := w.keeper.Exchange(t.Context(), w.app(), callback, canary, NewVerifier())

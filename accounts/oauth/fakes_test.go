@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,14 +24,14 @@ const (
 	id     = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 )
 
-// provider is an authorization server that rotates refresh tokens: each works once.
+// provider is an authorization server that rotates refresh tokens.
 type provider struct {
 	*httptest.Server
 	mu      sync.Mutex
-	n       int                                          // grants given
-	refresh string                                       // the refresh token that works
-	answer  func(w http.ResponseWriter, r *http.Request) // in place of a good answer, where set
-	seen    []string                                     // grant types
+	n       int                                          // issued grants
+	refresh string                                       // the valid refresh token
+	respond func(w http.ResponseWriter, r *http.Request) // replaces the normal response, if set
+	types   []string                                     // the grant types of all requests
 }
 
 func newProvider(tb testing.TB) *provider {
@@ -47,13 +48,13 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = r.ParseForm()
-	p.seen = append(p.seen, r.PostForm.Get("grant_type"))
+	p.types = append(p.types, r.PostForm.Get("grant_type"))
 	w.Header().Set("Content-Type", "application/json")
 	sum := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
 	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
 	switch {
-	case p.answer != nil:
-		p.answer(w, r)
+	case p.respond != nil:
+		p.respond(w, r)
 		return
 	case r.PostForm.Get("client_id") != "app" || r.PostForm.Get("client_secret") != canary:
 		refuse(w, http.StatusUnauthorized, "invalid_client", "")
@@ -76,23 +77,23 @@ func refuse(w http.ResponseWriter, status int, code, description string) {
 	_, _ = fmt.Fprintf(w, `{"error":%q,"error_description":%q}`, code, description)
 }
 
-// says makes p answer so from now on; status 0 makes it well again.
-func (p *provider) says(status int, body string) {
+// setResponse replaces p's responses; status 0 restores the normal ones.
+func (p *provider) setResponse(status int, body string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answer = func(w http.ResponseWriter, _ *http.Request) {
+	p.respond = func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
 	if status == 0 {
-		p.answer = nil
+		p.respond = nil
 	}
 }
 
-func (p *provider) asked() int {
+func (p *provider) requests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.seen)
+	return len(p.types)
 }
 
 func (p *provider) app() App {
@@ -103,13 +104,13 @@ func (p *provider) app() App {
 type memory struct {
 	mu      sync.Mutex
 	account accounts.Account
-	away    error  // of SetGrant
-	onSet   func() // before SetGrant
-	turn    chan struct{}
+	err     error  // of SetGrant, if set
+	onSet   func() // called before SetGrant, if set
+	lock    chan struct{}
 }
 
 func newMemory(g *accounts.Grant) *memory {
-	m := &memory{turn: make(chan struct{}, 1), account: accounts.Account{
+	m := &memory{lock: make(chan struct{}, 1), account: accounts.Account{
 		ID: id, Environment: "default", Status: accounts.StatusActive, Context: accounts.Context{"site": "acme"}, Grant: g,
 	}}
 	if g != nil {
@@ -133,10 +134,10 @@ func (m *memory) SetGrant(_ context.Context, _ string, g accounts.Grant) error {
 	if m.onSet != nil {
 		m.onSet()
 	}
-	if m.away != nil {
-		return m.away
+	if m.err != nil {
+		return m.err
 	}
-	m.account = with(m.account, g)
+	m.account = withGrant(m.account, g)
 	return nil
 }
 
@@ -151,8 +152,8 @@ func (m *memory) NeedsReauth(_ context.Context, _ accounts.Actor, _ string, refu
 
 func (m *memory) Exclusive(ctx context.Context, _ string, do func(context.Context) error) error {
 	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
+	case m.lock <- struct{}{}:
+		defer func() { <-m.lock }()
 		return do(ctx)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -168,27 +169,27 @@ func (m *memory) read(tb testing.TB) accounts.Account {
 	return a
 }
 
-// world is a keeper, what it talks to, and a clock.
-type world struct {
+// keeperTest is a Keeper with a fake provider and store.
+type keeperTest struct {
 	*provider
-	store  *memory
-	keeper *Keeper
-	mu     sync.Mutex
-	clock  time.Time
-	logs   bytes.Buffer
+	store   *memory
+	keeper  *Keeper
+	elapsed atomic.Int64 // since noon
+	mu      sync.Mutex
+	logs    bytes.Buffer
 }
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// grant is the one that every world begins with.
+// grant returns the initial grant.
 func grant(expiry time.Time) *accounts.Grant {
 	return &accounts.Grant{AccessToken: accounts.Secret(token("access", 0)), RefreshToken: accounts.Secret(token("refresh", 0)), Expiry: expiry}
 }
 
-func newWorld(tb testing.TB, g *accounts.Grant) *world {
+func newKeeperTest(tb testing.TB, g *accounts.Grant) *keeperTest {
 	tb.Helper()
-	w := &world{provider: newProvider(tb), store: newMemory(g), clock: noon}
-	w.keeper = w.another()
+	w := &keeperTest{provider: newProvider(tb), store: newMemory(g)}
+	w.keeper = w.newKeeper()
 	tb.Cleanup(func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -199,27 +200,19 @@ func newWorld(tb testing.TB, g *accounts.Grant) *world {
 	return w
 }
 
-// another is a Keeper as a second replica has it.
-func (w *world) another() *Keeper {
+// newKeeper returns a Keeper of another replica.
+func (w *keeperTest) newKeeper() *Keeper {
 	k := NewKeeper(w.store, w.Client(), w.now, slog.New(slog.NewTextHandler(w, nil)))
 	k.pauses = make([]time.Duration, 3)
 	return k
 }
 
-func (w *world) Write(p []byte) (int, error) {
+func (w *keeperTest) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.logs.Write(p)
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
+func (w *keeperTest) now() time.Time { return noon.Add(time.Duration(w.elapsed.Load())) }
 
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
-}
+func (w *keeperTest) advance(d time.Duration) { w.elapsed.Add(int64(d)) }

@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	renewBefore   = 60 * time.Second // of its expiry
-	retryAfter    = 5 * time.Second  // of a renewal that failed
-	renewAgain    = 10 * time.Second // of one that was of no use: the provider still refuses
-	flightTimeout = 60 * time.Second // of waiting for other replicas, and of the renewal itself
-	storeTimeout  = 15 * time.Second // of storing a grant, tries included
+	renewBefore   = 60 * time.Second // the expiry
+	retryAfter    = 5 * time.Second  // a failed renewal
+	renewAgain    = 10 * time.Second // after a renewal, if the provider refuses the new token
+	flightTimeout = 60 * time.Second // of waiting for other replicas, and of the renewal
+	storeTimeout  = 15 * time.Second // of storing a grant, including retries
 )
 
-// Store is what a Keeper needs of an accounts.Store.
+// Store holds the methods of accounts.Store that a Keeper uses.
 type Store interface {
 	Account(ctx context.Context, environment, id string) (accounts.Account, error)
 	SetGrant(ctx context.Context, id string, g accounts.Grant) error
@@ -32,51 +32,51 @@ type Store interface {
 	Exclusive(ctx context.Context, name string, do func(context.Context) error) error
 }
 
-// Keeper gets grants and renews them, once for all who wait, over all processes that share
-// its Store. It is safe for concurrent use.
+// Keeper gets and renews grants. Concurrent callers share one renewal, over all processes
+// that share the Store. It is safe for concurrent use.
 //
-// Its errors are *Error, or wrap one of package accounts, or are the caller's context's.
+// An error is an *Error, wraps one of package accounts, or is that of the caller's context.
 type Keeper struct {
 	store   Store
 	client  *http.Client
 	now     func() time.Time
 	log     *slog.Logger
-	pauses  []time.Duration // between tries to store a grant
+	pauses  []time.Duration // between attempts to store a grant
 	flights singleflight.Group
 
 	mu       sync.Mutex
-	failures map[string]failure   // by key
-	unstored map[string]rotated   // by account id
-	renewals map[string]time.Time // a moment ago, by the key of what they gave
+	failures map[string]failure      // by keyOf
+	pending  map[string]pendingGrant // by account id
+	renewals map[string]time.Time    // recent ones, by keyOf with the new token
 }
 
-// failure is a renewal that failed, and when.
+// failure is a failed renewal.
 type failure struct {
 	err error
 	at  time.Time
 }
 
-// rotated is a grant that the provider gave and the store did not take.
-type rotated struct {
+// pendingGrant is a grant that the provider issued and the store does not hold yet.
+type pendingGrant struct {
 	old   accounts.Secret // the access token that it replaces
 	grant accounts.Grant
 }
 
-// NewKeeper returns a Keeper. client should be a guarded one: a token endpoint's address
-// may hold an account's settings.
+// NewKeeper returns a Keeper. client should be a guarded one: the URL of a token endpoint may
+// depend on an account's settings.
 func NewKeeper(store Store, client *http.Client, now func() time.Time, log *slog.Logger) *Keeper {
 	return &Keeper{
 		store: store, client: client, now: now, log: log,
 		pauses:   []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, time.Second, 3 * time.Second},
-		failures: map[string]failure{}, unstored: map[string]rotated{}, renewals: map[string]time.Time{},
+		failures: map[string]failure{}, pending: map[string]pendingGrant{}, renewals: map[string]time.Time{},
 	}
 }
 
-// Exchange gives the grant for a consent's code, and the token endpoint's whole answer as
-// plain JSON values, numbers as json.Number. It stores nothing.
+// Exchange returns the grant for a consent's code, and the whole token response as plain JSON
+// values with json.Number. It stores nothing.
 func (k *Keeper) Exchange(ctx context.Context, app App, redirectURI, code string, verifier accounts.Secret) (accounts.Grant, map[string]any, error) {
 	secrets := []accounts.Secret{app.ClientSecret, accounts.Secret(code), verifier}
-	g, answer, err := k.ask(ctx, secrets, func(ctx context.Context) (*oauth2.Token, error) {
+	g, answer, err := k.requestToken(ctx, secrets, func(ctx context.Context) (*oauth2.Token, error) {
 		return app.config(redirectURI).Exchange(ctx, code, oauth2.VerifierOption(verifier.Reveal()))
 	})
 	if err != nil && ctx.Err() != nil {
@@ -85,9 +85,8 @@ func (k *Keeper) Exchange(ctx context.Context, app App, redirectURI, code string
 	return g, answer, err
 }
 
-// Fresh gives a with a grant that is good for a while: a itself, or renewed where its
-// grant runs out within a minute. Where renewing fails for now, a token that has not yet
-// run out is used on.
+// Fresh returns a, with a renewed grant if its grant expires within a minute. If the renewal
+// fails temporarily, it returns a while its token is valid.
 func (k *Keeper) Fresh(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
 	if a.Status == accounts.StatusNeedsReauth {
 		return a, reauth(a)
@@ -110,9 +109,8 @@ func (k *Keeper) Fresh(ctx context.Context, app App, a accounts.Account) (accoun
 	return a, nil
 }
 
-// Renew gives a with another access token, after the provider refused the one that it has:
-// a itself where this Keeper got that one some seconds ago, as it is not the token then
-// that the provider minds.
+// Renew returns a with a new access token, after the provider refused the present one. It
+// returns a itself if this Keeper got that token seconds ago: another one would not help.
 func (k *Keeper) Renew(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
 	if a.Status == accounts.StatusNeedsReauth {
 		return a, reauth(a)
@@ -120,27 +118,27 @@ func (k *Keeper) Renew(ctx context.Context, app App, a accounts.Account) (accoun
 	if a.Grant == nil {
 		return a, &Error{Kind: Refused, Text: "account has no grant"}
 	}
-	if k.isNew(keyOf(a)) {
+	if k.recentlyRenewed(keyOf(a)) {
 		return a, nil
 	}
 	return k.renewed(ctx, app, a)
 }
 
-// keyOf names a's access token.
+// keyOf returns the key of a's access token.
 func keyOf(a accounts.Account) string {
 	hash := accounts.HashToken(a.Grant.AccessToken.Reveal())
 	return a.ID + string(hash[:])
 }
 
-func (k *Keeper) isNew(key string) bool {
+func (k *Keeper) recentlyRenewed(key string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	at, ok := k.renewals[key]
 	return ok && k.now().Before(at.Add(renewAgain))
 }
 
-// noteNew keeps a renewal for isNew.
-func (k *Keeper) noteNew(key string) {
+// recordRenewal records a renewal for recentlyRenewed.
+func (k *Keeper) recordRenewal(key string) {
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -148,7 +146,7 @@ func (k *Keeper) noteNew(key string) {
 	k.renewals[key] = now
 }
 
-// reauth is the error of an account whose grant was refused before.
+// reauth returns the error of an account whose grant was refused before.
 func reauth(a accounts.Account) *Error {
 	text := a.LastError
 	if text == "" {
@@ -157,18 +155,18 @@ func reauth(a accounts.Account) *Error {
 	return &Error{Kind: Refused, Text: text}
 }
 
-// renewed waits for the renewal of a's access token, which is one for all who ask. Whoever
-// goes away ends nobody else's.
+// renewed waits for the renewal of a's access token, which concurrent callers share. A caller
+// whose ctx ends does not end it for the others.
 func (k *Keeper) renewed(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
 	key := keyOf(a)
-	if err := k.recent(key); err != nil {
+	if err := k.recentFailure(key); err != nil {
 		return a, err
 	}
 	flight := k.flights.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
 		out, err := k.renewOnce(ctx, app, a)
-		k.note(ctx, key, a.ID, err)
+		k.recordFailure(ctx, key, a.ID, err)
 		return out, err
 	})
 	select {
@@ -182,8 +180,8 @@ func (k *Keeper) renewed(ctx context.Context, app App, a accounts.Account) (acco
 	}
 }
 
-// recent is the error of a renewal that failed a moment ago, so that nobody is hammered.
-func (k *Keeper) recent(key string) error {
+// recentFailure returns the error of a renewal that failed within retryAfter.
+func (k *Keeper) recentFailure(key string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if f, ok := k.failures[key]; ok && k.now().Before(f.at.Add(retryAfter)) {
@@ -192,8 +190,8 @@ func (k *Keeper) recent(key string) error {
 	return nil
 }
 
-// note keeps a token endpoint's failure for recent. A store's is not: it is asked anew.
-func (k *Keeper) note(ctx context.Context, key, id string, err error) {
+// recordFailure records a failed token request for recentFailure, but not a store's error.
+func (k *Keeper) recordFailure(ctx context.Context, key, id string, err error) {
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -204,19 +202,19 @@ func (k *Keeper) note(ctx context.Context, key, id string, err error) {
 	}
 }
 
-// renewOnce renews while no other replica does.
+// renewOnce renews under the account's lock over all replicas.
 func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (out accounts.Account, err error) {
 	done := false
-	lock := k.Alone(ctx, a.ID, func(ctx context.Context) error {
-		// A request that is on its way may use up the refresh token: it has time of its own.
+	lock := k.Exclusive(ctx, a.ID, func(ctx context.Context) error {
+		// A started request may use up the refresh token: it gets a separate timeout.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
-		out, err = k.renewAlone(ctx, app, a)
+		out, err = k.renewExclusively(ctx, app, a)
 		done = true
 		return err
 	})
 	switch {
-	case done: // how the lock ended takes nothing from it
+	case done: // the lock's own error does not matter then
 		return out, err
 	case lock != nil && ctx.Err() != nil:
 		return a, &Error{Kind: Timeout, Text: "another renewal of this account took too long", Err: context.DeadlineExceeded}
@@ -225,19 +223,20 @@ func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (ou
 	}
 }
 
-// Alone runs do while no process renews the grant of the account of this id, nor runs
-// another one's do. It waits for its turn until ctx ends.
-func (k *Keeper) Alone(ctx context.Context, id string, do func(context.Context) error) error {
+// Exclusive runs do while holding the lock under which an account's grant is renewed, over
+// all processes. It waits for the lock until ctx ends.
+func (k *Keeper) Exclusive(ctx context.Context, id string, do func(context.Context) error) error {
 	return k.store.Exclusive(ctx, "oauth "+id, do)
 }
 
-// renewAlone renews unless somebody else did since a was read.
-func (k *Keeper) renewAlone(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
+// renewExclusively renews a's grant, unless another caller has done so since a was read. The
+// caller holds the lock.
+func (k *Keeper) renewExclusively(ctx context.Context, app App, a accounts.Account) (accounts.Account, error) {
 	current, err := k.store.Account(ctx, a.Environment, a.ID)
 	if err != nil {
 		return current, err
 	}
-	if current, err = k.storeLeft(ctx, current); err != nil {
+	if current, err = k.storePending(ctx, current); err != nil {
 		return current, err
 	}
 	g := current.Grant
@@ -249,25 +248,25 @@ func (k *Keeper) renewAlone(ctx context.Context, app App, a accounts.Account) (a
 	case g.AccessToken != a.Grant.AccessToken && (g.Expiry.IsZero() || g.Expiry.After(k.now())):
 		return current, nil
 	case g.RefreshToken == "":
-		return current, k.refused(ctx, current, &Error{Kind: Refused, Text: "access token is no longer good and there is no refresh token"})
+		return current, k.markRefused(ctx, current, &Error{Kind: Refused, Text: "access token is no longer valid and there is no refresh token"})
 	}
 	secrets := []accounts.Secret{app.ClientSecret, g.AccessToken, g.RefreshToken}
-	fresh, _, err := k.ask(ctx, secrets, func(ctx context.Context) (*oauth2.Token, error) {
+	fresh, _, err := k.requestToken(ctx, secrets, func(ctx context.Context) (*oauth2.Token, error) {
 		return app.config("").TokenSource(ctx, &oauth2.Token{RefreshToken: g.RefreshToken.Reveal()}).Token()
 	})
 	if err != nil {
-		return current, k.refused(ctx, current, err)
+		return current, k.markRefused(ctx, current, err)
 	}
-	if err := k.keep(ctx, current.ID, rotated{g.AccessToken, fresh}); err != nil {
+	if err := k.storeGrant(ctx, current.ID, pendingGrant{g.AccessToken, fresh}); err != nil {
 		return current, err
 	}
-	renewed := with(current, fresh)
-	k.noteNew(keyOf(renewed))
+	renewed := withGrant(current, fresh)
+	k.recordRenewal(keyOf(renewed))
 	return renewed, nil
 }
 
-// refused marks a where err says that its grant is no longer good, and gives err.
-func (k *Keeper) refused(ctx context.Context, a accounts.Account, err error) error {
+// markRefused marks a if err means that its grant is no longer valid. It returns err.
+func (k *Keeper) markRefused(ctx context.Context, a accounts.Account, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Kind != Refused {
 		return err
@@ -279,28 +278,27 @@ func (k *Keeper) refused(ctx context.Context, a accounts.Account, err error) err
 	return err
 }
 
-// storeLeft stores a grant that could not be stored when it was given, unless a has
-// another one since.
-func (k *Keeper) storeLeft(ctx context.Context, a accounts.Account) (accounts.Account, error) {
+// storePending stores a's pending grant, unless a got another grant since.
+func (k *Keeper) storePending(ctx context.Context, a accounts.Account) (accounts.Account, error) {
 	k.mu.Lock()
-	left, ok := k.unstored[a.ID]
+	p, ok := k.pending[a.ID]
 	k.mu.Unlock()
 	if !ok {
 		return a, nil
 	}
-	if a.Grant == nil || a.Grant.AccessToken != left.old {
-		k.forget(a.ID)
+	if a.Grant == nil || a.Grant.AccessToken != p.old {
+		k.dropPending(a.ID)
 		return a, nil
 	}
-	if err := k.keep(ctx, a.ID, left); err != nil {
+	if err := k.storeGrant(ctx, a.ID, p); err != nil {
 		return a, err
 	}
-	return with(a, left.grant), nil
+	return withGrant(a, p.grant), nil
 }
 
-// keep stores a new grant. The old refresh token may be worth nothing any more, so it does
-// not give up with the caller, nor at the first try, and keeps the grant if all else fails.
-func (k *Keeper) keep(ctx context.Context, id string, r rotated) error {
+// storeGrant stores a new grant. The old refresh token may be invalid by now, so it ignores
+// the caller's cancellation, retries, and keeps the grant as pending if it cannot be stored.
+func (k *Keeper) storeGrant(ctx context.Context, id string, r pendingGrant) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	err := k.store.SetGrant(ctx, id, r.grant)
@@ -315,31 +313,31 @@ func (k *Keeper) keep(ctx context.Context, id string, r rotated) error {
 		}
 	}
 	if err == nil || errors.Is(err, accounts.ErrNotFound) {
-		k.forget(id)
+		k.dropPending(id)
 		return err
 	}
 	k.mu.Lock()
-	k.unstored[id] = r
+	k.pending[id] = r
 	k.mu.Unlock()
 	k.log.ErrorContext(ctx, "renewed grant could not be stored: it is lost if this process ends before the store is back",
 		slog.String("account", id), slog.Any("error", err))
 	return fmt.Errorf("store renewed grant: %w: %w", accounts.ErrUnavailable, err)
 }
 
-// Format writes what k is: fmt looks past the masks of what is in unexported fields.
+// Format writes a fixed text: fmt would print unexported fields without their masks.
 func (k *Keeper) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("grant keeper")) }
 
-// LogValue gives what Format writes.
+// LogValue returns what Format writes.
 func (k *Keeper) LogValue() slog.Value { return slog.StringValue("grant keeper") }
 
-func (k *Keeper) forget(id string) {
+func (k *Keeper) dropPending(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.unstored, id)
+	delete(k.pending, id)
 }
 
-// with is a with this grant; a's own Context is shared and stays as it is.
-func with(a accounts.Account, g accounts.Grant) accounts.Account {
+// withGrant returns a with this grant. It does not modify a's Context, which is shared.
+func withGrant(a accounts.Account, g accounts.Grant) accounts.Account {
 	values := make(accounts.Context, len(a.Context)+1)
 	maps.Copy(values, a.Context)
 	values[accounts.AccessTokenField] = g.AccessToken.Reveal()

@@ -23,7 +23,7 @@ func wantKind(t *testing.T, err error, kind Kind) Error {
 		t.Fatalf("want %s, got %v", kind, err)
 	}
 	if printed := fmt.Sprintf("%v %+v %#v %v", err, err, *e, e.Err); strings.Contains(printed, canary) || strings.Contains(e.Text, "\n") || len(e.Text) > maxText {
-		t.Errorf("text is not fit to be shown: %s", printed)
+		t.Errorf("unsuitable text: %s", printed)
 	}
 	return *e
 }
@@ -43,26 +43,26 @@ func wantToken(t *testing.T, a accounts.Account, err error, n int) {
 func TestFresh(t *testing.T) {
 	for name, tt := range map[string]struct {
 		expiry time.Time
-		token  int // that is used
+		token  int // number of the returned access token
 	}{
-		"never runs out":    {time.Time{}, 0},
-		"good for a while":  {noon.Add(renewBefore + time.Second), 0},
-		"runs out soon":     {noon.Add(renewBefore), 1},
-		"has run out":       {noon.Add(-time.Hour), 1},
-		"runs out just now": {noon, 1},
+		"never expires":    {time.Time{}, 0},
+		"expires later":    {noon.Add(renewBefore + time.Second), 0},
+		"expires soon":     {noon.Add(renewBefore), 1},
+		"expired":          {noon.Add(-time.Hour), 1},
+		"expires just now": {noon, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, grant(tt.expiry))
+			w := newKeeperTest(t, grant(tt.expiry))
 			before := w.store.read(t)
 			w.store.onSet = func() {
-				if w.asked() != 1 {
+				if w.requests() != 1 {
 					t.Error("it was stored at the wrong time")
 				}
 			}
 			a, err := w.keeper.Fresh(t.Context(), w.app(), before)
 			wantToken(t, a, err, tt.token)
 			wantToken(t, w.store.read(t), nil, tt.token)
-			wantToken(t, before, nil, 0) // it was not written into
+			wantToken(t, before, nil, 0) // it was not modified
 			if tt.token == 1 {
 				want := accounts.Grant{
 					AccessToken: accounts.Secret(token("access", 1)), RefreshToken: accounts.Secret(token("refresh", 1)), Expiry: noon.Add(time.Hour),
@@ -73,38 +73,38 @@ func TestFresh(t *testing.T) {
 			}
 		})
 	}
-	w := newWorld(t, nil)
+	w := newKeeperTest(t, nil)
 	if a, err := w.keeper.Fresh(t.Context(), w.app(), w.store.read(t)); err != nil || a.Grant != nil {
 		t.Errorf("without a grant: got %v, %v", a, err)
 	}
 }
 
 func TestRenew(t *testing.T) {
-	w := newWorld(t, grant(noon.Add(time.Hour)))
+	w := newKeeperTest(t, grant(noon.Add(time.Hour)))
 	old := w.store.read(t)
 	a, err := w.keeper.Renew(t.Context(), w.app(), old)
 	wantToken(t, a, err, 1)
-	a, err = w.another().Renew(t.Context(), w.app(), old) // whose copy is from before
+	a, err = w.newKeeper().Renew(t.Context(), w.app(), old) // with an outdated copy
 	wantToken(t, a, err, 1)
-	if w.asked() != 1 {
+	if w.requests() != 1 {
 		t.Error("a token newer than the refused one was not used")
 	}
 	a, err = w.keeper.Renew(t.Context(), w.app(), a)
 	wantToken(t, a, err, 1)
-	if w.asked() != 1 {
-		t.Error("a token that is new is not what the provider minds")
+	if w.requests() != 1 {
+		t.Error("a new token was renewed again")
 	}
-	w.pass(renewAgain)
+	w.advance(renewAgain)
 	a, err = w.keeper.Renew(t.Context(), w.app(), a)
 	wantToken(t, a, err, 2)
-	w.pass(2 * time.Hour) // what is stored has run out as well
+	w.advance(2 * time.Hour) // the stored token has expired too
 	a, err = w.keeper.Renew(t.Context(), w.app(), old)
 	wantToken(t, a, err, 3)
 }
 
-func TestRefreshTokenIsKeptWhereNoneComes(t *testing.T) {
-	w := newWorld(t, grant(noon))
-	w.says(200, `{"access_token":"`+token("access", 1)+`"}`)
+func TestRefreshTokenIsKept(t *testing.T) {
+	w := newKeeperTest(t, grant(noon))
+	w.setResponse(200, `{"access_token":"`+token("access", 1)+`"}`)
 	a, err := w.keeper.Fresh(t.Context(), w.app(), w.store.read(t))
 	wantToken(t, a, err, 1)
 	if g := w.store.read(t).Grant; g.RefreshToken.Reveal() != token("refresh", 0) || !g.Expiry.IsZero() {
@@ -112,16 +112,16 @@ func TestRefreshTokenIsKeptWhereNoneComes(t *testing.T) {
 	}
 }
 
-// 50 calls each of two replicas, on one token that has run out, ask once.
+// 50 calls on each of two replicas with one expired token make one request.
 func TestSingleFlight(t *testing.T) {
 	for name, ask := range map[string]func(*Keeper, context.Context, App, accounts.Account) (accounts.Account, error){
 		"Fresh": (*Keeper).Fresh, "Renew": (*Keeper).Renew,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, grant(noon.Add(-time.Hour)))
+			w := newKeeperTest(t, grant(noon.Add(-time.Hour)))
 			old := w.store.read(t)
 			var wg sync.WaitGroup
-			for _, k := range []*Keeper{w.keeper, w.another()} {
+			for _, k := range []*Keeper{w.keeper, w.newKeeper()} {
 				for range 50 {
 					wg.Go(func() {
 						a, err := ask(k, t.Context(), w.app(), old)
@@ -132,15 +132,15 @@ func TestSingleFlight(t *testing.T) {
 				}
 			}
 			wg.Wait()
-			if w.asked() != 1 {
-				t.Errorf("asked %d times", w.asked())
+			if w.requests() != 1 {
+				t.Errorf("%d requests", w.requests())
 			}
 		})
 	}
 }
 
 func TestRefused(t *testing.T) {
-	w := newWorld(t, grant(noon.Add(30*time.Second)))
+	w := newKeeperTest(t, grant(noon.Add(30*time.Second)))
 	w.refresh = "another"
 	old := w.store.read(t)
 	_, err := w.keeper.Fresh(t.Context(), w.app(), old)
@@ -153,7 +153,7 @@ func TestRefused(t *testing.T) {
 	if a.Status != accounts.StatusNeedsReauth || a.LastError != text {
 		t.Errorf("stored %q %q", a.Status, a.LastError)
 	}
-	for _, k := range []*Keeper{w.keeper, w.another()} {
+	for _, k := range []*Keeper{w.keeper, w.newKeeper()} {
 		for _, stale := range []accounts.Account{a, old} {
 			_, err = k.Fresh(t.Context(), w.app(), stale)
 			wantKind(t, err, Refused)
@@ -161,10 +161,10 @@ func TestRefused(t *testing.T) {
 			wantKind(t, err, Refused)
 		}
 	}
-	if w.asked() != 1 {
-		t.Errorf("asked %d times", w.asked())
+	if w.requests() != 1 {
+		t.Errorf("%d requests", w.requests())
 	}
-	// Connected again, it works at once.
+	// After the account is connected again, it works at once.
 	if err := w.store.SetGrant(t.Context(), id, accounts.Grant{AccessToken: accounts.Secret(token("access", 7)), RefreshToken: "another"}); err != nil {
 		t.Fatal(err)
 	}
@@ -177,18 +177,18 @@ func TestRefused(t *testing.T) {
 func TestNoRefreshToken(t *testing.T) {
 	g := grant(noon.Add(30 * time.Second))
 	g.RefreshToken = ""
-	w := newWorld(t, g)
+	w := newKeeperTest(t, g)
 	a, err := w.keeper.Fresh(t.Context(), w.app(), w.store.read(t))
 	wantToken(t, a, err, 0)
-	w.pass(30 * time.Second)
+	w.advance(30 * time.Second)
 	_, err = w.keeper.Fresh(t.Context(), w.app(), a)
 	wantKind(t, err, Refused)
-	if w.store.read(t).Status != accounts.StatusNeedsReauth || w.asked() != 0 {
-		t.Errorf("status %q, asked %d times", w.store.read(t).Status, w.asked())
+	if w.store.read(t).Status != accounts.StatusNeedsReauth || w.requests() != 0 {
+		t.Errorf("status %q, %d requests", w.store.read(t).Status, w.requests())
 	}
 }
 
-func TestSoftFailures(t *testing.T) {
+func TestTemporaryFailures(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int
 		body   string
@@ -215,24 +215,24 @@ func TestSoftFailures(t *testing.T) {
 		"lifetime in words": {200, `{"access_token":"a","expires_in":"an hour"}`, Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, grant(noon.Add(30*time.Second)))
-			w.says(tt.status, tt.body)
+			w := newKeeperTest(t, grant(noon.Add(30*time.Second)))
+			w.setResponse(tt.status, tt.body)
 			old := w.store.read(t)
 			a, err := w.keeper.Fresh(t.Context(), w.app(), old)
-			wantToken(t, a, err, 0) // it is still good
+			wantToken(t, a, err, 0) // it is still valid
 			_, err = w.keeper.Renew(t.Context(), w.app(), old)
 			wantKind(t, err, tt.kind)
-			if got := w.store.read(t); got.Status != accounts.StatusActive || w.asked() != 1 {
-				t.Errorf("status %q, asked %d times", got.Status, w.asked())
+			if got := w.store.read(t); got.Status != accounts.StatusActive || w.requests() != 1 {
+				t.Errorf("status %q, %d requests", got.Status, w.requests())
 			}
-			w.pass(retryAfter)
+			w.advance(retryAfter)
 			_, err = w.keeper.Renew(t.Context(), w.app(), old)
 			wantKind(t, err, tt.kind)
-			w.pass(time.Minute) // the token has run out
+			w.advance(time.Minute) // the token has expired
 			_, err = w.keeper.Fresh(t.Context(), w.app(), old)
 			wantKind(t, err, tt.kind)
-			w.says(0, "")
-			w.pass(retryAfter)
+			w.setResponse(0, "")
+			w.advance(retryAfter)
 			a, err = w.keeper.Fresh(t.Context(), w.app(), old)
 			wantToken(t, a, err, 1)
 		})
@@ -240,30 +240,30 @@ func TestSoftFailures(t *testing.T) {
 }
 
 func TestUnreachableAndTimeout(t *testing.T) {
-	w := newWorld(t, grant(noon))
+	w := newKeeperTest(t, grant(noon))
 	client := *w.Client()
 	client.Timeout = 50 * time.Millisecond
 	w.keeper.client = &client
 	release := make(chan struct{})
-	w.answer = func(http.ResponseWriter, *http.Request) { <-release }
+	w.respond = func(http.ResponseWriter, *http.Request) { <-release }
 	_, err := w.keeper.Fresh(t.Context(), w.app(), w.store.read(t))
 	close(release)
 	if e := wantKind(t, err, Timeout); !errors.Is(e.Err, context.DeadlineExceeded) {
 		t.Errorf("got %v", e.Err)
 	}
 	w.Close()
-	w.pass(retryAfter)
+	w.advance(retryAfter)
 	app := w.app()
 	app.TokenURL += "?key=" + canary
 	_, err = w.keeper.Fresh(t.Context(), app, w.store.read(t))
 	wantKind(t, err, Unreachable)
 }
 
-// Who goes away leaves at once, and the others get what he began.
-func TestWaiterLeaves(t *testing.T) {
-	w := newWorld(t, grant(noon))
+// A cancelled caller returns at once, and the others get the result of its renewal.
+func TestCancelledCaller(t *testing.T) {
+	w := newKeeperTest(t, grant(noon))
 	arrived, release := make(chan struct{}), make(chan struct{})
-	w.answer = func(rw http.ResponseWriter, _ *http.Request) {
+	w.respond = func(rw http.ResponseWriter, _ *http.Request) {
 		close(arrived)
 		<-release
 		_, _ = fmt.Fprintf(rw, `{"access_token":%q}`, token("access", 1))
@@ -291,46 +291,46 @@ func TestWaiterLeaves(t *testing.T) {
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
-	if w.asked() != 1 {
-		t.Errorf("asked %d times", w.asked())
+	if w.requests() != 1 {
+		t.Errorf("%d requests", w.requests())
 	}
 }
 
-// A rotated refresh token is not lost with the store: it is stored before the next renewal.
-func TestStoreIsAway(t *testing.T) {
-	w := newWorld(t, grant(noon))
+// A rotated refresh token survives an unavailable store: it is stored before the next renewal.
+func TestStoreUnavailable(t *testing.T) {
+	w := newKeeperTest(t, grant(noon))
 	tries := 0
 	w.store.onSet = func() { tries++ }
-	w.store.away = fmt.Errorf("%w: disk is full", accounts.ErrUnavailable)
+	w.store.err = fmt.Errorf("%w: disk is full", accounts.ErrUnavailable)
 	old := w.store.read(t)
 	for range 2 {
 		if _, err := w.keeper.Fresh(t.Context(), w.app(), old); !errors.Is(err, accounts.ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if w.asked() != 1 || tries != 8 {
-		t.Errorf("asked %d times, tried to store %d times", w.asked(), tries)
+	if w.requests() != 1 || tries != 8 {
+		t.Errorf("%d requests, %d attempts to store", w.requests(), tries)
 	}
 	if !strings.Contains(w.logs.String(), "level=ERROR") || strings.Contains(fmt.Sprintf("%v %+v %#v", w.keeper, w.keeper, w.keeper), canary) {
 		t.Errorf("log: %s", &w.logs)
 	}
-	w.store.away = nil
+	w.store.err = nil
 	a, err := w.keeper.Fresh(t.Context(), w.app(), old)
 	wantToken(t, a, err, 1)
-	if w.asked() != 1 || w.store.read(t).Grant.RefreshToken.Reveal() != token("refresh", 1) {
-		t.Errorf("asked %d times", w.asked())
+	if w.requests() != 1 || w.store.read(t).Grant.RefreshToken.Reveal() != token("refresh", 1) {
+		t.Errorf("%d requests", w.requests())
 	}
 }
 
-// Connected anew in the meantime, an account keeps its new grant.
-func TestLeftGrantGivesWay(t *testing.T) {
-	w := newWorld(t, grant(noon))
-	w.store.away = accounts.ErrUnavailable
+// A pending grant does not replace that of an account connected again.
+func TestPendingGrantIsDropped(t *testing.T) {
+	w := newKeeperTest(t, grant(noon))
+	w.store.err = accounts.ErrUnavailable
 	old := w.store.read(t)
 	if _, err := w.keeper.Fresh(t.Context(), w.app(), old); !errors.Is(err, accounts.ErrUnavailable) {
 		t.Fatalf("got %v", err)
 	}
-	w.store.away = nil
+	w.store.err = nil
 	if err := w.store.SetGrant(t.Context(), id, accounts.Grant{AccessToken: accounts.Secret(token("access", 7))}); err != nil {
 		t.Fatal(err)
 	}
@@ -340,10 +340,10 @@ func TestLeftGrantGivesWay(t *testing.T) {
 }
 
 func TestDeletedAccount(t *testing.T) {
-	w := newWorld(t, grant(noon.Add(30*time.Second)))
+	w := newKeeperTest(t, grant(noon.Add(30*time.Second)))
 	old := w.store.read(t)
 	w.store.account = accounts.Account{}
-	if _, err := w.keeper.Fresh(t.Context(), w.app(), old); !errors.Is(err, accounts.ErrNotFound) || w.asked() != 0 {
+	if _, err := w.keeper.Fresh(t.Context(), w.app(), old); !errors.Is(err, accounts.ErrNotFound) || w.requests() != 0 {
 		t.Errorf("got %v", err)
 	}
 }

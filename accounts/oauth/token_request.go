@@ -20,28 +20,28 @@ import (
 )
 
 const (
-	maxAnswer = 1 << 20  // bytes
-	maxToken  = 16 << 10 // bytes: more would not fit into a header
+	maxBody  = 1 << 20  // bytes of a token response
+	maxToken = 16 << 10 // bytes: a header cannot be longer
 )
 
-// ask has the library make a token request, and makes a grant of its answer. The map is
-// the whole answer as plain JSON values.
-func (k *Keeper) ask(ctx context.Context, secrets []accounts.Secret, request func(context.Context) (*oauth2.Token, error)) (accounts.Grant, map[string]any, error) {
-	seen := &recorder{client: k.client}
+// requestToken makes a token request with the library. It returns the grant and the whole
+// response as plain JSON values.
+func (k *Keeper) requestToken(ctx context.Context, secrets []accounts.Secret, request func(context.Context) (*oauth2.Token, error)) (accounts.Grant, map[string]any, error) {
+	rec := &recorder{client: k.client}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
-		Transport:     seen,
+		Transport:     rec,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
 	token, err := request(ctx)
 	if err != nil {
-		return accounts.Grant{}, nil, newError(err, seen, secrets)
+		return accounts.Grant{}, nil, newError(err, rec, secrets)
 	}
-	answer, err := seen.answer()
+	answer, err := rec.answer()
 	if err != nil {
-		return accounts.Grant{}, nil, newError(err, seen, secrets)
+		return accounts.Grant{}, nil, newError(err, rec, secrets)
 	}
 	if !sendable(token.AccessToken) || token.RefreshToken != "" && !sendable(token.RefreshToken) {
-		return accounts.Grant{}, nil, newError(errors.New("token cannot be sent"), seen, secrets)
+		return accounts.Grant{}, nil, newError(errors.New("token cannot be sent in a header"), rec, secrets)
 	}
 	return accounts.Grant{
 		AccessToken: accounts.Secret(token.AccessToken), RefreshToken: accounts.Secret(token.RefreshToken),
@@ -49,13 +49,13 @@ func (k *Keeper) ask(ctx context.Context, secrets []accounts.Secret, request fun
 	}, answer, nil
 }
 
-// sendable reports whether a token consists of what one may (RFC 6749 appendix A.12).
+// sendable reports whether a token has only allowed characters (RFC 6749 appendix A.12).
 func sendable(token string) bool {
 	return token != "" && len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// expiry is when a token that lives for these seconds runs out. What is no positive number
-// tells nothing: zero.
+// expiry returns the time that is a number of seconds after now, zero if seconds is not a
+// positive number.
 func expiry(seconds any, now time.Time) time.Time {
 	var text string
 	switch v := seconds.(type) {
@@ -71,29 +71,29 @@ func expiry(seconds any, now time.Time) time.Time {
 	return now.UTC().Add(time.Duration(min(n, math.MaxInt32)) * time.Second)
 }
 
-// recorder keeps a token request's answer, of which the library gives only a part.
+// recorder records the response to a token request: the library returns only a part of it.
 type recorder struct {
 	client *http.Client
 	status int
 	form   bool
 	body   []byte
-	err    error // why there is no answer
+	err    error // why there is no response
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "portolan")
-	res, err := r.client.Do(req) //nolint:gosec // the guarded client checks where it goes
+	res, err := r.client.Do(req) //nolint:gosec // the guarded client checks the address
 	if err != nil {
 		r.err = err
 		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	r.status = res.StatusCode
-	r.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err == nil && len(r.body) > maxAnswer {
-		err = errors.New("it is larger than the limit")
+	r.body, err = io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	if err == nil && len(r.body) > maxBody {
+		err = errors.New("larger than the limit")
 	}
 	if err != nil {
 		r.err = err
@@ -108,7 +108,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// answer is what the library found to be a token answer.
+// answer returns the decoded response.
 func (r *recorder) answer() (map[string]any, error) {
 	if r.form {
 		out := map[string]any{}
