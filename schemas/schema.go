@@ -27,7 +27,7 @@ const (
 type Schema struct {
 	root  *jsonschema.Schema
 	index index
-	quick *quick
+	fast  *fastValidator
 }
 
 // CompileError lists the mistakes of a schema that does not compile.
@@ -70,7 +70,7 @@ func Compile(name string, schema any) (*Schema, error) {
 	if err != nil {
 		return nil, &CompileError{Name: name, Problems: explain(err, doc)}
 	}
-	return &Schema{root: root, index: newIndex(root), quick: newQuick(root)}, nil
+	return &Schema{root: root, index: newIndex(root), fast: newFastValidator(root)}, nil
 }
 
 // plainSchema returns schema's JSON text and a copy of it as plain JSON.

@@ -45,7 +45,7 @@ const MaxViolations = 1000
 // is not plain JSON, NaN and the infinities included, is a CodeType violation, unless the
 // schema allows anything there.
 func (s *Schema) Validate(v any) []Violation {
-	if s.quick.valid(v) {
+	if s.fast.valid(v) {
 		return nil
 	}
 	err := validate(s.root, v)

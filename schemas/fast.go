@@ -13,19 +13,19 @@ import (
 	"portolan/plain"
 )
 
-// quick is a schema compiled for one question: is this value surely valid? It allocates
-// nothing. What it does not know, it doubts, and the library decides. A nil quick doubts
-// everything.
-type quick struct {
-	types                  jsonType // that are allowed; 0: all
-	enum                   []string // that are allowed; nil: all
+// fastValidator accepts most valid values without an allocation. It supports a part of JSON
+// Schema: a value that it does not accept may still be valid, and the library decides. A nil
+// fastValidator accepts nothing.
+type fastValidator struct {
+	types                  jsonType // the allowed ones; 0 for all
+	enum                   []string // the allowed values; nil for all
 	format                 func(any) bool
 	minLength, maxLength   int // characters; -1: no limit
 	minItems, maxItems     int
 	minMembers, maxMembers int
-	items                  *quick
+	items                  *fastValidator
 	hasItems               bool
-	members                map[string]*quick
+	members                map[string]*fastValidator
 	required               []string
 	closed                 bool // no other members
 }
@@ -54,25 +54,25 @@ func typesOf(names []string) (set jsonType, ok bool) {
 	return set, true
 }
 
-// known are the fields of a library's schema that quick understands, or that say nothing of
-// a value. A schema with any other field set is doubted.
-var known = map[string]bool{
+// supported lists the fields of a library's schema that fastValidator implements, and those
+// that do not restrict a value.
+var supported = map[string]bool{
 	"Location": true, "Draft": true, "Format": true, "Types": true, "Enum": true,
 	"MinProperties": true, "MaxProperties": true, "Required": true, "Properties": true, "AdditionalProperties": true,
 	"MinItems": true, "MaxItems": true, "Items2020": true, "MinLength": true, "MaxLength": true,
-	"ContainsEval": true, "MinContains": true, "MaxContains": true, // without Contains they say nothing
+	"ContainsEval": true, "MinContains": true, "MaxContains": true, // no effect without Contains
 	"Title": true, "Description": true, "Default": true, "Comment": true, "ReadOnly": true, "WriteOnly": true,
 	"Examples": true, "Deprecated": true,
 }
 
-func newQuick(s *jsonschema.Schema) *quick {
+func newFastValidator(s *jsonschema.Schema) *fastValidator {
 	v := reflect.ValueOf(s).Elem()
 	for i := range v.NumField() {
-		if f := v.Type().Field(i); f.IsExported() && !known[f.Name] && !v.Field(i).IsZero() {
+		if f := v.Type().Field(i); f.IsExported() && !supported[f.Name] && !v.Field(i).IsZero() {
 			return nil
 		}
 	}
-	q := &quick{
+	q := &fastValidator{
 		minLength: s.MinLength, maxLength: s.MaxLength, minItems: s.MinItems, maxItems: s.MaxItems,
 		minMembers: s.MinProperties, maxMembers: s.MaxProperties, required: s.Required,
 	}
@@ -100,19 +100,19 @@ func newQuick(s *jsonschema.Schema) *quick {
 		return nil
 	}
 	if s.Items2020 != nil {
-		q.items, q.hasItems = newQuick(s.Items2020), true
+		q.items, q.hasItems = newFastValidator(s.Items2020), true
 	}
 	if len(s.Properties) > 0 {
-		q.members = make(map[string]*quick, len(s.Properties))
+		q.members = make(map[string]*fastValidator, len(s.Properties))
 		for name, member := range s.Properties {
-			q.members[name] = newQuick(member)
+			q.members[name] = newFastValidator(member)
 		}
 	}
 	return q
 }
 
-// valid reports whether v is surely valid. false is a doubt, not an answer.
-func (q *quick) valid(v any) bool {
+// valid reports whether v is known to be valid. If not, v may still be valid.
+func (q *fastValidator) valid(v any) bool {
 	if q == nil || q.enum != nil && !q.lists(v) || q.format != nil && !q.format(v) {
 		return false
 	}
@@ -136,14 +136,14 @@ func (q *quick) valid(v any) bool {
 	}
 }
 
-func (q *quick) allows(t jsonType) bool { return q.types == 0 || q.types&t != 0 }
+func (q *fastValidator) allows(t jsonType) bool { return q.types == 0 || q.types&t != 0 }
 
-func (q *quick) lists(v any) bool {
+func (q *fastValidator) lists(v any) bool {
 	text, ok := v.(string)
 	return ok && slices.Contains(q.enum, text)
 }
 
-func (q *quick) validText(s string) bool {
+func (q *fastValidator) validText(s string) bool {
 	if q.minLength <= 0 && q.maxLength < 0 {
 		return true
 	}
@@ -151,18 +151,18 @@ func (q *quick) validText(s string) bool {
 	return n >= q.minLength && (q.maxLength < 0 || n <= q.maxLength)
 }
 
-// maxQuickDigits is the longest number that is judged without the library.
-const maxQuickDigits = 300
+// maxFastDigits is the maximum length of a number that is validated without the library.
+const maxFastDigits = 300
 
-func (q *quick) validNumber(n string) bool {
+func (q *fastValidator) validNumber(n string) bool {
 	whole := strings.Trim(n, "-0123456789") == ""
-	if len(n) > maxQuickDigits || !plain.IsNumber(n) || !whole && strings.ContainsAny(n, "eE") {
+	if len(n) > maxFastDigits || !plain.IsNumber(n) || !whole && strings.ContainsAny(n, "eE") {
 		return false
 	}
 	return q.allows(typeNumber) || whole && q.allows(typeInteger)
 }
 
-func (q *quick) validArray(list []any) bool {
+func (q *fastValidator) validArray(list []any) bool {
 	if len(list) < q.minItems || q.maxItems >= 0 && len(list) > q.maxItems {
 		return false
 	}
@@ -177,7 +177,7 @@ func (q *quick) validArray(list []any) bool {
 	return true
 }
 
-func (q *quick) validObject(object map[string]any) bool {
+func (q *fastValidator) validObject(object map[string]any) bool {
 	if len(object) < q.minMembers || q.maxMembers >= 0 && len(object) > q.maxMembers {
 		return false
 	}
