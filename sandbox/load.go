@@ -68,7 +68,7 @@ func (l *loader) provider() {
 	l.Object(l.root, source.Fields{
 		"format":      skip,
 		"views":       skip,
-		"routes":      skip, // faults name them, checks stand in them
+		"routes":      skip, // read last: they use checks and answers
 		"faults":      skip,
 		"demo":        l.demo,
 		"oauth2":      l.oauth,
