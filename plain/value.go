@@ -70,43 +70,48 @@ func IsNothing(v any) bool {
 // WithoutNulls returns v without members and items that are null, at any depth. It does not
 // modify v; the result shares parts without nulls with v.
 func WithoutNulls(v any) any {
-	if !containsNull(v) {
-		return v
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, member := range v {
-			if member != nil {
-				out[key] = WithoutNulls(member)
-			}
-		}
-		return out
-	case []any:
-		out := make([]any, 0, len(v))
-		for _, item := range v {
-			if item != nil {
-				out = append(out, WithoutNulls(item))
-			}
-		}
-		return out
-	default:
-		return v
-	}
+	v, _ = withoutNulls(v)
+	return v
 }
 
-func containsNull(v any) bool {
-	switch v := v.(type) {
+// withoutNulls also reports whether its result differs from v.
+func withoutNulls(v any) (any, bool) {
+	switch object := v.(type) {
 	case map[string]any:
-		for _, member := range v {
-			if member == nil || containsNull(member) {
-				return true
+		var out map[string]any
+		for key, member := range object {
+			kept, changed := withoutNulls(member)
+			if member != nil && !changed {
+				continue
+			}
+			if out == nil {
+				out = maps.Clone(object)
+			}
+			if member == nil {
+				delete(out, key)
+			} else {
+				out[key] = kept
 			}
 		}
+		if out != nil {
+			return out, true
+		}
 	case []any:
-		return slices.ContainsFunc(v, func(item any) bool { return item == nil || containsNull(item) })
+		var out []any
+		for i, item := range object {
+			kept, changed := withoutNulls(item)
+			if out == nil && (item == nil || changed) {
+				out = append(make([]any, 0, len(object)), object[:i]...)
+			}
+			if out != nil && item != nil {
+				out = append(out, kept)
+			}
+		}
+		if out != nil {
+			return out, true
+		}
 	}
-	return false
+	return v, false
 }
 
 // Truthy reports whether v is true in JSONata: not null, false, "", 0, an empty object, or an
