@@ -13,64 +13,66 @@ import (
 	"portolan/gateway"
 )
 
-// WithStore lets administrators manage what store holds. It is what stands behind the
-// Accounts given to New.
+// WithStore serves the routes that manage store, and the pages of its links. The gateway of
+// New must read its accounts from the same store.
 func WithStore(store accounts.Store) Option { return func(s *settings) { s.store = store } }
 
-// WithPublicURL sets the origin under which browsers reach the server:
+// WithPublicURL sets the origin at which browsers reach the server:
 // "https://portolan.example.com".
 func WithPublicURL(origin string) Option {
 	return func(s *settings) { s.publicURL = strings.TrimRight(origin, "/") }
 }
 
-// adminRoute is one way to manage something.
+// adminRoute is one operation of the admin API.
 type adminRoute struct {
 	verb, path string
-	query      []string // the parameters that it knows
-	body       string   // its schema in schemas.Admin; "" takes none
-	optional   bool     // no body at all is {}
-	// do answers with what becomes JSON: status 201 for POST, else 200.
+	query      []string // the allowed parameters
+	body       string   // the name of its schema in schemas.Admin; "": the route has no body
+	optional   bool     // an empty body means {}
+	checks     bool     // do checks more than the schemas do, and calls refusal itself
+	// do returns the answer, which is encoded as JSON: with status 201 for POST, else 200. The
+	// answer is ignored if there is a problem.
 	do func(ctx context.Context, a *adminCall) (any, *gateway.Problem)
 }
 
-// adminRoutes is the whole surface for administrators.
+// adminRoutes lists every route of the admin API.
 func adminRoutes() []adminRoute {
 	page := func(more ...string) []string { return append([]string{"cursor", "limit"}, more...) }
 	const account, token, environment = "/integrated-account", "/api-token", "/environment"
 	return []adminRoute{
 		{verb: "GET", path: account, query: page("integration", "tenant_id", "status"), do: listAccounts},
-		{verb: "POST", path: account, query: []string{"verify"}, body: "integrated-account.create", do: createAccount},
+		{verb: "POST", path: account, query: []string{"verify"}, body: "integrated-account.create", checks: true, do: createAccount},
 		{verb: "GET", path: account + "/:id", do: getAccount},
-		{verb: "PATCH", path: account + "/:id", query: []string{"verify"}, body: "integrated-account.update", do: updateAccount},
+		{verb: "PATCH", path: account + "/:id", query: []string{"verify"}, body: "integrated-account.update", checks: true, do: updateAccount},
 		{verb: "DELETE", path: account + "/:id", query: []string{"version"}, do: deleteAccount},
 		{verb: "POST", path: account + "/:id/token", body: "integrated-account-token.create", optional: true, do: createAccountToken},
-		{verb: "POST", path: "/link-token", body: "link-token.create", do: createLink},
+		{verb: "POST", path: "/link-token", body: "link-token.create", checks: true, do: createLink},
 		{verb: "GET", path: token, query: page(), do: listTokens},
 		{verb: "POST", path: token, body: "api-token.create", do: createToken},
 		{verb: "GET", path: token + "/:id", do: getToken},
 		{verb: "DELETE", path: token + "/:id", do: revokeToken},
 		{verb: "GET", path: environment, query: page(), do: listEnvironments},
-		{verb: "POST", path: environment, body: "environment.create", do: createEnvironment},
-		{verb: "GET", path: environment + "/:id", do: getEnvironment},
-		{verb: "PATCH", path: environment + "/:id", body: "environment.update", do: updateEnvironment},
-		{verb: "DELETE", path: environment + "/:id", query: []string{"version"}, do: deleteEnvironment},
-		{verb: "GET", path: "/audit", query: page("subject", "environment"), do: listAudit},
+		{verb: "POST", path: environment, body: "environment.create", checks: true, do: createEnvironment},
+		{verb: "GET", path: environment + "/:id", checks: true, do: getEnvironment},
+		{verb: "PATCH", path: environment + "/:id", body: "environment.update", checks: true, do: updateEnvironment},
+		{verb: "DELETE", path: environment + "/:id", query: []string{"version"}, checks: true, do: deleteEnvironment},
+		{verb: "GET", path: "/audit", query: page("subject", "environment"), checks: true, do: listAudit},
 	}
 }
 
-// adminCall is an administrator's request, read but for what only its route can judge.
+// adminCall is a request of an administrator.
 type adminCall struct {
 	*request
 	server   *Server
 	token    accounts.Token
-	id       string // of the path
+	id       string // in the path
 	query    adminQuery
 	body     map[string]any
 	failures []gateway.Failure // so far
-	report   *gateway.Report   // of the provider call that was made, if one was
+	report   *gateway.Report   // of the call that verified credentials; nil if there was none
 }
 
-// admin serves every route for administrators.
+// admin serves every route of the admin API.
 func (s *Server) admin(q *request) *answer {
 	a := &adminCall{request: q, server: s, id: q.param("id")}
 	out, p := a.manage()
@@ -90,9 +92,9 @@ func (s *Server) admin(q *request) *answer {
 	return answered.with(gateway.Header{Name: "Cache-Control", Value: "no-store"})
 }
 
-// manage takes the request through all steps and returns what becomes JSON.
+// manage authenticates and checks the request, and returns the answer of its route.
 func (a *adminCall) manage() (any, *gateway.Problem) {
-	if strings.Contains(a.path.Param("id"), "/") { // Echo's last parameter takes every further segment
+	if strings.Contains(a.path.Param("id"), "/") { // Echo's last parameter matches all remaining segments
 		return nil, noRoute(a.URL)
 	}
 	if p := a.server.checkSize(a.request); p != nil {
@@ -116,13 +118,16 @@ func (a *adminCall) manage() (any, *gateway.Problem) {
 		return nil, notAllowed(a.Method, verbs)
 	}
 	if a.token.Role != accounts.RoleAdmin || a.token.AccountID != "" {
-		return nil, forbidden("this needs a token with the role admin")
+		return nil, forbidden("this route needs a token with the role admin")
 	}
 	a.query, a.failures = readAdminQuery(a.URL.RawQuery, route.query)
 	if route.body != "" {
 		if p := a.readBody(route); p != nil {
 			return nil, p
 		}
+	}
+	if p := a.refusal(); p != nil && !route.checks {
+		return nil, p
 	}
 	return route.do(a.Context(), a)
 }
@@ -131,7 +136,7 @@ func forbidden(message string) *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusForbidden, Message: message}
 }
 
-// readBody reads the body and holds it against the route's schema.
+// readBody reads the body and checks it against the route's schema.
 func (a *adminCall) readBody(route *adminRoute) *gateway.Problem {
 	body, bad := readBody(a.Request)
 	switch {
@@ -152,7 +157,7 @@ func (a *adminCall) failf(pointer string, code gateway.Code, format string, args
 	a.failures = append(a.failures, gateway.Failuref(pointer, code, format, args...))
 }
 
-// refusal is the problem of all failures so far; nil where there are none.
+// refusal is the problem with all failures so far; nil if there are none.
 func (a *adminCall) refusal() *gateway.Problem {
 	if len(a.failures) == 0 {
 		return nil
@@ -160,7 +165,7 @@ func (a *adminCall) refusal() *gateway.Problem {
 	return gateway.Invalid(gateway.Distinct(a.failures))
 }
 
-// actor is the caller as the audit names it.
+// actor is the caller as it appears in the audit log.
 func (a *adminCall) actor() accounts.Actor {
 	name := a.token.Name
 	if a.token.Prefix != "" {
@@ -169,18 +174,18 @@ func (a *adminCall) actor() accounts.Actor {
 	return accounts.Actor{Name: name, RequestID: a.request.id}
 }
 
-// storeProblem is that of the server, for this request.
+// storeProblem is Server.storeProblem for this request; nil if err is nil.
 func (a *adminCall) storeProblem(err error, what, conflict string) *gateway.Problem {
 	return a.server.storeProblem(a.request, err, what, conflict)
 }
 
-// text is a member of the body that is text; "" where it is absent or something else.
+// text returns a string member of the body; "" if it is absent or not a string.
 func (a *adminCall) text(name string) string {
 	s, _ := a.body[name].(string)
 	return s
 }
 
-// textChange is nil where the body does not name the member.
+// textChange is text for a change; nil if the body does not have the member.
 func (a *adminCall) textChange(name string) *string {
 	if _, ok := a.body[name]; !ok {
 		return nil
@@ -189,15 +194,15 @@ func (a *adminCall) textChange(name string) *string {
 	return &s
 }
 
-// listAnswer is a page of a list.
+// listAnswer is one page of a list.
 type listAnswer struct {
 	Result []any   `json:"result"`
 	Next   *string `json:"next_cursor"`
-	Prev   *string `json:"prev_cursor"` // lists go one way only
+	Prev   *string `json:"prev_cursor"` // always null: lists have no way back
 	Count  int     `json:"result_count"`
 }
 
-func listOf[T any](p accounts.Page[T], show func(T) any) listAnswer {
+func listOf[T, V any](p accounts.Page[T], show func(T) V) listAnswer {
 	out := listAnswer{Result: make([]any, 0, len(p.Items)), Count: len(p.Items)}
 	for _, item := range p.Items {
 		out.Result = append(out.Result, show(item))
@@ -208,7 +213,7 @@ func listOf[T any](p accounts.Page[T], show func(T) any) listAnswer {
 	return out
 }
 
-// registerAdmin puts the routes for administrators into e, where there is a store.
+// registerAdmin adds the routes of the admin API to e if there is a store.
 func (s *Server) registerAdmin(e *echo.Echo) {
 	if s.store == nil {
 		return

@@ -8,47 +8,32 @@ import (
 	"portolan/gateway"
 )
 
-func (a *adminCall) accountName() string { return "integrated account of this id" }
+// accountName names the account of the path in messages. Its id is not quoted: it may be a secret sent by mistake.
+const accountName = "integrated account with this id"
 
 func (a *adminCall) accountProblem(err error) *gateway.Problem {
-	return a.storeProblem(err, a.accountName(), changedMeanwhile)
+	return a.storeProblem(err, accountName, versionChanged)
 }
 
 func listAccounts(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if p := a.refusal(); p != nil {
-		return nil, p
-	}
 	page, err := a.server.store.Accounts(ctx, a.token.Environment, accounts.AccountQuery{
 		PageQuery: a.query.PageQuery, Integration: a.query.integration, TenantID: a.query.tenantID, Status: a.query.status,
 	})
-	if err != nil {
-		return nil, a.accountProblem(err)
-	}
-	return listOf(page, func(account accounts.Account) any { return account.Public() }), nil
+	return listOf(page, accounts.Account.Public), a.accountProblem(err)
 }
 
 func getAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if p := a.refusal(); p != nil {
-		return nil, p
-	}
 	found, err := a.server.store.AccountInfo(ctx, a.token.Environment, a.id)
-	if err != nil {
-		return nil, a.accountProblem(err)
-	}
-	return found.Public(), nil
+	return found.Public(), a.accountProblem(err)
 }
 
 func deleteAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if p := a.refusal(); p != nil {
-		return nil, p
-	}
-	if err := a.server.store.DeleteAccount(ctx, a.actor(), a.token.Environment, a.id, a.query.version); err != nil {
-		return nil, a.accountProblem(err)
-	}
-	return map[string]any{"id": strings.ToLower(a.id)}, nil
+	err := a.server.store.DeleteAccount(ctx, a.actor(), a.token.Environment, a.id, a.query.version)
+	return map[string]any{"id": strings.ToLower(a.id)}, a.accountProblem(err)
 }
 
-// createAccount stores a new account, after its credentials were tried where that is asked for.
+// createAccount stores a new account. If the query asks for it, the provider has to accept the
+// credentials first.
 func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	n := accounts.Account{
 		ID: a.text("id"), Integration: a.integration(), Environment: a.token.Environment,
@@ -65,8 +50,10 @@ func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		if own, warnings, p = a.accountOverrides(ctx, n.Integration, inherited); p != nil {
 			return nil, p
 		}
-		n.Overrides = orNone(own)
-		a.mayVerify(n.Integration)
+		if own != nil {
+			n.Overrides = *own
+		}
+		a.checkVerify(n.Integration)
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
@@ -77,19 +64,19 @@ func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	}
 	made, err := a.server.store.CreateAccount(ctx, a.actor(), accounts.NewAccount{Account: n})
 	if err != nil {
-		return nil, a.storeProblem(err, "environment "+a.token.Environment, "there is an integrated account of this id already")
+		return nil, a.storeProblem(err, "environment "+a.token.Environment, "an integrated account with this id already exists")
 	}
-	return verifiedAnswer(answerOf(made, warnings), verified), nil
+	return withVerification(withWarnings(made, warnings), verified), nil
 }
 
-// updateAccount changes what the body names.
+// updateAccount changes the members that the body has.
 func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	before, err := a.server.store.Account(ctx, a.token.Environment, a.id)
 	if err != nil {
 		return nil, a.accountProblem(err)
 	}
-	a.mustChange()
-	change := accounts.AccountChange{Version: a.whole("version", 0), Label: a.textChange("label"), TenantID: a.textChange("tenant_id")}
+	a.requireChange()
+	change := accounts.AccountChange{Version: a.integer("version", 0), Label: a.textChange("label"), TenantID: a.textChange("tenant_id")}
 	if s := a.textChange("status"); s != nil {
 		status := accounts.Status(*s)
 		change.Status = &status
@@ -104,12 +91,12 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		return nil, p
 	}
 	change.Overrides = overrides
-	a.mayVerify(before.Integration)
+	a.checkVerify(before.Integration)
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	if change.Version != 0 && change.Version != before.Version {
-		return nil, a.accountProblem(accounts.ErrConflict) // before the provider is asked
+		return nil, a.accountProblem(accounts.ErrConflict) // before the provider is called
 	}
 	verified, p := a.verify(ctx, after)
 	if p != nil {
@@ -119,10 +106,11 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if err != nil {
 		return nil, a.accountProblem(err)
 	}
-	return verifiedAnswer(answerOf(made, warnings), verified), nil
+	return withVerification(withWarnings(made, warnings), verified), nil
 }
 
-// inherited are the overrides of the caller's environment, where the body has any of its own.
+// inherited returns the overrides of the caller's environment; nil if the body has no overrides
+// to check together with them.
 func (a *adminCall) inherited(ctx context.Context) (accounts.Overrides, *gateway.Problem) {
 	if a.body["overrides"] == nil {
 		return nil, nil

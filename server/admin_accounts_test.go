@@ -17,7 +17,7 @@ import (
 )
 
 func TestAccountLife(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	const id = "6F1C2A34-0000-4000-8000-00000000ABCD"
 	path := "/integrated-account/" + strings.ToLower(id)
 	created := o.must(201, "root", "POST", "/integrated-account", `{"id":"`+id+`","integration":"example","label":"Acme","tenant_id":"acme-7",
@@ -95,7 +95,7 @@ func TestAccountLife(t *testing.T) {
 }
 
 func TestAccountRefusals(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	mine := "/integrated-account/" + o.ids["default"]
 	long, many := strings.Repeat("x", 201), strings.Builder{}
 	for i := range 65 {
@@ -176,7 +176,7 @@ func TestAccountRefusals(t *testing.T) {
 }
 
 func TestAccountOverrides(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	create := func(overrides string) string {
 		return `{"integration":"example","context":{"site":"a","api_key":"canary-1"},"overrides":` + overrides + `}`
 	}
@@ -236,7 +236,7 @@ func TestAccountOverrides(t *testing.T) {
 
 // An account's override is compiled over its environment's, as its calls are.
 func TestAccountOverridesOverEnvironments(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	const body = `{"integration":"example","context":{"site":"a","api_key":"canary-1"},"overrides":{"ticketing.users.update":{"response_mapping":"{ \"name\": \"x\" }"}}}`
 	lay := func(mapping string) {
 		t.Helper()
@@ -263,7 +263,7 @@ func TestAccountOverridesOverEnvironments(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	create := func(key string) string {
 		return `{"integration":"example","context":{"site":"new","api_key":"` + key + `"}}`
 	}
@@ -330,7 +330,7 @@ func TestVerify(t *testing.T) {
 // Credentials are tried in the name of an account only if they are for one that is stored.
 // The id that a new one asks for may be another's.
 func TestVerifyNamesAccount(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	var named []string
 	o.provider = func(c *engine.Call) (*engine.Reply, error) {
 		named = append(named, c.Environment+"/"+c.Account)
@@ -348,7 +348,7 @@ func TestVerifyNamesAccount(t *testing.T) {
 
 // Where a provider is played, new credentials are tried there.
 func TestVerifyAtAnotherBase(t *testing.T) {
-	o := newOffice(t, gateway.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))
+	o := newAdminFixture(t, gateway.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))
 	o.must(201, "root", "POST", "/integrated-account?verify=true", `{"integration":"example","context":{"site":"new","api_key":"canary-1"}}`)
 	if diff := cmp.Diff([]string{"GET http://127.0.0.1:4711/example/api/me Key canary-1"}, o.called()); diff != "" {
 		t.Error(diff)
@@ -357,7 +357,7 @@ func TestVerifyAtAnotherBase(t *testing.T) {
 
 // A grant is renewed before an account is verified with it.
 func TestVerifyWithGrant(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	id := w.account(nil).ID
 	w.clock.pass(2 * time.Hour)
 	r := ask(w, "PATCH", "/integrated-account/"+id+"?verify=true", `{"context":{"site":"other"}}`, "Authorization", "Bearer "+adminToken)

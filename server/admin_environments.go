@@ -9,22 +9,18 @@ import (
 	"portolan/gateway"
 )
 
-// overAll reports whether the caller looks after all environments.
-func (a *adminCall) overAll() bool { return a.token.Environment == accounts.DefaultEnvironment }
+// managesAll reports whether the caller administers all environments.
+func (a *adminCall) managesAll() bool { return a.token.Environment == accounts.DefaultEnvironment }
 
-// sees reports whether the caller may know of the environment.
-func (a *adminCall) sees(name string) bool { return a.overAll() || a.token.Environment == name }
+// canSee reports whether the caller administers the environment.
+func (a *adminCall) canSee(name string) bool { return a.managesAll() || a.token.Environment == name }
 
 func noEnvironment(name string) *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no environment " + strconv.Quote(name)}
 }
 
 func listEnvironments(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if p := a.refusal(); p != nil {
-		return nil, p
-	}
-	show := func(e accounts.Environment) any { return e.Public() }
-	if !a.overAll() { // a list of one
+	if !a.managesAll() { // its own is the only entry
 		own, err := a.server.store.Environment(ctx, a.token.Environment)
 		switch {
 		case err != nil:
@@ -32,32 +28,26 @@ func listEnvironments(ctx context.Context, a *adminCall) (any, *gateway.Problem)
 		case a.query.Cursor != "":
 			return nil, a.environmentProblem(accounts.ErrCursor)
 		}
-		return listOf(accounts.Page[accounts.Environment]{Items: []accounts.Environment{own}}, show), nil
+		return listOf(accounts.Page[accounts.Environment]{Items: []accounts.Environment{own}}, accounts.Environment.Public), nil
 	}
 	page, err := a.server.store.Environments(ctx, a.query.PageQuery)
-	if err != nil {
-		return nil, a.environmentProblem(err)
-	}
-	return listOf(page, show), nil
+	return listOf(page, accounts.Environment.Public), a.environmentProblem(err)
 }
 
 func getEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if !a.sees(a.id) {
+	if !a.canSee(a.id) {
 		return nil, noEnvironment(a.id)
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	found, err := a.server.store.Environment(ctx, a.id)
-	if err != nil {
-		return nil, a.environmentProblem(err)
-	}
-	return found.Public(), nil
+	return found.Public(), a.environmentProblem(err)
 }
 
 func createEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if !a.overAll() {
-		return nil, forbidden("this needs an administrator of the environment " + accounts.DefaultEnvironment)
+	if !a.managesAll() {
+		return nil, forbidden("this route needs an administrator of the environment " + accounts.DefaultEnvironment)
 	}
 	overrides, warnings, p := a.environmentOverrides(ctx, a.token.Environment) // the new one is not there yet
 	if p != nil {
@@ -66,21 +56,20 @@ func createEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
-	made, err := a.server.store.CreateEnvironment(ctx, a.actor(), accounts.Environment{
-		Name: a.text("name"), Label: a.text("label"), Overrides: orNone(overrides),
-	})
-	if err != nil {
-		return nil, a.storeProblem(err, "such environment", "there is an environment "+strconv.Quote(a.text("name"))+" already")
+	environment := accounts.Environment{Name: a.text("name"), Label: a.text("label")}
+	if overrides != nil {
+		environment.Overrides = *overrides
 	}
-	return answerOf(made, warnings), nil
+	made, err := a.server.store.CreateEnvironment(ctx, a.actor(), environment)
+	return withWarnings(made, warnings), a.storeProblem(err, "such environment", "the environment "+strconv.Quote(a.text("name"))+" already exists")
 }
 
 func updateEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if !a.sees(a.id) {
+	if !a.canSee(a.id) {
 		return nil, noEnvironment(a.id)
 	}
-	a.mustChange()
-	if a.body["overrides"] != nil { // saves wait for each other only in environments that exist
+	a.requireChange()
+	if a.body["overrides"] != nil { // saves are queued in environments that exist only
 		if _, err := a.server.store.Environment(ctx, a.id); err != nil {
 			return nil, a.environmentProblem(err)
 		}
@@ -93,60 +82,57 @@ func updateEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem
 		return nil, p
 	}
 	made, err := a.server.store.UpdateEnvironment(ctx, a.actor(), a.id, accounts.EnvironmentChange{
-		Version: a.whole("version", 0), Label: a.textChange("label"), Overrides: overrides,
+		Version: a.integer("version", 0), Label: a.textChange("label"), Overrides: overrides,
 	})
-	if err != nil {
-		return nil, a.environmentProblem(err)
-	}
-	return answerOf(made, warnings), nil
+	return withWarnings(made, warnings), a.environmentProblem(err)
 }
 
 func deleteEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	switch {
-	case !a.sees(a.id):
+	case !a.canSee(a.id):
 		return nil, noEnvironment(a.id)
-	case !a.overAll():
-		return nil, forbidden("this needs an administrator of the environment " + accounts.DefaultEnvironment)
+	case !a.managesAll():
+		return nil, forbidden("this route needs an administrator of the environment " + accounts.DefaultEnvironment)
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	if err := a.server.store.DeleteEnvironment(ctx, a.actor(), a.id, a.query.version); err != nil {
-		return nil, a.storeProblem(err, "environment "+strconv.Quote(a.id), a.whyKept(ctx))
+		return nil, a.storeProblem(err, "environment "+strconv.Quote(a.id), a.deleteConflict(ctx))
 	}
 	return map[string]any{"name": a.id}, nil
 }
 
-// whyKept tells why the environment cannot be deleted.
-func (a *adminCall) whyKept(ctx context.Context) string {
+// deleteConflict returns the reason why the environment cannot be deleted.
+func (a *adminCall) deleteConflict(ctx context.Context) string {
 	if a.id == accounts.DefaultEnvironment {
-		return "the environment " + a.id + " is always there"
+		return "the environment " + a.id + " cannot be deleted"
 	}
 	if now, err := a.server.store.Environment(ctx, a.id); err == nil && a.query.version != 0 && now.Version != a.query.version {
-		return changedMeanwhile
+		return versionChanged
 	}
-	return "the environment holds accounts or tokens: delete them first"
+	return "the environment has accounts or tokens: delete them first"
 }
 
 func (a *adminCall) environmentProblem(err error) *gateway.Problem {
-	return a.storeProblem(err, "environment "+strconv.Quote(a.id), changedMeanwhile)
+	return a.storeProblem(err, "environment "+strconv.Quote(a.id), versionChanged)
 }
 
-// changedMeanwhile is for a version that is no longer that of what is to be changed.
-const changedMeanwhile = "it has another version by now: read it again"
+// versionChanged is the message for a change whose version is out of date.
+const versionChanged = "it was changed in the meantime and has another version: read it again"
 
-// mustChange refuses a body that names nothing to change.
-func (a *adminCall) mustChange() {
+// requireChange refuses a body that has nothing to change.
+func (a *adminCall) requireChange() {
 	for name := range a.body {
 		if name != "version" {
 			return
 		}
 	}
-	a.failf("", gateway.CodeEmpty, "the body names nothing to change")
+	a.failf("", gateway.CodeEmpty, "the body has nothing to change")
 }
 
-// answerOf is what the administrator sees of what was stored, with what is odd about it.
-func answerOf(stored interface{ Public() map[string]any }, warnings []gateway.Failure) map[string]any {
+// withWarnings returns the answer for stored, with the warnings about its overrides.
+func withWarnings(stored interface{ Public() map[string]any }, warnings []gateway.Failure) map[string]any {
 	out := stored.Public()
 	if len(warnings) > 0 {
 		out["warnings"] = warnings
@@ -154,11 +140,12 @@ func answerOf(stored interface{ Public() map[string]any }, warnings []gateway.Fa
 	return out
 }
 
-// listAudit tells of one environment: the caller's own, or another one that it looks after.
+// listAudit lists the audit log of one environment: the caller's own, or another one that the
+// caller administers.
 func listAudit(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	environment := a.token.Environment
 	if other := a.query.environment; other != "" {
-		if !a.sees(other) {
+		if !a.canSee(other) {
 			return nil, noEnvironment(other)
 		}
 		environment = other
@@ -167,8 +154,5 @@ func listAudit(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		return nil, p
 	}
 	page, err := a.server.store.Audit(ctx, accounts.AuditQuery{PageQuery: a.query.PageQuery, Environment: environment, Subject: a.query.subject})
-	if err != nil {
-		return nil, a.storeProblem(err, "audit", "")
-	}
-	return listOf(page, func(e accounts.AuditEntry) any { return e }), nil
+	return listOf(page, func(e accounts.AuditEntry) any { return e }), a.storeProblem(err, "audit", "")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAdminQueries(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	for target, want := range map[string][]string{
 		"/integrated-account?limit=0&status=gone&tenant=x&cursor=": {"?limit range", "?status enum", "?tenant additional"},
 		"/integrated-account?limit=501":                            {"?limit range"},
@@ -56,7 +56,7 @@ func TestAdminQueries(t *testing.T) {
 
 // A parameter that a client sends empty is one that it does not set.
 func TestAdminQueriesSentEmpty(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	for _, target := range []string{
 		"/integrated-account?cursor=&limit=&integration=&tenant_id=&status=", "/api-token?cursor&limit",
 		"/environment?cursor=", "/audit?cursor=&subject=&environment=",
@@ -70,7 +70,7 @@ func TestAdminQueriesSentEmpty(t *testing.T) {
 
 // Every list is read to its end page by page, each thing once.
 func TestAdminPages(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	for i := range 6 {
 		o.clock.pass(time.Second)
 		o.must(201, "root", "POST", "/integrated-account", fmt.Sprintf(`{"integration":"bare","tenant_id":"t%d"}`, i%2))
@@ -110,7 +110,7 @@ func TestAdminPages(t *testing.T) {
 
 // A body that cannot be read, or is none, is refused as that of a unified call.
 func TestAdminBodies(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	const target = "/integrated-account"
 	for body, want := range map[string]string{
 		`[]`: " type", `{`: " syntax", `{"integration":"example","integration":"example"}`: "/integration syntax",

@@ -13,8 +13,9 @@ import (
 	"portolan/source"
 )
 
-// accountOverrides reads and compiles the body's overrides of an account, over those of its
-// environment; nil where the body names none. What is odd and stored all the same is warned of.
+// accountOverrides compiles the body's overrides of an account, on top of those of its
+// environment; it returns nil if the body has none. Findings that do not prevent saving are
+// returned as warnings.
 func (a *adminCall) accountOverrides(ctx context.Context, integration string, inherited accounts.Overrides) (*accounts.Overrides, []gateway.Failure, *gateway.Problem) {
 	return a.overridesOf(ctx, a.token.Environment, func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
 		plan, known := a.server.mapped(integration, key)
@@ -22,8 +23,8 @@ func (a *adminCall) accountOverrides(ctx context.Context, integration string, in
 	}, gateway.AccountLayer)
 }
 
-// environmentOverrides is accountOverrides of an environment, for each integration. Other
-// saves in the environment called name wait.
+// environmentOverrides compiles the body's overrides of an environment, which may be for any
+// integration. name is the environment, in which other saves wait.
 func (a *adminCall) environmentOverrides(ctx context.Context, name string) (*accounts.Overrides, []gateway.Failure, *gateway.Problem) {
 	return a.overridesOf(ctx, name, func(key string) (*engine.Plan, []engine.OverrideLayer, []string) {
 		integration, op, _ := strings.Cut(key, "/")
@@ -36,7 +37,8 @@ func (a *adminCall) environmentOverrides(ctx context.Context, name string) (*acc
 	}, gateway.EnvironmentLayer)
 }
 
-// mapped is the plan of an operation; nil where the integration does not map it, but known.
+// mapped returns the plan of an operation, or nil if the integration does not map it, and all
+// operations that the integration maps.
 func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known []string) {
 	for _, p := range s.gateway.Snapshot().Catalog().Plans() {
 		if p.Integration().Name == integration {
@@ -50,10 +52,10 @@ func (s *Server) mapped(integration, operation string) (plan *engine.Plan, known
 }
 
 // overridesOf compiles each of the body's overrides as the layer called name, while no other
-// request does so in environment. find gives the plan under a key, what lies below, and the
-// keys that there are.
+// request compiles in environment. find returns the plan of a key, the layers below, and all
+// keys that have a plan; the plan is nil if the key has none.
 //
-//nolint:contextcheck,nolintlint // a plan is compiled for all who use it (contextcheck finds this mark itself)
+//nolint:contextcheck,nolintlint // a compiled plan is shared, and must not depend on one request (contextcheck reports this line as well)
 func (a *adminCall) overridesOf(ctx context.Context, environment string, find func(key string) (*engine.Plan, []engine.OverrideLayer, []string), name string,
 ) (*accounts.Overrides, []gateway.Failure, *gateway.Problem) {
 	given, ok := a.body["overrides"].(map[string]any)
@@ -77,14 +79,14 @@ func (a *adminCall) overridesOf(ctx context.Context, environment string, find fu
 		at := "/overrides/" + plain.EscapeToken(key)
 		plan, below, known := find(key)
 		if plan == nil {
-			a.failf(at, gateway.CodeAdditional, "%s is no method to override%s", at[1:], gateway.Suggestion(key, known...))
+			a.failf(at, gateway.CodeAdditional, "%s is not a method that can be overridden%s", at[1:], gateway.Suggestion(key, known...))
 			continue
 		}
 		fields, _ := given[key].(map[string]any)
 		override := overrideIn(fields)
 		out[key] = override
 		if override == (accounts.Override{Replace: override.Replace}) {
-			a.failf(at, gateway.CodeEmpty, "%s names no mapping", at[1:])
+			a.failf(at, gateway.CodeEmpty, "%s does not have a mapping", at[1:])
 			continue
 		}
 		if ctx.Err() != nil || len(a.failures) > maxListed { // compiling takes time
@@ -96,7 +98,7 @@ func (a *adminCall) overridesOf(ctx context.Context, environment string, find fu
 			switch {
 			case d.Severity == source.SeverityError:
 				a.failures = append(a.failures, f)
-			case f.Line > 0: // what lies below was warned of when it was saved
+			case f.Line > 0: // the layers below had their warnings when they were saved
 				warnings = append(warnings, f)
 			}
 		}
@@ -104,7 +106,7 @@ func (a *adminCall) overridesOf(ctx context.Context, environment string, find fu
 	return &out, warnings, nil
 }
 
-// overrideIn reads what the schema has judged.
+// overrideIn reads the members of one override; the schema has checked their types.
 func overrideIn(fields map[string]any) accounts.Override {
 	text := func(name string) string { s, _ := fields[name].(string); return s }
 	replace, _ := fields["replace"].(bool)
@@ -113,23 +115,16 @@ func overrideIn(fields map[string]any) accounts.Override {
 	}
 }
 
-// overrideFailure tells a finding about the override at, a pointer, whose layer has that name.
+// overrideFailure reports finding d of the override at the pointer at, which is the layer called
+// name.
 func overrideFailure(at, name string, d source.Diagnostic) gateway.Failure {
 	message := d.Code + ": " + d.Message
 	if d.Hint != "" {
 		message += " (" + d.Hint + ")"
 	}
 	key, own := strings.CutPrefix(d.Pos.File, name+"/")
-	if !own { // of what lies below, together with which it does not work
+	if !own { // in a layer below, which does not work together with this override
 		return gateway.Failure{Pointer: at, Code: gateway.CodeMapping, Message: d.Pos.String() + ": " + message}
 	}
 	return gateway.Failure{Pointer: at + "/" + key, Code: gateway.CodeMapping, Message: message, Line: d.Pos.Line, Column: d.Pos.Col}
-}
-
-// orNone is no overrides where none were named.
-func orNone(o *accounts.Overrides) accounts.Overrides {
-	if o == nil {
-		return nil
-	}
-	return *o
 }

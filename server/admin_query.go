@@ -11,8 +11,7 @@ import (
 	"portolan/gateway"
 )
 
-// adminQuery is what the query of an administrator's request asks for; zero for what it
-// does not name.
+// adminQuery holds the query parameters of the admin API; a parameter that is absent is zero.
 type adminQuery struct {
 	accounts.PageQuery
 	integration, tenantID, subject, environment string
@@ -22,7 +21,7 @@ type adminQuery struct {
 	verify  bool
 }
 
-// readAdminQuery reads a query of which only the names in known may occur. It reports all
+// readAdminQuery reads a query that may have the parameters in known only. It returns all
 // failures at once.
 func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) {
 	decoded, failures := decodeQuery(raw)
@@ -37,11 +36,11 @@ func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) 
 		}
 	}
 	q := adminQuery{
-		PageQuery:   accounts.PageQuery{Cursor: r.text("cursor"), Limit: int(r.whole("limit", accounts.MaxPage))},
+		PageQuery:   accounts.PageQuery{Cursor: r.text("cursor"), Limit: int(r.integer("limit", accounts.MaxPage))},
 		integration: r.text("integration"), tenantID: r.text("tenant_id"), subject: r.text("subject"), environment: r.text("environment"),
-		status: accounts.Status(r.text("status")), version: r.whole("version", math.MaxInt64), verify: r.boolean("verify"),
+		status: accounts.Status(r.text("status")), version: r.integer("version", math.MaxInt64), verify: r.boolean("verify"),
 	}
-	if decoded.values["version"] == "" { // a condition, which must not be dropped
+	if decoded.values["version"] == "" { // an empty condition must not be ignored
 		r.failf("version", gateway.CodeEmpty, "must not be empty")
 	}
 	switch q.status {
@@ -52,9 +51,9 @@ func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) 
 	return q, r.failures
 }
 
-// whole returns a parameter that is a number from 1 to most; 0 if it is absent, sent empty or at
-// fault.
-func (r *paramReader) whole(name string, most int64) int64 {
+// integer returns a parameter that is a whole number from 1 to most; 0 if it is absent, empty or
+// invalid.
+func (r *paramReader) integer(name string, most int64) int64 {
 	text := r.text(name)
 	if text == "" {
 		return 0
@@ -67,12 +66,12 @@ func (r *paramReader) whole(name string, most int64) int64 {
 	return n
 }
 
-// whole is a member of the body that the schema knows to be a whole number; otherwise 0
-// where it is absent.
-func (a *adminCall) whole(name string, otherwise int64) int64 {
+// integer returns a member of the body that the schema requires to be a whole number; fallback if
+// it is absent.
+func (a *adminCall) integer(name string, fallback int64) int64 {
 	v, ok := a.body[name].(json.Number)
 	if !ok {
-		return otherwise
+		return fallback
 	}
 	if n, err := v.Int64(); err == nil {
 		return n

@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,20 +15,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/accounts"
+	"portolan/accounts/database"
+	"portolan/engine"
+	"portolan/schemas"
+	"portolan/server"
 )
 
-// office is a world with a second environment, tokens of every kind and an account in each
+// adminFixture is a fixture with a second environment, tokens of every kind and an account in each
 // environment.
-type office struct {
-	*world
+type adminFixture struct {
+	*fixture
 	secrets, ids map[string]string // tokens by who has them; also ids of accounts by environment
 }
 
 const live = "live"
 
-func newOffice(t *testing.T, opts ...any) *office {
+func newAdminFixture(t *testing.T, opts ...any) *adminFixture {
 	t.Helper()
-	o := &office{world: newWorld(t, false, opts...), secrets: map[string]string{"root": adminToken, "caller": callToken}, ids: map[string]string{}}
+	o := &adminFixture{fixture: newFixture(t, false, opts...), secrets: map[string]string{"root": adminToken, "caller": callToken}, ids: map[string]string{}}
 	by := accounts.Actor{Name: "test"}
 	if _, err := o.db.CreateEnvironment(t.Context(), by, accounts.Environment{Name: live}); err != nil {
 		t.Fatal(err)
@@ -54,12 +61,12 @@ func newOffice(t *testing.T, opts ...any) *office {
 	if err := o.db.RevokeToken(t.Context(), by, accounts.DefaultEnvironment, o.ids["revoked"]); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(o.noSecretWasLogged)
+	t.Cleanup(o.checkLogForSecrets)
 	return o
 }
 
 // do sends a request of who's. No answer shows a credential, or a token that is there already.
-func (o *office) do(who, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+func (o *adminFixture) do(who, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	o.t.Helper()
 	w := ask(o, method, target, body, append([]string{"Authorization", "Bearer " + o.secrets[who]}, headers...)...)
 	if text := fmt.Sprint(w.Header(), w.Body); strings.Contains(text, "canary") {
@@ -74,7 +81,7 @@ func (o *office) do(who, method, target, body string, headers ...string) *httpte
 }
 
 // must is do with one outcome.
-func (o *office) must(status int, who, method, target, body string, headers ...string) map[string]any {
+func (o *adminFixture) must(status int, who, method, target, body string, headers ...string) map[string]any {
 	o.t.Helper()
 	w := o.do(who, method, target, body, headers...)
 	if w.Code != status {
@@ -86,7 +93,7 @@ func (o *office) must(status int, who, method, target, body string, headers ...s
 	return decode(o.t, w)
 }
 
-func (o *office) noSecretWasLogged() {
+func (o *adminFixture) checkLogForSecrets() {
 	for name, secret := range o.secrets {
 		if strings.Contains(o.logs.String(), secret) {
 			o.t.Errorf("the token of %s was logged", name)
@@ -164,7 +171,7 @@ func TestRoles(t *testing.T) {
 		{"ops", "default", []int{200, 201, 404, 404, 404, 200, 201, 404, 200, 403, 404, 404, 200, 404, 404, 404}},
 	} {
 		t.Run(tt.who+" in "+tt.environment, func(t *testing.T) {
-			o := newOffice(t)
+			o := newAdminFixture(t)
 			token := map[string]string{"default": "spare", live: "live caller"}[tt.environment]
 			var got []int
 			for _, r := range adminRequests(func(what string) string {
@@ -180,7 +187,7 @@ func TestRoles(t *testing.T) {
 }
 
 // tokenID is the id of who's token.
-func (o *office) tokenID(who string) string {
+func (o *adminFixture) tokenID(who string) string {
 	token, err := o.db.Authenticate(o.t.Context(), o.secrets[who])
 	if err != nil {
 		o.t.Fatal(err)
@@ -190,7 +197,7 @@ func (o *office) tokenID(who string) string {
 
 // Lists, audit and tokens of another environment are not to be had by naming it either.
 func TestWall(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	for who, own := range map[string]string{"root": "default", "ops": live} {
 		if got := results(o.must(200, who, "GET", "/integrated-account", ""), "id"); !slices.Equal(got, []string{o.ids[own]}) {
 			t.Errorf("%s sees the accounts %v", who, got)
@@ -234,7 +241,7 @@ func TestWall(t *testing.T) {
 
 // A call with a token that is bound to an account reaches that account only.
 func TestBoundTokenCallsItsAccountOnly(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	other := o.account(func(a *accounts.Account) {
 		a.Grant, a.Context = nil, accounts.Context{"site": "b", "api_key": "canary-b"}
 	}).ID
@@ -259,7 +266,7 @@ func TestBoundTokenCallsItsAccountOnly(t *testing.T) {
 }
 
 func TestAdminRoutes(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	for _, tt := range []struct{ method, target, allow string }{
 		{"DELETE", "/integrated-account", "GET, POST"},
 		{"PUT", "/integrated-account/" + o.ids["default"], "GET, PATCH, DELETE"},
@@ -296,28 +303,56 @@ func TestAdminRoutes(t *testing.T) {
 	}
 }
 
-func TestAdminStoreAway(t *testing.T) {
-	o := newOffice(t)
-	cut := &cutStore{Store: o.db}
+// replaceableStore is a Store that a test can replace by another.
+type replaceableStore struct{ accounts.Store }
+
+// cachedTokens is a Store that authenticates callers, even if the rest of it fails.
+type cachedTokens struct {
+	accounts.Store
+	cache accounts.Directory
+}
+
+func (s cachedTokens) Authenticate(ctx context.Context, token string) (accounts.Token, error) {
+	return s.cache.Authenticate(ctx, token)
+}
+
+func adminServer(t *testing.T, o *adminFixture, store accounts.Store, unified schemas.Models) *server.Server {
+	t.Helper()
+	s, err := build(exampleCatalog(t), engine.New(o.fixture, o.clock.now), unified, store, server.WithClock(o.clock.now), server.WithStore(store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestAdminStoreUnavailable(t *testing.T) {
+	o := newAdminFixture(t)
+	store := &replaceableStore{}
 	unified, _ := models(t)
 	requests := adminRequests(func(what string) string {
 		return map[string]string{"account": o.ids["default"], "token": o.ids["bound"], "environment": "live"}[what]
 	})
-	s := adminServer(t, o, cut, unified)
-	cut.away.Store(true)
-	for _, knowsTokens := range []bool{false, true} {
-		cut.knowsTokens.Store(knowsTokens)
+	s := adminServer(t, o, store, unified)
+	closed, err := database.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "closed.db"), database.Options{Now: o.clock.now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, lost := range []accounts.Store{closed, cachedTokens{closed, o.db}} {
+		store.Store = lost
 		for _, r := range requests {
 			w := ask(s, r[0], r[1], r[2], "Authorization", "Bearer "+adminToken)
-			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "details of the outage") {
+			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "closed") {
 				t.Errorf("%s %s: %d %s", r[0], r[1], w.Code, w.Body)
 			}
 		}
 	}
-	for range 50 { // an outage is nobody's failure
+	for range 50 { // an outage does not count as a failed authentication
 		ask(s, "GET", "/audit", "", "Authorization", "Bearer "+adminToken)
 	}
-	cut.away.Store(false)
+	store.Store = o.db
 	for _, r := range requests {
 		if w := ask(s, r[0], r[1], r[2], "Authorization", "Bearer "+adminToken); w.Code >= 500 || w.Code == 429 {
 			t.Errorf("%s %s: %d %s", r[0], r[1], w.Code, w.Body)

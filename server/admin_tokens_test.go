@@ -14,7 +14,7 @@ import (
 )
 
 func TestTokenLife(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	made := o.must(201, "root", "POST", "/api-token", `{"name":"ci","role":"admin","expires_in":3.6e3}`)
 	secret := fmt.Sprint(made["token"])
 	if !strings.HasPrefix(secret, "ptl_") || made["prefix"] != secret[:12] || made["expires_at"] != "2026-03-01T13:00:00Z" || made["environment"] != "default" || made["role"] != "admin" {
@@ -64,7 +64,7 @@ func TestTokenLife(t *testing.T) {
 }
 
 func TestAccountTokens(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	path := "/integrated-account/" + o.ids["default"]
 	made := o.must(201, "root", "POST", path+"/token", "")
 	if !strings.HasPrefix(fmt.Sprint(made["token"]), "pta_") || made["integrated_account_id"] != o.ids["default"] || made["role"] != "call" || made["expires_at"] != "2026-03-01T12:15:00Z" {
@@ -95,7 +95,7 @@ func TestAccountTokens(t *testing.T) {
 }
 
 func TestEnvironmentLife(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	const overrides = `{"example/ticketing.users.update":{"response_mapping":"{ \"name\": \"Env\" }"}}`
 	made := o.must(201, "root", "POST", "/environment", `{"name":"stage","label":"Stage","overrides":`+overrides+`}`)
 	want := map[string]any{
@@ -115,7 +115,7 @@ func TestEnvironmentLife(t *testing.T) {
 		t.Error(got)
 	}
 	for target, want := range map[string]string{
-		"/environment/stage?version=1": "another version", "/environment/live": "holds accounts or tokens", "/environment/default": "always there",
+		"/environment/stage?version=1": "another version", "/environment/live": "has accounts or tokens", "/environment/default": "cannot be deleted",
 	} {
 		if got := o.must(409, "root", "DELETE", target, ""); !strings.Contains(fmt.Sprint(got["message"]), want) {
 			t.Errorf("%s: %v", target, got)
@@ -156,7 +156,7 @@ func TestEnvironmentLife(t *testing.T) {
 }
 
 func TestAuditHoldsNoSecret(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	made := o.must(201, "root", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","api_key":"canary-9"}}`)
 	o.must(200, "root", "PATCH", "/integrated-account/"+fmt.Sprint(made["id"]), `{"context":{"api_key":"canary-10"}}`)
 	token := o.must(201, "root", "POST", "/api-token", `{"name":"n","role":"call"}`)

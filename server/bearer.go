@@ -11,7 +11,7 @@ import (
 	"portolan/gateway"
 )
 
-// authenticate finds whose token the request carries.
+// authenticate returns the token with which the request authenticates.
 func (s *Server) authenticate(q *request) (accounts.Token, *gateway.Problem) {
 	values := q.Header.Values("Authorization")
 	refused := func(message string) (accounts.Token, *gateway.Problem) {
@@ -38,18 +38,20 @@ func (s *Server) authenticate(q *request) (accounts.Token, *gateway.Problem) {
 	return found, nil
 }
 
-// storeProblem turns an error of the store into a problem: what names the thing that is
-// missing, conflict says why it cannot be changed as asked.
+// storeProblem turns an error of the store into a problem; nil if err is nil. what names the thing
+// that may be missing, conflict is the message if it cannot be changed as requested.
 func (s *Server) storeProblem(q *request, err error, what, conflict string) *gateway.Problem {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, accounts.ErrNotFound):
 		return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no " + what}
 	case errors.Is(err, accounts.ErrConflict):
 		return &gateway.Problem{Status: http.StatusConflict, Message: conflict}
 	case errors.Is(err, accounts.ErrReadOnly):
-		return &gateway.Problem{Status: http.StatusConflict, Message: "this integrated account comes with the server: it can be read and called, not changed"}
+		return &gateway.Problem{Status: http.StatusConflict, Message: "this integrated account is provided by the server: it can be read and called, not changed"}
 	case errors.Is(err, accounts.ErrCursor):
-		return gateway.Invalid([]gateway.Failure{gateway.QueryFailuref("cursor", gateway.CodeFormat, "does not come from this list")})
+		return gateway.Invalid([]gateway.Failure{gateway.QueryFailuref("cursor", gateway.CodeFormat, "is not a cursor of this list")})
 	case errors.Is(q.Context().Err(), context.Canceled):
 		return &gateway.Problem{Status: gateway.StatusClosed, Message: "the request was cancelled"}
 	}

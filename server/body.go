@@ -16,25 +16,25 @@ import (
 	"portolan/plain"
 )
 
-// Limits of a body beside its size.
+// Limits of a body in addition to its size.
 const (
 	maxBodyDepth    = 64
-	maxNumberLength = 1000 // digits; comparing numbers exactly takes the square of it
+	maxNumberLength = 1000 // digits; the time to compare numbers exactly grows with its square
 	maxBodyFailures = 100
 )
 
-// bodyError is why a body was not read.
+// bodyError is the reason why a body cannot be used.
 type bodyError struct {
 	status   int // 400, 408 (the caller was too slow), 413 or 415
 	message  string
-	failures []gateway.Failure // what is wrong in the body; status 400 only
+	failures []gateway.Failure // with status 400 only
 	cause    error             // may be nil
 }
 
-// Error gives the message, fit for the caller.
+// Error returns the message for the caller.
 func (e *bodyError) Error() string { return e.message }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *bodyError) Unwrap() error { return e.cause }
 
 // malformed is status 400 with one failure for the whole body.
@@ -43,7 +43,7 @@ func malformed(code gateway.Code, format string, args ...any) *bodyError {
 	return &bodyError{status: http.StatusBadRequest, message: f.Message, failures: []gateway.Failure{f}}
 }
 
-// readBody reads the JSON object that r carries, whose body is bounded already.
+// readBody reads the JSON object in the body of r. The body must have a size limit already.
 func readBody(r *http.Request) (map[string]any, *bodyError) {
 	in := bufio.NewReader(r.Body)
 	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
@@ -54,12 +54,13 @@ func readBody(r *http.Request) (map[string]any, *bodyError) {
 	}
 	data, err := io.ReadAll(in)
 	if err != nil {
-		return nil, broken(err)
+		return nil, readError(err)
 	}
 	return decodeBody(data)
 }
 
-func broken(err error) *bodyError {
+// readError reports err, which ended reading the body.
+func readError(err error) *bodyError {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -70,17 +71,17 @@ func broken(err error) *bodyError {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &bodyError{status: http.StatusRequestTimeout, message: "the body took too long to arrive", cause: err}
 	default:
-		e := malformed(gateway.CodeSyntax, "the body broke off")
+		e := malformed(gateway.CodeSyntax, "the body is incomplete")
 		e.cause = err
 		return e
 	}
 }
 
-// unsupportedMedia says why a body with these headers is not read, "" if it is.
+// unsupportedMedia returns the reason why a body with these headers is not accepted; "" if it is.
 func unsupportedMedia(h http.Header) string {
 	const wanted = "send application/json or application/merge-patch+json"
 	if encoding := strings.Join(h.Values("Content-Encoding"), ", "); encoding != "" {
-		return "content-encoding " + strconv.Quote(encoding) + " is not supported: send the body as it is"
+		return "content-encoding " + strconv.Quote(encoding) + " is not supported: send the body unencoded"
 	}
 	types := h.Values("Content-Type")
 	switch {
@@ -99,7 +100,7 @@ func unsupportedMedia(h http.Header) string {
 	return ""
 }
 
-// decodeBody reads one JSON object, numbers as json.Number with every digit.
+// decodeBody decodes one JSON object. Numbers are json.Number with all digits.
 func decodeBody(data []byte) (map[string]any, *bodyError) {
 	if len(bytes.Trim(data, " \t\r\n")) == 0 {
 		return nil, malformed(gateway.CodeEmpty, "the body is empty")
@@ -118,8 +119,8 @@ func decodeBody(data []byte) (map[string]any, *bodyError) {
 	return nil, out
 }
 
-// bodyFailure is one flaw of the body as the caller sees it. Its place is found, which takes a
-// look at the whole body, for the first one only, and for what ends decoding.
+// bodyFailure reports f to the caller. Finding its line means to scan the body, so that only the
+// first failure and one that ends decoding have a line.
 func bodyFailure(data []byte, f plain.Failure, first bool) gateway.Failure {
 	place := func() string {
 		line, column := plain.Place(data, min(f.Offset, len(data)-1))
@@ -142,6 +143,7 @@ func bodyFailure(data []byte, f plain.Failure, first bool) gateway.Failure {
 		if first {
 			return gateway.Failuref(f.Pointer, gateway.CodeSyntax, "%s%s", place(), f.Message)
 		}
+	case plain.Duplicate:
 	}
 	return gateway.Failuref(f.Pointer, gateway.CodeSyntax, "%s", f.Message)
 }

@@ -20,7 +20,7 @@ import (
 // canaries remembers marked secrets and looks for them in whatever leaves the server.
 type canaries struct {
 	t       *testing.T
-	w       *world
+	w       *fixture
 	secrets []string
 	looked  int
 }
@@ -56,7 +56,7 @@ func (c *canaries) ask(want int, method, target, body string, headers ...string)
 // TestCanary pushes marked secrets through every kind of answer, error, panic, page, audit
 // entry, metric and print that there is, and then looks at the log, which is at its finest.
 func TestCanary(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	c := &canaries{t: t, w: w}
 	const key, site = `canary-key "quoted" & é`, "acme"
 	c.hide(adminToken, callToken, "client-secret-canary", "access-canary", "refresh-canary", "code-canary")

@@ -12,8 +12,8 @@ type debugAnswer struct {
 	Debug  gateway.Debug   `json:"debug"`
 }
 
-// debug is the debug part of an error answer; nil if a success would not have one either, or
-// if the account is not known.
+// debug returns the debug part of an error answer; nil if the request did not ask for it or the
+// account is not known.
 func (s *Server) debug(q *request, report *gateway.Report, options gateway.Options) *gateway.Debug {
 	if report == nil || options.Format != gateway.FormatDebug && !options.PlanOnly {
 		return nil

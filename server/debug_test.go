@@ -12,7 +12,7 @@ import (
 
 // What became known of a call that failed stands in its answer too, as far as it came.
 func TestDebugOfFailures(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(func(a *accounts.Account) { a.Integration = "reads" }).ID
 	refuses := func(path string, status int) func(*engine.Call) (*engine.Reply, error) {
 		return func(c *engine.Call) (*engine.Reply, error) {

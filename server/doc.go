@@ -5,6 +5,6 @@
 //
 //	route ▸ token ▸ method ▸ account ▸ plan ▸ body ▸ validation ▸ engine ▸ format
 //
-// Each step either hands on or ends the request with a problem, the one type that becomes
-// an error envelope. Nothing else in Portolan knows HTTP statuses as an outcome.
+// Each step either continues or ends the request with a gateway.Problem, the only type that
+// becomes an error envelope.
 package server

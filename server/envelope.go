@@ -11,10 +11,10 @@ import (
 	"portolan/gateway"
 )
 
-// maxListed is how many failures, or names of an insight, one answer lists; the rest is counted.
+// maxListed limits the failures, and the names of an insight, in one answer. The rest is counted.
 const maxListed = 100
 
-// envelope is the error answer in the order in which it is documented.
+// envelope is the body of an error answer, in the documented order.
 type envelope struct {
 	StatusCode     int                `json:"statusCode"`
 	Error          string             `json:"error"`
@@ -39,10 +39,10 @@ type insight struct {
 	Value       any    `json:"value,omitempty"`
 }
 
-// failed answers with p.
+// failed returns the error answer for p.
 func failed(p *gateway.Problem) *answer { return failedWith(p, nil) }
 
-// failedWith answers with p and, if the caller asked for it, with debug.
+// failedWith returns the error answer for p with a debug part, which may be nil.
 func failedWith(p *gateway.Problem, debug *gateway.Debug) *answer {
 	e := envelopeOf(p)
 	e.Debug = debug
@@ -51,7 +51,7 @@ func failedWith(p *gateway.Problem, debug *gateway.Debug) *answer {
 	if p.Report != nil {
 		a = a.with(p.Report.Header()...)
 	}
-	if p.Status == http.StatusMethodNotAllowed && p.Remote == nil { // empty if nothing is allowed
+	if p.Status == http.StatusMethodNotAllowed && p.Remote == nil { // an empty header means that no method is allowed
 		a = a.with(gateway.Header{Name: "Allow", Value: strings.Join(p.Allow, ", ")})
 	}
 	if p.RetryAfter != "" && !slices.ContainsFunc(a.header, func(h gateway.Header) bool { return h.Name == "Retry-After" }) {
@@ -84,8 +84,8 @@ func envelopeOf(p *gateway.Problem) *envelope {
 	return e
 }
 
-// insights sum up what a client may act on without reading the message. A list among them
-// has maxListed names at most.
+// insights returns what a client can act on without reading the message. A list has at most
+// maxListed names.
 func insights(p *gateway.Problem) map[string]insight {
 	out := map[string]insight{}
 	var query, body []string
@@ -118,13 +118,13 @@ func insights(p *gateway.Problem) map[string]insight {
 	return out
 }
 
-// firstNames are the first maxListed of names, repetitions beside each other left out.
+// firstNames returns the first maxListed of names, without consecutive repetitions.
 func firstNames(names []string) []string {
 	names = slices.Compact(names)
 	return names[:min(len(names), maxListed)]
 }
 
-// summary is for the log: no text that a caller or provider chose.
+// summary describes p for the log, without text that comes from a caller or provider.
 func summary(p *gateway.Problem) string {
 	if len(p.Failures) == 0 {
 		return http.StatusText(p.Status)
@@ -137,8 +137,8 @@ func summary(p *gateway.Problem) string {
 	return strings.Join(slices.Compact(codes), ",")
 }
 
-// otherwise answers what Echo found no handler for.
-func (s *Server) otherwise(err error, c echo.Context) {
+// handleError answers requests for which Echo has no handler.
+func (s *Server) handleError(err error, c echo.Context) {
 	q := requestOf(c)
 	p := &gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"}
 	if he, ok := errors.AsType[*echo.HTTPError](err); ok {

@@ -45,11 +45,11 @@ func accepts(tokens ...string) func(*engine.Call) (*engine.Reply, error) {
 
 func TestStatuses(t *testing.T) {
 	for _, withApp := range []bool{true, false} {
-		testStatuses(t, newWorld(t, withApp))
+		testStatuses(t, newFixture(t, withApp))
 	}
 }
 
-func testStatuses(t *testing.T, w *world) {
+func testStatuses(t *testing.T, w *fixture) {
 	t.Helper()
 	disabled, reauth := w.account(nil), w.account(nil)
 	status := accounts.StatusDisabled
@@ -81,7 +81,7 @@ func testStatuses(t *testing.T, w *world) {
 
 // An access token that has run out is renewed once, for however many calls.
 func TestOneRenewalForAll(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = accepts("access-canary-2")
 	w.clock.pass(2 * time.Hour)
@@ -105,7 +105,7 @@ func TestOneRenewalForAll(t *testing.T) {
 func TestRenewalAfterRefusal(t *testing.T) {
 	for _, format := range []string{"unified", "raw", "debug"} {
 		t.Run(format, func(t *testing.T) {
-			w := newWorld(t, true)
+			w := newFixture(t, true)
 			account := w.account(nil)
 			w.provider = accepts("access-canary-2")
 			answer := w.update(account.ID, "&truto_response_format="+format)
@@ -143,7 +143,7 @@ func TestRenewalAfterRefusal(t *testing.T) {
 }
 
 func TestRenewalIsTriedOnce(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = func(c *engine.Call) (*engine.Reply, error) { // who knows both tokens, and tells
 		return answers(401, `{"message":"neither access-canary-1 nor `+bearer(c)+`"}`)(c)
@@ -161,7 +161,7 @@ func TestRenewalIsTriedOnce(t *testing.T) {
 
 // The write is done: the step after it is not worth another.
 func TestRefusalAfterTheWrite(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = func(c *engine.Call) (*engine.Reply, error) {
 		if c.Method == http.MethodGet {
@@ -178,7 +178,7 @@ func TestRefusalAfterTheWrite(t *testing.T) {
 // The refused call alone is made again: what was done before it is not done twice.
 func TestRefusalAfterAnotherWrite(t *testing.T) {
 	for integration, want := range map[string]struct{ status, calls int }{"reads": {200, 3}, "writes": {200, 3}} {
-		w := newWorld(t, true)
+		w := newFixture(t, true)
 		account := w.account(func(a *accounts.Account) { a.Integration = integration })
 		w.provider = func(c *engine.Call) (*engine.Reply, error) {
 			if c.Name == "main" {
@@ -195,25 +195,25 @@ func TestRefusalAfterAnotherWrite(t *testing.T) {
 
 func TestRenewalRefused(t *testing.T) {
 	tests := map[string]struct {
-		spoil       func(w *world, id string)
+		spoil       func(w *fixture, id string)
 		status      int
 		remote      bool
 		message     string
 		needsReauth bool
 	}{
-		"refused": {func(w *world, _ string) { w.authority.refresh = "" }, 401, true, "must be connected again: ", true},
-		"down": {func(w *world, _ string) {
+		"refused": {func(w *fixture, _ string) { w.authority.refresh = "" }, 401, true, "must be connected again: ", true},
+		"down": {func(w *fixture, _ string) {
 			w.authority.answer = func(w http.ResponseWriter) bool { w.WriteHeader(503); return true }
 		}, 502, false, "authorization server", false},
-		"no answer of use": {func(w *world, _ string) {
+		"no answer of use": {func(w *fixture, _ string) {
 			w.authority.answer = func(w http.ResponseWriter) bool { _, _ = w.Write([]byte("<html>")); return true }
 		}, 502, false, "authorization server", false},
-		"gone": {func(w *world, _ string) { w.authority.Close() }, 502, false, "authorization server", false},
+		"gone": {func(w *fixture, _ string) { w.authority.Close() }, 502, false, "authorization server", false},
 	}
 	for name, tt := range tests {
 		for _, expired := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, " expired=", expired), func(t *testing.T) {
-				w := newWorld(t, true)
+				w := newFixture(t, true)
 				account := w.account(nil)
 				w.provider = accepts()
 				want := 1
@@ -251,7 +251,7 @@ func (away) Exclusive(context.Context, string, func(context.Context) error) erro
 
 // A store that does not answer in time is away, and nobody's slow provider.
 func TestStoreAwayDuringRenewal(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	apps := map[string]gateway.OAuthApp{"example": {ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}}
 	unified, _ := models(t)
 	keeper := oauth.NewKeeper(away{w.db}, w.authority.Client(), w.clock.now, slog.New(slog.DiscardHandler))
@@ -272,7 +272,7 @@ func TestStoreAwayDuringRenewal(t *testing.T) {
 
 // An account that goes away while its call is under way, and one that nobody asked to be called.
 func TestNoRenewal(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	w.clock.pass(2 * time.Hour)
 	if answer := w.update(account.ID, "&truto_skip_api_call=1"); answer.Code != 200 || strings.Contains(answer.Body.String(), "canary") {
@@ -300,7 +300,7 @@ func TestNoRenewal(t *testing.T) {
 		a.Grant, a.Context = nil, accounts.Context{"site": "acme", "api_key": "key-canary"}
 	})
 	envelopeOf(t, w.update(plain.ID, ""), 401)
-	other := newWorld(t, false)
+	other := newFixture(t, false)
 	other.provider = accepts()
 	granted := other.account(nil)
 	envelopeOf(t, other.update(granted.ID, ""), 401)
@@ -313,23 +313,23 @@ func TestNoRenewal(t *testing.T) {
 func TestAccountChangesDuringCall(t *testing.T) {
 	disabled, site := accounts.StatusDisabled, accounts.Context{"site": "other"}
 	for name, tt := range map[string]struct {
-		change func(w *world, id string) error
+		change func(w *fixture, id string) error
 		then   int
 	}{
-		"deleted": {func(w *world, id string) error {
+		"deleted": {func(w *fixture, id string) error {
 			return w.db.DeleteAccount(t.Context(), accounts.Actor{Name: "test"}, "default", id, 0)
 		}, 404},
-		"disabled": {func(w *world, id string) error {
+		"disabled": {func(w *fixture, id string) error {
 			_, err := w.db.UpdateAccount(t.Context(), accounts.Actor{Name: "test"}, "default", id, accounts.AccountChange{Status: &disabled})
 			return err
 		}, 403},
-		"changed": {func(w *world, id string) error {
+		"changed": {func(w *fixture, id string) error {
 			_, err := w.db.UpdateAccount(t.Context(), accounts.Actor{Name: "test"}, "default", id, accounts.AccountChange{Context: site})
 			return err
 		}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, true)
+			w := newFixture(t, true)
 			account := w.account(nil)
 			var once atomic.Bool
 			w.provider = func(c *engine.Call) (*engine.Reply, error) {
@@ -353,7 +353,7 @@ func TestAccountChangesDuringCall(t *testing.T) {
 }
 
 func TestOverrides(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	const op = "ticketing.users.update"
 	plain := w.account(nil)
 	own := w.account(func(a *accounts.Account) {
@@ -411,7 +411,7 @@ func TestOverrides(t *testing.T) {
 
 // A provider that answers every token with 401 costs one renewal, not one a call.
 func TestRefusalThatNoTokenCures(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = accepts()
 	for range 5 {

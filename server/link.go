@@ -19,19 +19,19 @@ import (
 	"portolan/gateway"
 )
 
-// maxForm is the largest form that a link takes, in bytes.
+// maxForm limits the body of a form, in bytes.
 const maxForm = 64 << 10
 
-// linkSession is a request of somebody with a link, and what has been found of the link.
+// linkSession is one request for a page of a link, and what is known about the link.
 type linkSession struct {
 	*request
 	server *Server
 
 	link    accounts.Link
-	token   accounts.Secret  // the link's
-	account accounts.Account // to be connected again, without its context; zero for a new one
+	token   accounts.Secret  // of the link
+	account accounts.Account // the account to connect again, without its context; zero for a new one
 
-	secrets []accounts.Secret // that no text of a page may show
+	secrets []accounts.Secret // that no page may show
 	cookies []gateway.Header
 }
 
@@ -44,13 +44,13 @@ func (s *Server) registerLinks(e *echo.Echo) {
 	e.GET(callbackPath, s.linkHandler((*linkSession).finishConsent))
 }
 
-// linkHandler is a handler of Echo's whose answers are pages.
+// linkHandler returns an Echo handler whose answers are pages.
 func (s *Server) linkHandler(handle func(*linkSession) (*answer, *gateway.Problem)) echo.HandlerFunc {
 	return s.handle(func(q *request) *answer {
 		l := &linkSession{request: q, server: s}
 		p := s.checkSize(q)
-		if s.publicURL == "" { // without it, no form and no callback can be told from others'
-			p = comeAgain()
+		if s.publicURL == "" { // forms and callbacks are checked against it
+			p = linkUnavailable()
 		}
 		var a *answer
 		if p == nil {
@@ -59,16 +59,16 @@ func (s *Server) linkHandler(handle func(*linkSession) (*answer, *gateway.Proble
 		if p != nil {
 			a = l.failure(p)
 		}
-		return a.with(l.cookies...).with(pageGuards()...)
+		return a.with(l.cookies...).with(securityHeaders()...)
 	})
 }
 
-// hide keeps secrets out of every text of a page.
+// hide removes secrets from the text of all pages.
 func (l *linkSession) hide(secrets ...accounts.Secret) { l.secrets = append(l.secrets, secrets...) }
 
 func (l *linkSession) redact(text string) string { return gateway.Redact(text, l.secrets...) }
 
-// open finds the link of the path.
+// open loads the link of the path.
 func (l *linkSession) open() *gateway.Problem {
 	l.token = accounts.Secret(l.param("token"))
 	l.hide(l.token)
@@ -78,18 +78,18 @@ func (l *linkSession) open() *gateway.Problem {
 	var err error
 	l.link, err = l.server.store.Link(l.Context(), accounts.HashToken(l.token.Reveal()))
 	if err != nil {
-		return l.noLink(err)
+		return l.linkFailure(err)
 	}
-	return l.receive()
+	return l.checkLink()
 }
 
-// receive says whether the link can still be used.
-func (l *linkSession) receive() *gateway.Problem {
+// checkLink loads the account of the link, and refuses a link that can no longer be used.
+func (l *linkSession) checkLink() *gateway.Problem {
 	if !l.link.ExpiresAt.IsZero() && !l.server.now().Before(l.link.ExpiresAt) {
-		return linkGone()
+		return invalidLink()
 	}
 	if l.server.integration(l.link.Integration) == nil {
-		return &gateway.Problem{Status: http.StatusNotFound, Message: "This kind of account can no longer be connected here."}
+		return &gateway.Problem{Status: http.StatusNotFound, Message: "Accounts of this kind can no longer be connected here."}
 	}
 	if l.link.AccountID == "" {
 		return nil
@@ -98,50 +98,51 @@ func (l *linkSession) receive() *gateway.Problem {
 	l.account, err = l.server.store.AccountInfo(l.Context(), l.link.Environment, l.link.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		return linkGone()
+		return invalidLink()
 	case err != nil:
-		return l.storeAway(err)
+		return l.storeFailure(err)
 	case l.account.Status == accounts.StatusDisabled:
 		return &gateway.Problem{Status: http.StatusForbidden, Message: "This account is disabled."}
 	}
 	return nil
 }
 
-// noLink is what becomes of a link that the store does not give. A wrong one counts as a
-// failed authentication.
-func (l *linkSession) noLink(err error) *gateway.Problem {
+// linkFailure turns an error of loading the link into a problem. An unknown link counts as a failed
+// authentication.
+func (l *linkSession) linkFailure(err error) *gateway.Problem {
 	if errors.Is(err, accounts.ErrNotFound) {
 		l.server.failedAuthentication(l.request)
-		return linkGone()
+		return invalidLink()
 	}
-	return l.storeAway(err)
+	return l.storeFailure(err)
 }
 
-func linkGone() *gateway.Problem {
+func invalidLink() *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusNotFound, Message: "This link is not valid: it has been used, or it has expired. Ask for a new one."}
 }
 
-// storeAway is for the store's other errors, which it logs.
-func (l *linkSession) storeAway(err error) *gateway.Problem {
+// storeFailure logs an error of the store and returns its problem.
+func (l *linkSession) storeFailure(err error) *gateway.Problem {
 	_ = l.server.storeProblem(l.request, err, "", "")
-	return comeAgain()
+	return linkUnavailable()
 }
 
-func comeAgain() *gateway.Problem {
+func linkUnavailable() *gateway.Problem {
 	p := gateway.StoreUnavailable()
-	p.Message = "This cannot be done at the moment. Try again in a minute."
+	p.Message = "This service is not available at the moment. Try again in a minute."
 	return p
 }
 
-// asked are the credentials that a customer fills in: all, or those that consent does not give.
-func (s *Server) asked(integration string) []engine.Credential {
+// formCredentials returns the credentials that the form asks for: those that consent does not
+// provide.
+func (s *Server) formCredentials(integration string) []engine.Credential {
 	byConsent, in := s.gateway.Consents(integration), s.integration(integration)
 	return slices.DeleteFunc(slices.Clone(in.Credentials), func(c engine.Credential) bool {
 		return c.Granted || byConsent && (c.Replaced || in.OAuth.Tells(c.Name))
 	})
 }
 
-// show asks for what the link needs.
+// show answers with the form of the link.
 func (l *linkSession) show() (*answer, *gateway.Problem) {
 	if p := l.open(); p != nil {
 		return nil, p
@@ -149,10 +150,11 @@ func (l *linkSession) show() (*answer, *gateway.Problem) {
 	return l.form(http.StatusOK, "", nil, nil), nil
 }
 
-// submit connects the account with what was filled in, or goes to ask for consent.
+// submit connects the account with the values of the form, or sends the browser to the
+// authorization server.
 func (l *linkSession) submit() (*answer, *gateway.Problem) {
-	if !l.fromOwnPage() {
-		return nil, &gateway.Problem{Status: http.StatusForbidden, Message: "This form was not sent from its own page. Open the link again."}
+	if !l.sameOrigin() {
+		return nil, &gateway.Problem{Status: http.StatusForbidden, Message: "This form was sent from another page. Open the link again."}
 	}
 	if p := l.open(); p != nil {
 		return nil, p
@@ -161,33 +163,33 @@ func (l *linkSession) submit() (*answer, *gateway.Problem) {
 	if p != nil {
 		return nil, p
 	}
-	given, wrong, p := readFields(l.server.asked(l.link.Integration), form)
+	given, invalid, p := readCredentials(l.server.formCredentials(l.link.Integration), form)
 	if p != nil {
 		return nil, p
 	}
-	if len(wrong) > 0 {
-		return l.form(http.StatusUnprocessableEntity, "", given, wrong), nil
+	if len(invalid) > 0 {
+		return l.form(http.StatusUnprocessableEntity, "", given, invalid), nil
 	}
 	if l.server.gateway.Consents(l.link.Integration) {
 		return l.beginConsent(given)
 	}
 	if l.server.integration(l.link.Integration).Verify != nil {
-		tried := accounts.Account{Integration: l.link.Integration, Context: given}
-		if _, p := l.server.gateway.Verify(l.Context(), l.id, tried); p != nil {
-			return l.formAgain(given, p), nil
+		account := accounts.Account{Integration: l.link.Integration, Context: given}
+		if _, p := l.server.gateway.Verify(l.Context(), l.id, account); p != nil {
+			return l.retryForm(given, p), nil
 		}
 	}
 	var grant *accounts.Grant
-	if l.account.Grant != nil { // what was consented to is no longer what counts
+	if l.account.Grant != nil { // the new credentials replace it
 		grant = &accounts.Grant{}
 	}
 	return l.connect(given, grant)
 }
 
-// formAgain says why what was filled in did not do, and asks once more.
-func (l *linkSession) formAgain(given accounts.Context, p *gateway.Problem) *answer {
+// retryForm answers with the form and the reason why its values were refused.
+func (l *linkSession) retryForm(given accounts.Context, p *gateway.Problem) *answer {
 	status := p.Status
-	if p.Remote != nil && status < http.StatusInternalServerError { // the provider's refusal of them, not ours of the visitor
+	if p.Remote != nil && status < http.StatusInternalServerError { // the provider refused the values, not this server the visitor
 		status = http.StatusUnprocessableEntity
 	}
 	a := l.form(status, shorten(l.redact(p.Message)), given, nil)
@@ -195,7 +197,7 @@ func (l *linkSession) formAgain(given accounts.Context, p *gateway.Problem) *ans
 	return a
 }
 
-// maxNotice is how much of somebody else's text a page shows, in characters.
+// maxNotice limits the text of a provider that a page shows, in characters.
 const maxNotice = 300
 
 func shorten(text string) string {
@@ -205,19 +207,19 @@ func shorten(text string) string {
 	return text
 }
 
-// fromOwnPage reports whether the browser says that a page of this server sent the form.
-func (l *linkSession) fromOwnPage() bool {
+// sameOrigin reports whether the browser sent the form from a page of this server.
+func (l *linkSession) sameOrigin() bool {
 	if site := l.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"
 	}
 	return strings.EqualFold(l.Header.Get("Origin"), l.server.publicURL)
 }
 
-// readForm reads the body of a form, which gives no name twice.
+// readForm reads the body of a form. A repeated name is an error.
 func (l *linkSession) readForm() (url.Values, *gateway.Problem) {
 	kind, _, err := mime.ParseMediaType(l.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, &gateway.Problem{Status: http.StatusUnsupportedMediaType, Message: "The form was sent in a way that is not understood."}
+		return nil, &gateway.Problem{Status: http.StatusUnsupportedMediaType, Message: "The form was sent in an unsupported format."}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, l.Body, maxForm))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -225,41 +227,41 @@ func (l *linkSession) readForm() (url.Values, *gateway.Problem) {
 	}
 	form, parseErr := url.ParseQuery(string(body))
 	if err != nil || parseErr != nil {
-		return nil, badForm()
+		return nil, invalidForm()
 	}
 	for _, values := range form {
 		if len(values) > 1 {
-			return nil, badForm()
+			return nil, invalidForm()
 		}
 	}
 	return form, nil
 }
 
-func badForm() *gateway.Problem {
+func invalidForm() *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusBadRequest, Message: "The form cannot be read. Open the link again."}
 }
 
-// readFields takes the credentials out of a form; wrong says by name what is wrong with them.
-func readFields(asked []engine.Credential, form url.Values) (given accounts.Context, wrong map[string]string, p *gateway.Problem) {
-	given, wrong = accounts.Context{}, map[string]string{}
-	for _, c := range asked {
+// readCredentials reads the credentials from a form. invalid holds a message for each credential
+// with an invalid value, by its name.
+func readCredentials(declared []engine.Credential, form url.Values) (given accounts.Context, invalid map[string]string, p *gateway.Problem) {
+	given, invalid = accounts.Context{}, map[string]string{}
+	for _, c := range declared {
 		if text := strings.TrimSpace(form.Get(c.Name)); text != "" {
 			given[c.Name] = text
 		}
 		form.Del(c.Name)
 	}
-	for _, found := range engine.ContextProblems(asked, engine.Context(given)) {
+	for _, found := range engine.ContextProblems(declared, engine.Context(given)) {
 		name := found.Credential.Name
-		wrong[name] = cmp.Or(found.Credential.Label, name) + " " + strings.TrimPrefix(found.Message, fmt.Sprintf("credential %q ", name))
+		invalid[name] = cmp.Or(found.Credential.Label, name) + " " + strings.TrimPrefix(found.Message, fmt.Sprintf("credential %q ", name))
 	}
 	if len(form) > 0 {
-		return nil, nil, badForm()
+		return nil, nil, invalidForm()
 	}
-	return given, wrong, nil
+	return given, invalid, nil
 }
 
-// connect makes the account, or gives it what is new of it, and sends the visitor on. It
-// uses up the link.
+// connect creates or updates the account, uses up the link and redirects the browser.
 func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*answer, *gateway.Problem) {
 	by := accounts.Actor{Name: "link " + l.link.ID, RequestID: l.id}
 	var account accounts.Account
@@ -273,18 +275,18 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 		active := accounts.StatusActive
 		err = l.server.gateway.Unrenewed(l.Context(), l.link.AccountID, func(ctx context.Context) (err error) {
 			account, err = l.server.store.UpdateAccount(ctx, by, l.link.Environment, l.link.AccountID, accounts.AccountChange{
-				Version: l.account.Version, Link: l.link.ID, Status: &active, Context: given, Grant: grant, // not active if disabled since
+				Version: l.account.Version, Link: l.link.ID, Status: &active, Context: given, Grant: grant, // the version keeps an account disabled that was disabled in the meantime
 			})
 			return err
 		})
 	}
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		return nil, linkGone()
+		return nil, invalidLink()
 	case errors.Is(err, accounts.ErrConflict):
-		return nil, &gateway.Problem{Status: http.StatusConflict, Message: "This account was changed meanwhile. Open your link again."}
+		return nil, &gateway.Problem{Status: http.StatusConflict, Message: "This account was changed in the meantime. Open your link again."}
 	case err != nil:
-		return nil, l.storeAway(err)
+		return nil, l.storeFailure(err)
 	}
 	a := l.page(http.StatusOK, linkPage{Title: "Connected", Text: l.server.integration(l.link.Integration).Label + " is connected. You can close this page."}, "'none'")
 	if l.link.RedirectURI != "" {
@@ -294,12 +296,12 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 	return a, nil
 }
 
-// redirect sends the browser to another page.
+// redirect returns an answer that redirects the browser.
 func redirect(to string) *answer {
 	return &answer{status: http.StatusSeeOther, header: []gateway.Header{{Name: "Location", Value: to}}}
 }
 
-// withParameter adds a query parameter to address, which is a complete URL.
+// withParameter adds a query parameter to address, a complete URL.
 func withParameter(address, name, value string) string {
 	separator := "?"
 	if strings.Contains(address, "?") {

@@ -11,7 +11,7 @@ import (
 )
 
 // link makes a link and gives its path.
-func (w *world) link(body string) string {
+func (w *fixture) link(body string) string {
 	w.t.Helper()
 	answer := ask(w, "POST", "/link-token", body, "Authorization", "Bearer "+adminToken)
 	if answer.Code != http.StatusCreated {
@@ -28,11 +28,11 @@ func (w *world) link(body string) string {
 
 // browser is a customer's: it keeps cookies and sends what browsers send.
 type browser struct {
-	w       *world
+	w       *fixture
 	cookies map[string]*http.Cookie
 }
 
-func newBrowser(w *world) *browser { return &browser{w: w, cookies: map[string]*http.Cookie{}} }
+func newBrowser(w *fixture) *browser { return &browser{w: w, cookies: map[string]*http.Cookie{}} }
 
 func (b *browser) send(method, target string, form url.Values, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
@@ -94,7 +94,7 @@ func (b *browser) toCallback(path string) string {
 	return "/link/callback?" + b.w.authority.consent(b.w.t, answer.Header().Get("Location")).Encode()
 }
 
-func (w *world) all() []accounts.Account {
+func (w *fixture) all() []accounts.Account {
 	w.t.Helper()
 	page, err := w.db.Accounts(w.t.Context(), accounts.DefaultEnvironment, accounts.AccountQuery{})
 	if err != nil {

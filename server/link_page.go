@@ -15,29 +15,29 @@ import (
 //go:embed link.html
 var linkHTML string
 
-// linkPage is what link.html shows.
+// linkPage is the data of link.html.
 type linkPage struct {
 	Title  string
-	Notice string // what went wrong
+	Notice string // an error
 	Text   string
-	Action string // where the form goes; "" for a page without one
+	Action string // the target of the form; "" for a page without one
 	Fields []linkField
 	Button string
 }
 
-// linkField asks for one credential.
+// linkField is the input of one credential.
 type linkField struct {
 	Name, Label string
 	Secret      bool
 	Required    bool
 	Options     []string
-	Value       string // never of a secret
-	Hint, Wrong string
+	Value       string // always empty for a secret
+	Hint, Error string
 }
 
-// form asks for what the link needs. given is what was filled in before, wrong what is wrong
-// with it, by field.
-func (l *linkSession) form(status int, notice string, given accounts.Context, wrong map[string]string) *answer {
+// form answers with the form of the link. given holds its values, invalid a message for each field
+// with an invalid value.
+func (l *linkSession) form(status int, notice string, given accounts.Context, invalid map[string]string) *answer {
 	label := l.server.integration(l.link.Integration).Label
 	page := linkPage{
 		Title: "Connect " + label, Notice: notice, Action: "/link/" + url.PathEscape(l.token.Reveal()),
@@ -49,14 +49,14 @@ func (l *linkSession) form(status int, notice string, given accounts.Context, wr
 	if l.server.gateway.Consents(l.link.Integration) {
 		page.Button = "Connect with " + label
 	}
-	for _, c := range l.server.asked(l.link.Integration) {
-		page.Fields = append(page.Fields, newLinkField(c, given, wrong[c.Name]))
+	for _, c := range l.server.formCredentials(l.link.Integration) {
+		page.Fields = append(page.Fields, newLinkField(c, given, invalid[c.Name]))
 	}
 	return l.page(status, page, l.formTargets())
 }
 
-func newLinkField(c engine.Credential, given accounts.Context, wrong string) linkField {
-	f := linkField{Name: c.Name, Label: c.Label, Secret: c.Secret, Required: c.Required, Options: c.Enum, Wrong: wrong}
+func newLinkField(c engine.Credential, given accounts.Context, message string) linkField {
+	f := linkField{Name: c.Name, Label: c.Label, Secret: c.Secret, Required: c.Required, Options: c.Enum, Error: message}
 	if f.Label == "" {
 		f.Label = c.Name
 	}
@@ -66,20 +66,20 @@ func newLinkField(c engine.Credential, given accounts.Context, wrong string) lin
 		f.Value = c.Default
 	}
 	if c.Pattern != nil && len(c.Enum) == 0 {
-		f.Hint = "It looks like " + shownPattern(c)
+		f.Hint = "Format: " + patternText(c)
 	}
 	return f
 }
 
-// shownPattern is the pattern as the integration declares it.
-func shownPattern(c engine.Credential) string {
+// patternText is the pattern as the integration declares it, without anchors.
+func patternText(c engine.Credential) string {
 	text := strings.TrimPrefix(c.Pattern.String(), `\A(?:`)
 	return strings.TrimSuffix(text, `)\z`)
 }
 
-// formTargets are the places to which the form's answer may send the browser on: some
-// browsers hold redirects to the policy for forms, and where an authorization server sends
-// its visitors is not known here.
+// formTargets returns the sources of the policy form-action. Some browsers apply it to redirects
+// as well, and the redirects of an authorization server are not known here, so that all of https
+// is allowed.
 func (l *linkSession) formTargets() string {
 	targets := []string{"'self'"}
 	if l.link.RedirectURI == "" && !l.server.gateway.Consents(l.link.Integration) {
@@ -94,9 +94,9 @@ func (l *linkSession) formTargets() string {
 	return strings.Join(targets, " ")
 }
 
-// failure answers a person with p.
+// failure returns the page for p.
 func (l *linkSession) failure(p *gateway.Problem) *answer {
-	a := l.page(p.Status, linkPage{Title: "This did not work", Notice: p.Message}, "'none'")
+	a := l.page(p.Status, linkPage{Title: "Something went wrong", Notice: p.Message}, "'none'")
 	a.problem, a.report = p, p.Report
 	if p.RetryAfter != "" {
 		a = a.with(gateway.Header{Name: "Retry-After", Value: p.RetryAfter})
@@ -104,10 +104,10 @@ func (l *linkSession) failure(p *gateway.Problem) *answer {
 	return a
 }
 
-// page is a page that holds no script, is in no frame and leaves no trace.
+// page returns a page, with a policy that allows neither scripts nor frames.
 func (l *linkSession) page(status int, page linkPage, formTargets string) *answer {
 	var body bytes.Buffer
-	if err := l.server.linkPages.Execute(&body, page); err != nil { // only a template that does not fit linkPage
+	if err := l.server.linkPages.Execute(&body, page); err != nil { // only if the template does not match linkPage
 		return failed(&gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"})
 	}
 	return &answer{status: status, body: body.Bytes(), header: []gateway.Header{
@@ -116,10 +116,10 @@ func (l *linkSession) page(status int, page linkPage, formTargets string) *answe
 	}}
 }
 
-// pageGuards are what every answer to a person carries, redirects included. The address
-// holds the link's secret: no other site is to see it. "no-referrer" would hide the
-// origin from our own forms as well.
-func pageGuards() []gateway.Header {
+// securityHeaders returns the headers of all pages and redirects. The URL has the secret of the
+// link, which other sites must not see. "no-referrer" would hide the origin from our own forms as
+// well.
+func securityHeaders() []gateway.Header {
 	return []gateway.Header{
 		{Name: "Referrer-Policy", Value: "same-origin"},
 		{Name: "X-Frame-Options", Value: "DENY"},

@@ -39,7 +39,7 @@ func (p played) Account(ctx context.Context, environment, id string) (accounts.A
 // A built-in provider, played by the sandbox over real connections, from link to revocation.
 func TestConnectInSandbox(t *testing.T) {
 	const provider = "teamwork"
-	w := newWorld(t, false)
+	w := newFixture(t, false)
 	source, err := fs.ReadFile(mappings.FS, provider+"/sandbox.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestConnectInSandbox(t *testing.T) {
 		defer func() { _ = answer.Body.Close() }()
 		return strings.TrimPrefix(answer.Header.Get("Location"), publicURL)
 	}
-	if denied := b.send(http.MethodGet, decide("deny", begun.Header().Get("Location")), nil); denied.Code != 200 || !strings.Contains(denied.Body.String(), "not allowed") {
+	if denied := b.send(http.MethodGet, decide("deny", begun.Header().Get("Location")), nil); denied.Code != 200 || !strings.Contains(denied.Body.String(), "not granted") {
 		t.Errorf("denied: %d %s", denied.Code, denied.Body)
 	}
 	begun = b.send(http.MethodPost, path, nil)

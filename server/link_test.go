@@ -20,7 +20,7 @@ import (
 )
 
 func TestConnectByConsent(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	path := w.link(`{"integration":"example","label":"Acme","tenant_id":"t-7","redirect_uri":"https://app.example.com/done?a=1","expires_in":600}`)
 	b := newBrowser(w)
 	page := b.send(http.MethodGet, path, nil)
@@ -83,51 +83,51 @@ func TestConnectByConsent(t *testing.T) {
 // Whatever comes back to the callback that is not what was asked for, nothing is stored.
 func TestCallbackAbuse(t *testing.T) {
 	tests := map[string]struct {
-		abuse     func(w *world, b *browser, callback string) *httptest.ResponseRecorder
+		abuse     func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder
 		status    int
 		exchanges int
 		usable    bool // the link is
 	}{
-		"another's state": {func(_ *world, b *browser, _ string) *httptest.ResponseRecorder {
+		"another's state": {func(_ *fixture, b *browser, _ string) *httptest.ResponseRecorder {
 			return b.send("GET", "/link/callback?state=pts_00000000_"+strings.Repeat("A", 43)+"&code=code-canary-1", nil)
 		}, 400, 0, true},
-		"no state": {func(_ *world, b *browser, _ string) *httptest.ResponseRecorder {
+		"no state": {func(_ *fixture, b *browser, _ string) *httptest.ResponseRecorder {
 			return b.send("GET", "/link/callback?code=code-canary-1", nil)
 		}, 400, 0, true},
-		"two states": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"two states": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			return b.send("GET", callback+"&state=x", nil)
 		}, 400, 0, true},
-		"no code": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"no code": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			return b.send("GET", strings.Replace(callback, "code=", "kode=", 1), nil)
 		}, 400, 0, true},
-		"broken escapes": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"broken escapes": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			return b.send("GET", callback+"&x=%zz", nil)
 		}, 400, 0, true},
-		"another browser": {func(w *world, _ *browser, callback string) *httptest.ResponseRecorder {
+		"another browser": {func(w *fixture, _ *browser, callback string) *httptest.ResponseRecorder {
 			return newBrowser(w).send("GET", callback, nil)
 		}, 403, 0, true},
-		"another browser with a cookie of its own": {func(w *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"another browser with a cookie of its own": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			other := newBrowser(w)
 			for name, c := range b.cookies {
 				other.cookies[name] = &http.Cookie{Name: name, Value: "ptb_x" + c.Value}
 			}
 			return other.send("GET", callback, nil)
 		}, 403, 0, true},
-		"another code": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"another code": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			return b.send("GET", strings.Replace(callback, "code=code", "code=other-code", 1), nil)
 		}, 502, 1, true},
-		"expired link": {func(w *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"expired link": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			w.clock.pass(2 * time.Hour)
 			return b.send("GET", callback, nil)
 		}, 400, 0, false},
-		"a second consent has taken its place": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"a second consent has taken its place": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			for _, c := range b.cookies {
 				_, token, _ := strings.Cut(c.Value, ".")
 				b.toCallback("/link/" + token)
 			}
 			return b.send("GET", callback, nil)
 		}, 400, 0, true},
-		"code of another consent": {func(w *world, b *browser, callback string) *httptest.ResponseRecorder { // PKCE
+		"code of another consent": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder { // PKCE
 			other := newBrowser(w)
 			stolen, err := url.ParseQuery(strings.TrimPrefix(other.toCallback(w.link(`{"integration":"example"}`)), "/link/callback?"))
 			if err != nil {
@@ -135,28 +135,28 @@ func TestCallbackAbuse(t *testing.T) {
 			}
 			return b.send("GET", regexp.MustCompile(`code=[^&]*`).ReplaceAllString(callback, "code="+stolen.Get("code")), nil)
 		}, 502, 1, true},
-		"site outside the pattern": {func(w *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"site outside the pattern": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			w.authority.site = "evil.com/"
 			return b.send("GET", callback, nil)
 		}, 502, 1, true},
-		"no answer of use": {func(w *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"no answer of use": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			w.authority.answer = func(w http.ResponseWriter) bool { _, _ = w.Write([]byte("<script>canary</script>")); return true }
 			return b.send("GET", callback, nil)
 		}, 502, 1, true},
-		"authorization server is down": {func(w *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"authorization server is down": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			w.authority.answer = func(w http.ResponseWriter) bool { w.WriteHeader(503); return true }
 			return b.send("GET", callback, nil)
 		}, 502, 1, true},
-		"consent refused": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"consent refused": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			return b.send("GET", strings.Replace(callback, "code=", "error=access_denied&kode=", 1), nil)
 		}, 200, 0, true},
-		"another refusal": {func(_ *world, b *browser, callback string) *httptest.ResponseRecorder {
+		"another refusal": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			return b.send("GET", strings.Replace(callback, "code=", "error=server_error&error_description=%3Cscript%3Ealert(1)%3C/script%3E&kode=", 1), nil)
 		}, 502, 0, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, true)
+			w := newFixture(t, true)
 			path := w.link(`{"integration":"example"}`)
 			b := newBrowser(w)
 			callback := b.toCallback(path)
@@ -187,14 +187,14 @@ func TestCallbackAbuse(t *testing.T) {
 }
 
 func TestConnectByFields(t *testing.T) {
-	w := newWorld(t, false)
+	w := newFixture(t, false)
 	path := w.link(`{"integration":"example"}`)
 	b := newBrowser(w)
 	page := b.send("GET", path, nil)
 	if diff := cmp.Diff([]string{"site:text=", "api_key:password=", "region:="}, asks(page)); diff != "" {
 		t.Errorf("asks for (-want +got)\n%s", diff)
 	}
-	if !strings.Contains(page.Body.String(), "It looks like [a-z0-9-]&#43;") || !strings.Contains(page.Body.String(), `<option value="us" selected>`) {
+	if !strings.Contains(page.Body.String(), "Format: [a-z0-9-]&#43;") || !strings.Contains(page.Body.String(), `<option value="us" selected>`) {
 		t.Errorf("%s", page.Body)
 	}
 	good := url.Values{"site": {"acme"}, "api_key": {" key-canary "}, "region": {"eu"}}
@@ -268,7 +268,7 @@ func TestConnectByFields(t *testing.T) {
 }
 
 func TestConnectAgain(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	reason := "<script>alert(1)</script>"
 	if err := w.db.NeedsReauth(t.Context(), accounts.Actor{Name: "portolan"}, account.ID, "access-canary-1", reason); err != nil {
@@ -306,7 +306,7 @@ func TestConnectAgain(t *testing.T) {
 
 // An account that was connected by consent and is connected again by its fields lives by these.
 func TestConnectAgainByFields(t *testing.T) {
-	w := newWorld(t, false)
+	w := newFixture(t, false)
 	account := w.account(nil)
 	path := w.link(`{"integration":"example","integrated_account_id":"` + account.ID + `"}`)
 	b := newBrowser(w)
@@ -321,7 +321,7 @@ func TestConnectAgainByFields(t *testing.T) {
 
 // Over plain HTTP, on one's own machine, the cookie cannot be a secure one.
 func TestPlainPublicURL(t *testing.T) {
-	w := newWorld(t, true, server.WithPublicURL("http://127.0.0.1:8080"))
+	w := newFixture(t, true, server.WithPublicURL("http://127.0.0.1:8080"))
 	answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+adminToken)
 	address, _ := decode(t, answer)["link_url"].(string)
 	b := newBrowser(w)
@@ -339,7 +339,7 @@ func TestPlainPublicURL(t *testing.T) {
 // Whoever guesses links is slowed down, and so are the guesses of states.
 func TestGuessing(t *testing.T) {
 	for _, target := range []string{"/link/guess-%d", "/link/callback?state=guess-%d&code=x"} {
-		w := newWorld(t, true)
+		w := newFixture(t, true)
 		path := w.link(`{"integration":"example"}`)
 		b := newBrowser(w)
 		for i := range 20 {
@@ -360,7 +360,7 @@ func TestGuessing(t *testing.T) {
 }
 
 func TestUnknownLinks(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	b := newBrowser(w)
 	path := w.link(`{"integration":"example","expires_in":60}`)
 	for _, target := range []string{"/link/x", "/link/" + strings.Repeat("a", 300), "/link/%00", path + "x", path + "/more"} {

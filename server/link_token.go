@@ -13,34 +13,34 @@ import (
 	"portolan/gateway"
 )
 
-// defaultLinkLife is for how many seconds a link can be used where nothing else is asked for.
-const defaultLinkLife = 3600
+// defaultLinkLifetime is the default lifetime of a link, in seconds.
+const defaultLinkLifetime = 3600
 
-// linkAnswer is a link that was made, the one time that its secret is told.
+// linkAnswer is a new link. Its secret is shown this once.
 type linkAnswer struct {
 	Token     string    `json:"link_token"`
 	URL       string    `json:"link_url"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// createLink makes an invitation to connect an account.
+// createLink creates a link with which a customer connects an account.
 func createLink(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	s := a.server
 	if s.publicURL == "" {
 		return nil, &gateway.Problem{
 			Status:  http.StatusServiceUnavailable,
-			Message: "links need the address under which browsers reach this server: start it with --public-url",
+			Message: "links need the URL at which browsers reach this server: start it with --public-url",
 		}
 	}
-	life := time.Duration(a.whole("expires_in", defaultLinkLife)) * time.Second
+	lifetime := time.Duration(a.integer("expires_in", defaultLinkLifetime)) * time.Second
 	l := accounts.Link{
 		ID: accounts.NewID(), Environment: a.token.Environment,
 		Integration: a.integration(), AccountID: strings.ToLower(a.text("integrated_account_id")),
 		Label: a.text("label"), TenantID: a.text("tenant_id"), RedirectURI: a.text("redirect_uri"),
-		ExpiresAt: s.now().UTC().Add(life).Truncate(time.Microsecond),
+		ExpiresAt: s.now().UTC().Add(lifetime).Truncate(time.Microsecond),
 	}
-	a.judgeRedirect(l.RedirectURI)
-	if p := a.judgeLinked(ctx, l); p != nil {
+	a.checkRedirectURI(l.RedirectURI)
+	if p := a.checkLinkedAccount(ctx, l); p != nil {
 		return nil, p
 	}
 	if p := a.refusal(); p != nil {
@@ -48,13 +48,13 @@ func createLink(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	}
 	token, _ := accounts.NewSecret("ptk")
 	if err := s.store.CreateLink(ctx, a.actor(), accounts.HashToken(token.Reveal()), l); err != nil {
-		return nil, a.storeProblem(err, "such account any more", "")
+		return nil, a.storeProblem(err, "such account", "")
 	}
 	return linkAnswer{token.Reveal(), s.publicURL + "/link/" + token.Reveal(), l.ExpiresAt}, nil
 }
 
-// judgeLinked holds against each other what is to be connected and what is there.
-func (a *adminCall) judgeLinked(ctx context.Context, l accounts.Link) *gateway.Problem {
+// checkLinkedAccount checks that the account to connect again exists and has the integration of l.
+func (a *adminCall) checkLinkedAccount(ctx context.Context, l accounts.Link) *gateway.Problem {
 	const account = "/integrated_account_id"
 	if l.AccountID == "" || slices.ContainsFunc(a.failures, func(f gateway.Failure) bool { return f.Pointer == account }) {
 		return nil
@@ -62,17 +62,17 @@ func (a *adminCall) judgeLinked(ctx context.Context, l accounts.Link) *gateway.P
 	found, err := a.server.store.AccountInfo(ctx, l.Environment, l.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		a.failf(account, gateway.CodeEnum, "integrated_account_id is of no account")
+		a.failf(account, gateway.CodeEnum, "integrated_account_id is not the id of an account")
 	case err != nil:
 		return a.storeProblem(err, "", "")
 	case l.Integration != "" && found.Integration != l.Integration:
-		a.failf(account, gateway.CodeEnum, "integrated_account_id is of an account of another integration")
+		a.failf(account, gateway.CodeEnum, "integrated_account_id is the id of an account of another integration")
 	}
 	return nil
 }
 
-// judgeRedirect says why a browser cannot be sent to text in the end.
-func (a *adminCall) judgeRedirect(text string) {
+// checkRedirectURI refuses a redirect_uri to which a browser cannot be redirected.
+func (a *adminCall) checkRedirectURI(text string) {
 	if _, given := a.body["redirect_uri"].(string); !given {
 		return
 	}
@@ -81,7 +81,7 @@ func (a *adminCall) judgeRedirect(text string) {
 	case err != nil || u.Hostname() == "":
 		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must be a complete URL")
 	case u.User != nil || strings.Contains(text, "#"):
-		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must have neither user nor fragment")
+		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must not have a user or a fragment")
 	case u.Scheme == "https", u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()):
 	default:
 		a.failf("/redirect_uri", gateway.CodeFormat, "redirect_uri must be https, or http on localhost")

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLinkTokens(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	disabled := "00000000-0000-4000-8000-00000000dead"
 	for name, tt := range map[string]struct {
@@ -70,7 +70,7 @@ func TestLinkTokens(t *testing.T) {
 
 // No request's Host is taken for the server's own address.
 func TestLinksNeedPublicURL(t *testing.T) {
-	w := newWorld(t, true, server.WithPublicURL(""))
+	w := newFixture(t, true, server.WithPublicURL(""))
 	answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+adminToken)
 	if answer.Code != 503 || !strings.Contains(answer.Body.String(), "--public-url") {
 		t.Errorf("%d %s", answer.Code, answer.Body)

@@ -22,20 +22,20 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "portolan_requests_total", Help: "Requests by integration, operation, status and whether the provider refused.",
+			Name: "portolan_requests_total", Help: "Requests by integration, operation, status and whether the error came from the provider.",
 		}, append(labels[:2:2], "status", "remote")),
 		gateway: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "portolan_gateway_seconds", Help: "Time of a request without the wait for the provider.", Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+			Name: "portolan_gateway_seconds", Help: "Duration of a request without the time that the provider took.", Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
 		}, labels),
 		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "portolan_upstream_seconds", Help: "Wait for the provider in a request.", Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 10),
+			Name: "portolan_upstream_seconds", Help: "Time that the provider took in a request.", Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 10),
 		}, labels),
 	}
 	m.registry.MustRegister(m.requests, m.gateway, m.upstream)
 	return m
 }
 
-// observe counts one finished request, which took total.
+// observe counts one finished request and its total duration.
 func (m *metrics) observe(total time.Duration, a *answer) {
 	integration, operation := "", ""
 	if a.report != nil && a.report.Mapping != "" {
@@ -58,6 +58,6 @@ func (s *Server) serveMetrics(c echo.Context) error {
 	q := requestOf(c)
 	c.Response().Header().Set("X-Request-Id", q.id)
 	promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
-	s.note(q, &answer{status: c.Response().Status})
+	s.record(q, &answer{status: c.Response().Status})
 	return nil
 }

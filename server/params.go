@@ -14,23 +14,22 @@ import (
 	"portolan/plain"
 )
 
-// parameter is one query parameter that Portolan itself reads. Reading, suggestions and
-// documents share the table of them.
+// parameter is one query parameter of Portolan itself.
 type parameter struct {
 	name    string
-	kind    string // as documented: "uuid", "boolean"
-	text    string // what it is for, one sentence
-	example string // a value as it is sent
+	kind    string // in the documentation: "uuid", "boolean"
+	text    string // its description, one sentence
+	example string // a value as sent
 	read    func(r *paramReader, name string, into *params)
 }
 
-// The names of parameters that are more than read.
+// The names of parameters that other code refers to.
 const (
 	paramAccount     = "integrated_account_id"
 	paramCollections = "collections"
 )
 
-// parameters is the whole table.
+// parameters lists all parameters. Reading, suggestions and the documentation use this list.
 func parameters() []parameter {
 	return []parameter{
 		{
@@ -50,37 +49,37 @@ func parameters() []parameter {
 			func(r *paramReader, name string, into *params) { into.options.Exclude = r.names(name) },
 		},
 		{
-			"truto_skip_api_call", "boolean", "Plan only: answer what would be sent, and call nobody.", "true",
+			"truto_skip_api_call", "boolean", "Plan only: return the provider calls without making them.", "true",
 			func(r *paramReader, name string, into *params) { into.options.PlanOnly = r.boolean(name) },
 		},
 		{
-			remoteQuery, "object", "Goes to the provider's query as it is.", "remote_query[page]=2",
-			func(*paramReader, string, *params) {}, // read when the query was decoded
+			remoteQuery, "object", "Parameters for the provider, sent as they are.", "remote_query[page]=2",
+			func(*paramReader, string, *params) {}, // read by decodeQuery
 		},
 	}
 }
 
-// params is what a query asks of Portolan itself, and what is left for the unified method.
+// params holds the parameters of Portolan, and the rest for the unified method.
 type params struct {
-	account string // lower case; empty if it is among the failures
+	account string // lower case; empty after a failure
 	options gateway.Options
 	remote  []engine.Param // remote_query, see query.remote
-	// query is what remains, collections as an array of {id, type?}: the binding `query`
-	// of expressions, and what the query schema of the unified method judges.
+	// query holds the other parameters, with collections as an array of {id, type?}. It is
+	// checked against the query schema and is the binding `query` of expressions.
 	query map[string]any
-	// rawQuery is everything as decoded: the binding `rawQuery`.
+	// rawQuery is the whole decoded query: the binding `rawQuery`.
 	rawQuery map[string]any
 }
 
-// input is what the gateway is given, with what was found wrong so far.
+// input returns the input of the gateway, with the failures found so far.
 func (p params) input(body map[string]any, failures []gateway.Failure) *gateway.Input {
 	return &gateway.Input{
 		Body: body, Query: p.query, RawQuery: p.rawQuery, RemoteQuery: p.remote, Options: p.options, Failures: failures,
 	}
 }
 
-// readParams takes Portolan's own parameters out of a decoded query. It reports all
-// failures at once; a parameter at fault has its default in params.
+// readParams separates Portolan's own parameters from the others. It returns all failures at once;
+// an invalid parameter has its default value.
 func readParams(q query) (params, []gateway.Failure) {
 	r := paramReader{values: q.values}
 	p := params{remote: q.remote, query: map[string]any{}, rawQuery: q.values}
@@ -132,7 +131,7 @@ func listed(values []any) string {
 	return b.String()
 }
 
-// text returns a parameter that is one string; "" if it is absent, sent empty or at fault.
+// text returns a parameter that is one string; "" if it is absent, empty or invalid.
 func (r *paramReader) text(name string) string {
 	v, ok := r.values[name]
 	if !ok {
@@ -190,7 +189,7 @@ func (r *paramReader) boolean(name string) bool {
 	return false
 }
 
-// names reads a list given as name[], repeated, or with commas.
+// names reads a list that is written as name[], as repeated names, or with commas.
 func (r *paramReader) names(param string) []string {
 	var given []any
 	switch v := r.values[param].(type) {
@@ -218,7 +217,7 @@ func (r *paramReader) names(param string) []string {
 		for name := range strings.SplitSeq(v.(string), ",") {
 			switch name = strings.TrimSpace(name); {
 			case name == "":
-				r.failf(param, gateway.CodeEmpty, "holds an empty name")
+				r.failf(param, gateway.CodeEmpty, "has an empty name")
 				return nil
 			case !seen[name]:
 				seen[name] = true
@@ -233,7 +232,7 @@ func allStrings(values []any) bool {
 	return !slices.ContainsFunc(values, func(v any) bool { return !isString(v) })
 }
 
-// collections gives an array of {id, type?}, empty where nothing was named.
+// collections returns an array of {id, type?}; it is empty if no collection is named.
 func (r *paramReader) collections(v any) []any {
 	switch v := v.(type) {
 	case []any:
@@ -287,8 +286,8 @@ func (r *paramReader) collection(at string, v any) any {
 	return v
 }
 
-// isJSONText reports whether a value looks like an array or object of JSON, which a query
-// does not hold: it nests by brackets in the names.
+// isJSONText reports whether a value looks like a JSON array or object. A query nests with
+// brackets in the names instead.
 func isJSONText(s string) bool {
 	s = strings.TrimSpace(s)
 	return strings.HasPrefix(s, "[") || strings.HasPrefix(s, "{")
@@ -296,8 +295,8 @@ func isJSONText(s string) bool {
 
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
-// idInJSON is the id of the first collection in JSON text, for a message; "<id>" if there is
-// none or it is long or odd.
+// idInJSON returns the id of the first collection in JSON text, for a message; "<id>" if there is
+// none or it is not a plain id.
 func idInJSON(text string) string {
 	const unknown = "<id>"
 	doc, err := plain.Decode([]byte(text), plain.Options{})

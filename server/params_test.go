@@ -156,7 +156,7 @@ func TestParamsFailures(t *testing.T) {
 		{ok + "truto_skip_api_call=yes", []gateway.Failure{boolean}},
 		{ok + "truto_skip_api_call=TRUE", []gateway.Failure{boolean}},
 		{ok + "truto_skip_api_call[a]=1", []gateway.Failure{fail("?truto_skip_api_call", gateway.CodeType, "must be one value, given once")}},
-		{ok + "truto_exclude_fields=a,,b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeEmpty, "holds an empty name")}},
+		{ok + "truto_exclude_fields=a,,b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeEmpty, "has an empty name")}},
 		{ok + "truto_exclude_fields[a]=b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeType, "must be a list of names")}},
 		{ok + "truto_exclude_fields[0][a]=b", []gateway.Failure{fail("?truto_exclude_fields", gateway.CodeType, "must be a list of names")}},
 		{ok + "truto_response_formt=raw", []gateway.Failure{fail("?truto_response_formt", gateway.CodeAdditional, `is not a parameter of Portolan (did you mean "truto_response_format"?)`)}},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"net/url"
 	"regexp"
@@ -14,7 +13,7 @@ import (
 	"portolan/gateway"
 )
 
-// Limits of a query. A request past one of them is refused: nothing is cut.
+// Limits of a query. A query over a limit is refused, not cut.
 const (
 	maxQueryPairs = 1000
 	maxQueryDepth = 5 // brackets after a name
@@ -34,12 +33,12 @@ type query struct {
 
 // decodeQuery reads a query string without its "?".
 //
-// It answers as npm qs 6.13 does, or not at all: whatever qs would cut, drop or guess is a
-// failure (a limit, an escape that is none, bytes that are no UTF-8, text beside brackets,
-// one name used as value and as object, names that JavaScript objects inherit from).
-// Two things are read otherwise: names such as toString, which qs drops, are names like any
-// other, and the pair limit counts pairs, not the gaps between two "&".
-// A query with failures is not to be used.
+// The result is that of npm qs 6.13. What qs would cut, drop or guess is a failure: a limit, an
+// invalid escape, invalid UTF-8, text next to brackets, a name used as a value and as an
+// object, and names such as __proto__. The differences: names such as toString, which qs drops, are
+// ordinary names; the limit of pairs does not count empty parts between two "&"; and the values of
+// a and [a] are merged in the order sent, even if a is a number.
+// A query with failures must not be used.
 func decodeQuery(raw string) (query, []gateway.Failure) {
 	pairs, failures := splitQuery(raw)
 	q := query{values: map[string]any{}}
@@ -50,7 +49,7 @@ func decodeQuery(raw string) (query, []gateway.Failure) {
 		}
 	}
 	for name, v := range q.values {
-		q.values[name] = withoutHoles(v)
+		q.values[name] = compact(v)
 	}
 	for _, p := range pairs {
 		if p.path[0].name != remoteQuery {
@@ -76,13 +75,13 @@ type pair struct {
 // segment is one step of a name: "a", "[b]", "[0]" or "[]".
 type segment struct {
 	name  string // without its brackets
-	index int    // of an entry; appended for "[]", -1 for a name
+	index int    // of a list entry; or appended or named
 	end   int    // where it ends in the whole name
 }
 
 const (
-	named    = -1
-	appended = -2
+	named    = -1 // a name
+	appended = -2 // "[]"
 )
 
 // list reports whether the segment is an entry of a list.
@@ -94,7 +93,7 @@ var (
 	decodeBrackets = strings.NewReplacer("%5B", "[", "%5b", "[", "%5D", "]", "%5d", "]")
 )
 
-// splitQuery gives the pairs one by one, each with one value.
+// splitQuery returns the pairs in their order, each with one value.
 func splitQuery(raw string) ([]pair, []gateway.Failure) {
 	var (
 		pairs    []pair
@@ -113,7 +112,7 @@ func splitQuery(raw string) ([]pair, []gateway.Failure) {
 		switch {
 		case failure != nil:
 			failures = append(failures, *failure)
-		case p.name != "": // qs: a value without a name is none
+		case p.name != "": // qs ignores a value without a name
 			pairs = append(pairs, p)
 		}
 	}
@@ -155,8 +154,8 @@ func unescape(s string) (string, error) {
 	return out, nil
 }
 
-// readPath splits a name into its segments. A bracket without its partner is a letter like
-// any other, as long as that loses nothing.
+// readPath splits a name into its segments. A bracket without a matching one is an ordinary
+// character.
 func readPath(name string) ([]segment, *gateway.Failure) {
 	fail := func(code gateway.Code, format string, args ...any) ([]segment, *gateway.Failure) {
 		f := gateway.QueryFailuref(name, code, format, args...)
@@ -198,14 +197,13 @@ func readPath(name string) ([]segment, *gateway.Failure) {
 	for _, s := range path {
 		switch s.name {
 		case "__proto__", "constructor", "prototype":
-			return fail(gateway.CodeSyntax, "has the part %s, which is not a name that can be used", s.name)
+			return fail(gateway.CodeSyntax, "has the part %s, which is not allowed", s.name)
 		}
 	}
 	return path, nil
 }
 
-// merged gathers the values of each name at the place where it came first. As in qs, where
-// they are keys of a JavaScript object, names that are whole numbers come before the others.
+// merged returns one pair for each name, with all its values, at the place of its first value.
 func merged(pairs []pair) []pair {
 	var out []pair
 	at := map[string]int{}
@@ -215,28 +213,19 @@ func merged(pairs []pair) []pair {
 			continue
 		}
 		at[p.name] = len(out)
-		p.values = slices.Clone(p.values) // the caller's stays one value
+		p.values = slices.Clone(p.values) // not shared with pairs
 		out = append(out, p)
 	}
-	slices.SortStableFunc(out, func(a, b pair) int { return cmp.Compare(a.rank(), b.rank()) })
 	return out
 }
 
-func (p pair) rank() uint64 {
-	const others = 1<<32 - 1 // the first number that is no array index in JavaScript
-	if n, err := strconv.ParseUint(p.name, 10, 32); err == nil && wholeNumber.MatchString(p.name) {
-		return min(n, others)
-	}
-	return others
-}
-
-// usage remembers what each name was used as.
+// usage records whether each name is used as a value or as an object.
 type usage struct {
 	value, object bool
 	inner         map[segment]*usage
 }
 
-// mark notes path and reports whether a name on it is a value as well as an object.
+// mark records path and reports whether a name in it is used as both.
 func (u *usage) mark(path []segment) (conflict bool) {
 	for i, s := range path {
 		if s.index == named && i > 0 {
@@ -255,7 +244,7 @@ func (u *usage) mark(path []segment) (conflict bool) {
 		}
 		u = u.inner[key]
 	}
-	if path[len(path)-1].index != appended { // each a[] is another entry
+	if path[len(path)-1].index != appended { // each a[] is a new entry
 		u.value = true
 	}
 	return conflict || u.value && u.object
@@ -264,7 +253,7 @@ func (u *usage) mark(path []segment) (conflict bool) {
 // list is a list under construction; nil is a hole.
 type list struct{ items []any }
 
-// nest merges p into values. It reports false where that would make a value an object.
+// nest merges p into values. It returns false if a value would have to become an object.
 func nest(values map[string]any, p pair) bool {
 	var v any = p.values[0]
 	if len(p.values) > 1 {
@@ -292,7 +281,7 @@ func nest(values map[string]any, p pair) bool {
 	return ok
 }
 
-// merge lays source, which is no hole, over target as qs does.
+// merge merges source, which is not a hole, into target as qs does.
 func merge(target, source any) (any, bool) {
 	switch source := source.(type) {
 	case map[string]any:
@@ -378,18 +367,18 @@ func (l *list) object() map[string]any {
 	return out
 }
 
-// withoutHoles closes the holes of lists.
-func withoutHoles(v any) any {
+// compact removes the holes of lists.
+func compact(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			v[name] = withoutHoles(inner)
+			v[name] = compact(inner)
 		}
 	case *list:
 		out := []any{}
 		for _, item := range v.items {
 			if item != nil {
-				out = append(out, withoutHoles(item))
+				out = append(out, compact(item))
 			}
 		}
 		return out

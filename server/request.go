@@ -21,7 +21,7 @@ import (
 	"portolan/gateway"
 )
 
-// request is one HTTP request before any route has looked at it. It is only read.
+// request is one HTTP request. It is read only.
 type request struct {
 	*http.Request
 	path  echo.Context // for the path's parameters
@@ -29,7 +29,7 @@ type request struct {
 	start time.Time
 }
 
-// answer is what a request is answered with, as a value: one place writes it.
+// answer is the answer to a request, as a value that Server.write writes.
 type answer struct {
 	status int
 	header []gateway.Header
@@ -37,27 +37,27 @@ type answer struct {
 	// For log and metrics.
 	caller  accounts.Token
 	problem *gateway.Problem // nil: success
-	report  *gateway.Report  // nil: no call was begun
+	report  *gateway.Report  // nil: no call was started
 }
 
-// with is the answer with further headers.
+// with adds headers to the answer.
 func (a *answer) with(header ...gateway.Header) *answer {
 	a.header = append(a.header, header...)
 	return a
 }
 
-// by is the answer, to a caller that is known.
-func (a *answer) by(caller accounts.Token) *answer {
+// withCaller sets the token of the caller.
+func (a *answer) withCaller(caller accounts.Token) *answer {
 	a.caller = caller
 	return a
 }
 
-// jsonAnswer answers with v, its own types or plain JSON, as JSON.
+// jsonAnswer returns an answer with v as JSON.
 func jsonAnswer(status int, v any) *answer {
 	return &answer{status: status, header: []gateway.Header{{Name: "Content-Type", Value: "application/json"}}, body: append(encodeJSON(v), '\n')}
 }
 
-// encodeJSON encodes v, for which that cannot fail.
+// encodeJSON encodes v, which must be encodable.
 func encodeJSON(v any) []byte {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -68,18 +68,18 @@ func encodeJSON(v any) []byte {
 	return []byte(strings.TrimSuffix(b.String(), "\n"))
 }
 
-var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
 type requestKey struct{}
 
-// ServeHTTP answers one request. Every answer has a request id, whatever becomes of it.
+// ServeHTTP answers one request. Every answer has a request id.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{id: r.Header.Get("X-Request-Id"), start: s.now()}
-	if !saneRequestID.MatchString(q.id) {
+	if !validRequestID.MatchString(q.id) {
 		q.id = newRequestID()
 	}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
-	r.URL = tolerant(r.URL)
+	r.URL = normalizeURL(r.URL)
 	s.echo.ServeHTTP(w, r)
 }
 
@@ -89,15 +89,14 @@ func newRequestID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// requestOf is the request that Echo hands to a handler.
+// requestOf returns the request of an Echo context.
 func requestOf(c echo.Context) *request {
 	q := *c.Request().Context().Value(requestKey{}).(*request)
 	q.Request, q.path = c.Request(), c
 	return &q
 }
 
-// param is one segment of the path, decoded once. Echo hands it on still encoded if the path
-// holds an escape that the path's plain form does not show.
+// param returns a path parameter, decoded once. Echo does not decode it if the URL has a RawPath.
 func (q *request) param(name string) string {
 	v := q.path.Param(name)
 	if q.URL.RawPath == "" {
@@ -110,8 +109,8 @@ func (q *request) param(name string) string {
 	return decoded
 }
 
-// handle is a handler of Echo's that writes what h answers. A panic is answered, counted and
-// logged too.
+// handle returns an Echo handler that writes the answer of h. A panic is answered, counted and
+// logged as well.
 func (s *Server) handle(h func(*request) *answer) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		q := requestOf(c)
@@ -137,26 +136,26 @@ func (s *Server) answered(q *request, h func(*request) *answer) (a *answer) {
 	return h(q)
 }
 
-// write writes the answer, and its line in the log.
+// write writes the answer, and logs it.
 func (s *Server) write(w http.ResponseWriter, q *request, a *answer) {
 	h := w.Header()
 	for _, header := range a.header {
 		h.Add(header.Name, header.Value)
 	}
 	if h.Get("Content-Type") == "" {
-		h["Content-Type"] = nil // or net/http would guess one
+		h["Content-Type"] = nil // otherwise net/http would guess one
 	}
 	h.Set("X-Request-Id", q.id)
 	h.Set("Server-Timing", serverTiming(s.now().Sub(q.start), a.report))
 	w.WriteHeader(a.status)
 	if a.status != http.StatusNoContent {
-		_, _ = w.Write(a.body) // a caller that is gone is not our failure
+		_, _ = w.Write(a.body) // fails only if the caller has disconnected
 	}
-	s.note(q, a)
+	s.record(q, a)
 }
 
-// note counts and logs an answer.
-func (s *Server) note(q *request, a *answer) {
+// record counts and logs an answer.
+func (s *Server) record(q *request, a *answer) {
 	s.metrics.observe(s.now().Sub(q.start), a)
 	s.logAnswer(q, a)
 }
@@ -177,7 +176,7 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(max(d, 0).Microseconds())/1000, 'f', -1, 64)
 }
 
-// logAnswer writes the one line of a request: no body, no query, no secret.
+// logAnswer logs the request in one line, without body, query or secrets.
 func (s *Server) logAnswer(q *request, a *answer) {
 	level := slog.LevelInfo
 	if a.status >= http.StatusInternalServerError {
@@ -224,7 +223,7 @@ func reportAttrs(r *gateway.Report) []slog.Attr {
 	return append(attrs, failedCallAttrs(r.Failed())...)
 }
 
-// failedCallAttrs say why a provider call failed.
+// failedCallAttrs describes a provider call that failed.
 func failedCallAttrs(f *gateway.FailedCall) []slog.Attr {
 	if f == nil {
 		return nil
@@ -242,7 +241,7 @@ func failedCallAttrs(f *gateway.FailedCall) []slog.Attr {
 	return attrs
 }
 
-// loggedPath is the request's path without the secret that a link's path holds.
+// loggedPath returns the path of the request without secrets, such as that of a link.
 func loggedPath(r *http.Request) string {
 	const links = "/link/"
 	path := r.URL.EscapedPath()
@@ -252,13 +251,13 @@ func loggedPath(r *http.Request) string {
 	return secretInText.ReplaceAllString(path, "${1}_***")
 }
 
-// secretInText finds what accounts.NewSecret makes, if somebody takes it for an id.
+// secretInText matches secrets of accounts.NewSecret, which may be sent as an id by mistake.
 var secretInText = regexp.MustCompile(`(?i)([a-z]{2,8}_[0-9a-f]{8})_[a-z0-9_-]+`)
 
 // checkSize refuses a target or headers over the limits.
 func (s *Server) checkSize(q *request) *gateway.Problem {
 	if n := len(q.URL.EscapedPath()) + len(q.URL.RawQuery) + 1; n > s.limits.Target {
-		return &gateway.Problem{Status: http.StatusRequestURITooLong, Message: fmt.Sprintf("the request target is over %d bytes", s.limits.Target)}
+		return &gateway.Problem{Status: http.StatusRequestURITooLong, Message: fmt.Sprintf("the request target is longer than %d bytes", s.limits.Target)}
 	}
 	size := 0
 	for name, values := range q.Header {
@@ -267,7 +266,7 @@ func (s *Server) checkSize(q *request) *gateway.Problem {
 		}
 	}
 	if size > s.limits.Header {
-		return &gateway.Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Message: fmt.Sprintf("the headers are over %d bytes", s.limits.Header)}
+		return &gateway.Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Message: fmt.Sprintf("the headers are larger than %d bytes", s.limits.Header)}
 	}
 	return nil
 }

@@ -13,27 +13,27 @@ import (
 	"portolan/gateway"
 )
 
-// unifiedPrefix is how every path of the unified API begins.
+// unifiedPrefix is the prefix of all paths of the unified API.
 const unifiedPrefix = "/unified"
 
 // unifiedRoute binds a verb and path to a unified method.
 type unifiedRoute struct{ verb, path, method string }
 
-// unifiedRoutes is the whole unified surface.
+// unifiedRoutes lists all routes of the unified API.
 func unifiedRoutes() []unifiedRoute {
 	return []unifiedRoute{
 		{http.MethodPatch, "/unified/{model}/{resource}/{id}", "update"},
 	}
 }
 
-// unifiedPath is a path of the unified API, taken apart.
+// unifiedPath is a parsed path of the unified API.
 type unifiedPath struct {
 	route               string // "/unified/{model}/{resource}/{id}"
 	model, resource, id string // decoded
 }
 
-// readUnifiedPath takes the path of u apart. A slash at its end is tolerated, but not in the
-// place of an id: that id is empty. The problem is 404.
+// readUnifiedPath parses the path of u. A slash at its end is ignored, unless it stands before an
+// empty id. The problem is 404.
 func readUnifiedPath(u *url.URL) (unifiedPath, *gateway.Problem) {
 	segments := strings.Split(u.EscapedPath(), "/")
 	for _, route := range unifiedRoutes() {
@@ -49,7 +49,7 @@ func readUnifiedPath(u *url.URL) (unifiedPath, *gateway.Problem) {
 	return unifiedPath{}, noUnifiedRoute(u)
 }
 
-// matchSegments returns the decoded segments that stand in the places of "{name}"s.
+// matchSegments returns the decoded segments by the "{name}" at their place.
 func matchSegments(names, segments []string) (map[string]string, bool) {
 	if len(names) != len(segments) {
 		return nil, false
@@ -69,7 +69,7 @@ func matchSegments(names, segments []string) (map[string]string, bool) {
 	return values, true
 }
 
-// noUnifiedRoute is 404 for a path with too few or too many segments.
+// noUnifiedRoute is the problem 404 for a path with too few or too many segments.
 func noUnifiedRoute(u *url.URL) *gateway.Problem {
 	var forms []string
 	longest := 0
@@ -88,8 +88,8 @@ func noUnifiedRoute(u *url.URL) *gateway.Problem {
 	return p
 }
 
-// method is the method that verb asks for, "" if there is none, and all verbs that the path
-// has for its model and resource.
+// method returns the unified method of verb, "" if there is none, and all verbs that the path
+// supports for its model and resource.
 func (p unifiedPath) method(snapshot *gateway.Snapshot, verb string) (method string, verbs []string) {
 	for _, r := range unifiedRoutes() {
 		if r.path != p.route || !snapshot.Has(engine.Operation{Model: p.model, Resource: p.resource, Method: r.method}) {
@@ -103,7 +103,7 @@ func (p unifiedPath) method(snapshot *gateway.Snapshot, verb string) (method str
 	return method, verbs
 }
 
-// verbsOf are the verbs of path for those methods that an integration maps.
+// verbsOf returns the verbs of the path for unified methods.
 func (p unifiedPath) verbsOf(methods []string) []string {
 	var verbs []string
 	for _, r := range unifiedRoutes() {
@@ -114,11 +114,11 @@ func (p unifiedPath) verbsOf(methods []string) []string {
 	return verbs
 }
 
-// notAllowed is 405 for a route that has verbs only.
+// notAllowed is the problem 405 for a route that supports verbs only.
 func notAllowed(verb string, verbs []string) *gateway.Problem {
 	return &gateway.Problem{
 		Status: http.StatusMethodNotAllowed, Allow: verbs,
-		Message: fmt.Sprintf("%s is not a method of this route, which has %s", verb, strings.Join(verbs, ", ")),
+		Message: fmt.Sprintf("%s is not allowed for this route, which supports %s", verb, strings.Join(verbs, ", ")),
 	}
 }
 
@@ -126,7 +126,7 @@ func noRoute(u *url.URL) *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + u.EscapedPath()}
 }
 
-// register puts every route of the server into e.
+// register adds all routes of the server to e.
 func (s *Server) register(e *echo.Echo) {
 	e.GET("/healthz", s.handle(s.healthz))
 	e.GET("/readyz", s.handle(s.readyz))
@@ -138,10 +138,10 @@ func (s *Server) register(e *echo.Echo) {
 	}
 }
 
-// tolerant is u without what clients add whose base URL ends in a slash: a doubled slash at
-// the start of its path and, but for unified paths, whose last segment may be an empty id, a
-// slash at the end.
-func tolerant(u *url.URL) *url.URL {
+// normalizeURL removes slashes that clients add if their base URL ends in one: a doubled slash at
+// the start of the path, and a slash at its end. It keeps the last slash of a unified path, which
+// may stand before an empty id.
+func normalizeURL(u *url.URL) *url.URL {
 	escaped := u.EscapedPath()
 	first, last := strings.HasPrefix(escaped, "//"), len(escaped) > 1 && strings.HasSuffix(escaped, "/")
 	if first && strings.HasPrefix(escaped, "/"+unifiedPrefix+"/") || strings.HasPrefix(escaped, unifiedPrefix+"/") {

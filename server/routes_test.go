@@ -45,7 +45,7 @@ func TestSlashesAreTolerated(t *testing.T) {
 }
 
 func TestAdminSlashesAreTolerated(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	for path, verb := range map[string]string{
 		"/integrated-account/": "GET", "//integrated-account": "GET", "/integrated-account/" + o.ids["default"] + "/": "GET",
 		"//environment/live/": "GET", "//audit/": "GET", "/api-token/": "GET",
@@ -93,7 +93,7 @@ func TestUnknownResourceWithoutToken(t *testing.T) {
 func TestMethodNotAllowedNamesTheVerbs(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
 	for target, want := range map[string]string{
-		"/unified/ticketing/users/u1": "POST is not a method of this route, which has PATCH", "/healthz": "POST is not a method of this route, which has OPTIONS, GET",
+		"/unified/ticketing/users/u1": "POST is not allowed for this route, which supports PATCH", "/healthz": "POST is not allowed for this route, which supports OPTIONS, GET",
 	} {
 		if e := envelopeOf(t, ask(s, "POST", target, name), 405); e["message"] != want {
 			t.Errorf("%s: %s", target, e["message"])
@@ -121,7 +121,7 @@ func TestReadCall(t *testing.T) {
 		{"PATCH", "/unified/ticketing/users/a/b"}: "there is no route /unified/ticketing/users/a/b: it has too many segments for /unified/{model}/{resource}/{id}",
 		{"PATCH", "/unified/ticketing/"}:          "there is no route /unified/ticketing/: it has too few segments for /unified/{model}/{resource}/{id}",
 		{"PATCH", "nowhere"}:                      "there is no route nowhere",
-		{"GET", "/unified/ticketing/users/u1"}:    "GET is not a method of this route, which has PATCH",
+		{"GET", "/unified/ticketing/users/u1"}:    "GET is not allowed for this route, which supports PATCH",
 	} {
 		_, _, p := server.ReadCall(refused.verb, refused.target, []byte(name))
 		if p == nil || p.Message != want || p.Status != map[bool]int{true: 405, false: 404}[refused.verb == "GET"] {

@@ -10,33 +10,33 @@ import (
 )
 
 const (
-	// maxSaves is how many requests of an environment may save overrides at the same time:
-	// one compiles, the others wait.
+	// maxSaves limits the requests of an environment that save overrides at the same time: one
+	// compiles, the others wait.
 	maxSaves = 8
-	// saveRetryAfter is for a request beyond maxSaves, in seconds.
+	// saveRetryAfter is the Retry-After of a request over maxSaves, in seconds.
 	saveRetryAfter = "5"
 )
 
 // errTooManySaves means that maxSaves requests of an environment are saving already.
 var errTooManySaves = errors.New("too many requests are saving overrides in this environment")
 
-// saves lets one request at a time compile overrides in each environment, so that no
-// environment takes what compiles them from the others. It is safe for concurrent use.
+// saves lets one request at a time compile overrides in each environment, so that one environment
+// cannot use all of the CPU. It is safe for concurrent use.
 type saves struct {
 	mu           sync.Mutex
-	environments map[string]*saveQueue // those in which a request saves
+	environments map[string]*saveQueue // those with a request that saves
 }
 
-// saveQueue is the requests that save in one environment.
+// saveQueue holds the requests that save in one environment.
 type saveQueue struct {
-	turn     chan struct{} // holds a value while a request compiles
+	turn     chan struct{} // full while a request compiles
 	requests int           // that compile or wait
 }
 
 func newSaves() *saves { return &saves{environments: map[string]*saveQueue{}} }
 
-// enter waits until no other request saves in the environment. The caller must call leave
-// when it has compiled. The error is errTooManySaves or the context's.
+// enter waits until no other request saves in the environment. The caller must call leave after
+// compiling. The error is errTooManySaves or that of ctx.
 func (s *saves) enter(ctx context.Context, environment string) (leave func(), err error) {
 	q, err := s.join(environment)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *saves) quit(environment string, q *saveQueue) {
 	}
 }
 
-// saving is saves.enter for a request that saves overrides in environment.
+// saving calls saves.enter and returns its error as a problem.
 func (a *adminCall) saving(ctx context.Context, environment string) (leave func(), p *gateway.Problem) {
 	leave, err := a.server.saves.enter(ctx, environment)
 	switch {

@@ -49,16 +49,16 @@ func (g *gate) Evaluate(context.Context, string, map[string]any) (any, bool, err
 	return nil, false, nil
 }
 
-// gated is an office whose overrides are compiled by g.
-func gated(t *testing.T, g *gate) *office {
+// gated is an adminFixture whose overrides are compiled by g.
+func gated(t *testing.T, g *gate) *adminFixture {
 	t.Helper()
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	catalog, found := compileExampleIn(patient().WithWorker(g))
 	if found.Failed() {
 		t.Fatal(found)
 	}
 	unified, _ := models(t)
-	s, err := build(catalog, engine.New(o.world, o.clock.now), unified, o.db, server.WithClock(o.clock.now), server.WithStore(o.db))
+	s, err := build(catalog, engine.New(o.fixture, o.clock.now), unified, o.db, server.WithClock(o.clock.now), server.WithStore(o.db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +108,12 @@ func TestOneSaveAtATime(t *testing.T) {
 // at its place, and nothing compiles it.
 func TestCostlyOverrideIsRefused(t *testing.T) {
 	mapping := "{\n  \"name\": $match(response.name, /" + strings.Repeat(`a{0,1000}`, 1500) + "/).match }"
-	for name, newOffice := range map[string]func(t *testing.T) *office{
-		"here":   func(t *testing.T) *office { t.Helper(); return newOffice(t) },
-		"worker": func(t *testing.T) *office { t.Helper(); return gated(t, &gate{word: "nothing"}) },
+	for name, newAdminFixture := range map[string]func(t *testing.T) *adminFixture{
+		"here":   func(t *testing.T) *adminFixture { t.Helper(); return newAdminFixture(t) },
+		"worker": func(t *testing.T) *adminFixture { t.Helper(); return gated(t, &gate{word: "nothing"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOffice(t)
+			o := newAdminFixture(t)
 			body := saveBody(mapping)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

@@ -15,8 +15,8 @@ import (
 	"portolan/schemas"
 )
 
-// Directory knows who may call. Authenticate returns accounts.ErrUnauthorized or, if the
-// store cannot be reached, any other error.
+// Directory authenticates callers. Authenticate returns accounts.ErrUnauthorized for an invalid
+// token, and any other error if the store cannot be reached.
 type Directory interface {
 	Authenticate(ctx context.Context, token string) (accounts.Token, error)
 	Ready(ctx context.Context) error
@@ -35,7 +35,7 @@ type settings struct {
 	limits  Limits
 	forward []string
 
-	store     accounts.Store // nil: nothing is managed
+	store     accounts.Store // nil: no admin API
 	publicURL string         // without a slash at the end
 	proxies   []netip.Prefix
 }
@@ -43,17 +43,17 @@ type settings struct {
 // Option changes a setting of New.
 type Option func(*settings)
 
-// WithLogger sets where the server logs; by default nowhere.
+// WithLogger sets the logger; by default, nothing is logged.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
-// WithClock sets the clock that durations and resets are told by.
+// WithClock sets the clock for durations and expiry; by default, time stands still.
 func WithClock(now func() time.Time) Option { return func(s *settings) { s.now = now } }
 
-// WithLimits sets the limits of a request; by default 1 MiB of body, 16 KiB of target and
-// 64 KiB of headers.
+// WithLimits sets the limits of a request; by default 1 MiB for the body, 16 KiB for the target and
+// 64 KiB for headers.
 func WithLimits(l Limits) Option { return func(s *settings) { s.limits = l } }
 
-// WithForwarded names request headers that are handed on to the provider; by default none.
+// WithForwarded sets the request headers that are forwarded to the provider; by default none.
 func WithForwarded(headers ...string) Option { return func(s *settings) { s.forward = headers } }
 
 // Server serves the unified API over HTTP. It is an http.Handler, safe for concurrent use.
@@ -67,11 +67,11 @@ type Server struct {
 	saves     *saves
 	linkPages *template.Template
 
-	adminRoutes  []adminRoute               // none without a store
-	adminSchemas map[string]*schemas.Schema // by the name of the body
+	adminRoutes  []adminRoute               // empty without a store
+	adminSchemas map[string]*schemas.Schema // by name
 }
 
-// New builds the server in front of gw. Its error names a schema that does not compile.
+// New returns a server for gw. It returns an error if a schema or page does not compile.
 func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, error) {
 	s := &Server{
 		settings: settings{
@@ -95,7 +95,7 @@ func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, err
 		return nil, err
 	}
 	s.echo = echo.New()
-	s.echo.HTTPErrorHandler = s.otherwise
+	s.echo.HTTPErrorHandler = s.handleError
 	s.register(s.echo)
 	return s, nil
 }

@@ -15,23 +15,23 @@ import (
 	"portolan/gateway"
 )
 
-// Failed authentications that one address may have.
+// Limits of failed authentications for each address.
 const (
 	failureBurst = 20
-	failureEvery = 3 * time.Second // one more
-	maxDebt      = failureBurst    // of failures that were under way together
-	maxAddresses = 10_000          // remembered; the one that failed longest ago is forgotten
+	failureEvery = 3 * time.Second // time until one more is allowed
+	maxPending   = failureBurst    // failures over the limit that count, from concurrent requests
+	maxAddresses = 10_000          // the one whose last failure is the oldest is removed
 )
 
-// throttle slows down those who guess secrets: by address, failures only. What succeeds
-// costs nothing. It is safe for concurrent use.
+// throttle limits failed authentications for each address, against guessing of secrets.
+// Successful ones do not count. It is safe for concurrent use.
 type throttle struct {
 	mu        sync.Mutex
 	addresses map[netip.Prefix]*lru.Element
-	recent    *lru.List // of *guesser, the one that failed last in front
+	recent    *lru.List // of *failureRecord, the latest failure in front
 }
 
-type guesser struct {
+type failureRecord struct {
 	address netip.Prefix
 	left    *rate.Limiter
 }
@@ -40,7 +40,7 @@ func newThrottle() *throttle {
 	return &throttle{addresses: map[netip.Prefix]*lru.Element{}, recent: lru.New()}
 }
 
-// wait is how long address must wait before it may try again; 0 where it may now.
+// wait returns how long address must wait until the next attempt; 0 if it does not have to.
 func (t *throttle) wait(now time.Time, address netip.Addr) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,11 +48,11 @@ func (t *throttle) wait(now time.Time, address netip.Addr) time.Duration {
 	if !ok {
 		return 0
 	}
-	missing := 1 - at.Value.(*guesser).left.TokensAt(now)
+	missing := 1 - at.Value.(*failureRecord).left.TokensAt(now)
 	return max(0, time.Duration(missing*float64(failureEvery)))
 }
 
-// failed notes a failure of address.
+// failed records a failure of address.
 func (t *throttle) failed(now time.Time, address netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,18 +60,18 @@ func (t *throttle) failed(now time.Time, address netip.Addr) {
 	at, ok := t.addresses[key]
 	if !ok {
 		if len(t.addresses) >= maxAddresses {
-			delete(t.addresses, t.recent.Remove(t.recent.Back()).(*guesser).address)
+			delete(t.addresses, t.recent.Remove(t.recent.Back()).(*failureRecord).address)
 		}
-		at = t.recent.PushFront(&guesser{address: key, left: rate.NewLimiter(rate.Every(failureEvery), failureBurst)})
+		at = t.recent.PushFront(&failureRecord{address: key, left: rate.NewLimiter(rate.Every(failureEvery), failureBurst)})
 		t.addresses[key] = at
 	}
 	t.recent.MoveToFront(at)
-	if left := at.Value.(*guesser).left; left.TokensAt(now) > -maxDebt {
+	if left := at.Value.(*failureRecord).left; left.TokensAt(now) > -maxPending {
 		left.ReserveN(now, 1)
 	}
 }
 
-// network is what counts as one address: of IPv6 the /64 that a customer gets.
+// network returns the prefix that counts as one address: for IPv6 the /64 of one customer.
 func network(address netip.Addr) netip.Prefix {
 	bits := 64
 	if address.Is4() {
@@ -81,13 +81,13 @@ func network(address netip.Addr) netip.Prefix {
 	return p
 }
 
-// WithTrustedProxies says whose X-Forwarded-For names the caller's address; by default nobody's.
+// WithTrustedProxies sets the proxies whose X-Forwarded-For is trusted; by default none.
 func WithTrustedProxies(prefixes ...netip.Prefix) Option {
 	return func(s *settings) { s.proxies = prefixes }
 }
 
-// callerAddress is the address that the request comes from; the zero one where it is unknown.
-// Trusted proxies are passed over, from the nearest on.
+// callerAddress returns the address of the caller, the nearest that is not a trusted proxy; the
+// zero address if it is unknown.
 func (s *Server) callerAddress(q *request) netip.Addr {
 	address := parseAddress(q.RemoteAddr)
 	hops := strings.Split(strings.Join(q.Header.Values("X-Forwarded-For"), ","), ",")
@@ -114,13 +114,13 @@ func (s *Server) trusts(address netip.Addr) bool {
 func parseAddress(text string) netip.Addr {
 	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
-		withPort, _ := netip.ParseAddrPort(text) // the zero address is what is meant
+		withPort, _ := netip.ParseAddrPort(text) // the zero address after an error
 		address = withPort.Addr()
 	}
 	return address.Unmap().WithZone("")
 }
 
-// throttled refuses an address that has failed too often, before anything is looked at.
+// throttled refuses an address with too many failed authentications.
 func (s *Server) throttled(q *request) *gateway.Problem {
 	wait := s.throttle.wait(s.now(), s.callerAddress(q))
 	if wait <= 0 {
@@ -132,5 +132,5 @@ func (s *Server) throttled(q *request) *gateway.Problem {
 	}
 }
 
-// failedAuthentication counts against the caller's address.
+// failedAuthentication counts a failure of the caller's address.
 func (s *Server) failedAuthentication(q *request) { s.throttle.failed(s.now(), s.callerAddress(q)) }

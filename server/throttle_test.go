@@ -18,7 +18,7 @@ import (
 )
 
 // from sends a request with a token from an address; forwarded are X-Forwarded-For headers.
-func (o *office) from(address, token string, forwarded ...string) *httptest.ResponseRecorder {
+func (o *adminFixture) from(address, token string, forwarded ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", "/audit", http.NoBody)
 	r.RemoteAddr = address
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -31,7 +31,7 @@ func (o *office) from(address, token string, forwarded ...string) *httptest.Resp
 }
 
 // guess tries wrong tokens until it is told to wait, and gives how often it got through.
-func (o *office) guess(address string, forwarded ...string) int {
+func (o *adminFixture) guess(address string, forwarded ...string) int {
 	for n := range 50 {
 		if o.from(address, fmt.Sprintf("ptl_wrong_%d", n), forwarded...).Code != http.StatusUnauthorized {
 			return n
@@ -43,7 +43,7 @@ func (o *office) guess(address string, forwarded ...string) int {
 const burst = 20
 
 func TestThrottle(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	const here, there = "192.0.2.7:4000", "192.0.2.8:4000"
 	if got := o.guess(here); got != burst {
 		t.Errorf("%d guesses", got)
@@ -93,7 +93,7 @@ func TestThrottle(t *testing.T) {
 // Whether a token is unknown, expired or revoked, or the account is another's, looks the
 // same from outside, and counts the same.
 func TestFailuresLookAlike(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	var answers []string
 	for i, who := range []string{"expired", "revoked", "nobody"} {
 		address := fmt.Sprintf("192.0.2.%d:1", i)
@@ -149,7 +149,7 @@ func TestCallersAddress(t *testing.T) {
 		{"no address", "@", nil, "", nil, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := newOffice(t, server.WithTrustedProxies(netip.MustParsePrefix("10.0.0.0/24")))
+			o := newAdminFixture(t, server.WithTrustedProxies(netip.MustParsePrefix("10.0.0.0/24")))
 			if got := o.guess(tt.one, tt.via...); got != burst {
 				t.Fatalf("%d guesses", got)
 			}
@@ -162,12 +162,12 @@ func TestCallersAddress(t *testing.T) {
 
 // Guesses under way together are all counted, but not for ever.
 func TestThrottleTogether(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	const here = "192.0.2.7:1"
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	gate := gatedStore{o.db, arrived, proceed}
 	unified, _ := models(t)
-	s, err := build(exampleCatalog(t), engine.New(o.world, o.clock.now), unified, gate, server.WithClock(o.clock.now), server.WithStore(o.db))
+	s, err := build(exampleCatalog(t), engine.New(o.fixture, o.clock.now), unified, gate, server.WithClock(o.clock.now), server.WithStore(o.db))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,13 +29,13 @@ func (s *Server) unified(q *request) *answer {
 	case p != nil:
 		return failed(p)
 	case method == "":
-		return failed(notAllowed(q.Method, verbs)).by(token)
+		return failed(notAllowed(q.Method, verbs)).withCaller(token)
 	default:
-		return s.call(q, path, method, gateway.Caller{Environment: token.Environment, AccountID: token.AccountID, RequestID: q.id}).by(token)
+		return s.call(q, path, method, gateway.Caller{Environment: token.Environment, AccountID: token.AccountID, RequestID: q.id}).withCaller(token)
 	}
 }
 
-// unknownResource is 404. What there is instead is told only to callers with a token.
+// unknownResource answers 404. Only callers with a valid token see which resources exist.
 func (s *Server) unknownResource(q *request, path unifiedPath) *answer {
 	if s.checkSize(q) != nil {
 		return failed(noRoute(q.URL))
@@ -45,10 +45,10 @@ func (s *Server) unknownResource(q *request, path unifiedPath) *answer {
 		return failed(noRoute(q.URL))
 	}
 	op := engine.Operation{Model: path.model, Resource: path.resource}
-	return failed(s.gateway.Snapshot().Unknown(op)).by(token)
+	return failed(s.gateway.Snapshot().Unknown(op)).withCaller(token)
 }
 
-// call takes a unified call through the gateway.
+// call makes a unified call with the gateway.
 func (s *Server) call(q *request, path unifiedPath, method string, caller gateway.Caller) *answer {
 	op := engine.Operation{Model: path.model, Resource: path.resource, Method: method}
 	var confirmed []gateway.Header
@@ -78,7 +78,7 @@ func (s *Server) call(q *request, path unifiedPath, method string, caller gatewa
 	return s.succeeded(q, outcome, params.options).with(confirmed...)
 }
 
-// checkWithoutAccount is what can be said of a request whose account is not known.
+// checkWithoutAccount returns the failures that do not depend on the account.
 func (s *Server) checkWithoutAccount(q *request, op engine.Operation, params params) []gateway.Failure {
 	snapshot := s.gateway.Snapshot()
 	failures := snapshot.CheckExclusions(op, params.options.Exclude)
@@ -89,7 +89,7 @@ func (s *Server) checkWithoutAccount(q *request, op engine.Operation, params par
 	return append(failures, snapshot.CheckBody(op, body)...)
 }
 
-// succeeded answers with the record, in the format asked for.
+// succeeded returns the answer with the record, in the requested format.
 func (s *Server) succeeded(q *request, o *gateway.Outcome, options gateway.Options) *answer {
 	a := &answer{status: o.Status, header: o.Header, report: o.Report}
 	switch {
@@ -107,16 +107,15 @@ func (s *Server) succeeded(q *request, o *gateway.Outcome, options gateway.Optio
 	return a.with(gateway.Header{Name: "Content-Type", Value: "application/json"})
 }
 
-// ReadCall reads a unified request that is written as a verb, a target
-// ("/unified/<model>/<resource>/<id>?<query>") and a JSON body, as the server reads it from
-// the wire. It knows the syntax of a request; whether there is such a model, account or field
-// is for the gateway.
+// ReadCall reads a unified request from a verb, a target
+// ("/unified/<model>/<resource>/<id>?<query>") and a JSON body, as the server does. It checks
+// the syntax only; the gateway checks whether the model, account and fields exist.
 func ReadCall(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
 		return gateway.Target{}, nil, &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + target}
 	}
-	path, p := readUnifiedPath(tolerant(u))
+	path, p := readUnifiedPath(normalizeURL(u))
 	if p != nil {
 		return gateway.Target{}, nil, p
 	}
@@ -144,21 +143,21 @@ func ReadCall(verb, target string, body []byte) (gateway.Target, *gateway.Input,
 	return gateway.Target{Operation: op, AccountID: params.account, ID: path.id}, params.input(decoded, failures), nil
 }
 
-// readCall decodes the query and judges the path's id. The account is "" if one of them makes
-// it pointless to look for it.
+// readCall decodes the query and checks the id of the path. The account is "" if the query does not
+// have a valid one.
 func readCall(raw, id string) (params, []gateway.Failure) {
 	decoded, failures := decodeQuery(raw)
 	p := params{}
 	if len(failures) == 0 {
 		p, failures = readParams(decoded)
 	}
-	if reason := badID(id); reason != "" {
+	if reason := idProblem(id); reason != "" {
 		failures = append(failures, gateway.Failuref(gateway.PathID, gateway.CodeFormat, "the id of the path %s", reason))
 	}
 	return p, failures
 }
 
-func badID(id string) string {
+func idProblem(id string) string {
 	switch {
 	case id == "":
 		return "is empty"
@@ -172,12 +171,12 @@ func badID(id string) string {
 	return ""
 }
 
-// prefersStrict reads Prefer (RFC 7240).
+// prefersStrict reports whether the header Prefer asks for handling=strict (RFC 7240).
 func prefersStrict(h http.Header) bool {
 	for _, line := range h.Values("Prefer") {
 		for preference := range strings.SplitSeq(line, ",") {
 			name, value, _ := strings.Cut(strings.SplitN(preference, ";", 2)[0], "=")
-			if strings.EqualFold(strings.TrimSpace(name), "handling") { // the first one stated counts
+			if strings.EqualFold(strings.TrimSpace(name), "handling") { // the first one counts
 				return strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "strict")
 			}
 		}
@@ -185,7 +184,7 @@ func prefersStrict(h http.Header) bool {
 	return false
 }
 
-// forwarded are the headers that go to the provider as they are.
+// forwarded returns the headers that are forwarded to the provider.
 func (s *Server) forwarded(h http.Header) []engine.Param {
 	var out []engine.Param
 	for _, name := range s.forward {

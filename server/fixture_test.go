@@ -229,8 +229,8 @@ func (a *authority) consent(t *testing.T, address string) url.Values {
 	return url.Values{"state": {q.Get("state")}, "code": {code}}
 }
 
-// world is a server over a database, with a provider and an authorization server.
-type world struct {
+// fixture is a server over a database, with a provider and an authorization server.
+type fixture struct {
 	*server.Server
 	t         *testing.T
 	db        *database.DB
@@ -243,7 +243,7 @@ type world struct {
 	provider func(*engine.Call) (*engine.Reply, error)
 }
 
-func (w *world) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) {
+func (w *fixture) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) {
 	w.mu.Lock()
 	authorization := ""
 	for _, h := range c.Header {
@@ -260,7 +260,7 @@ func (w *world) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) {
 	return answers(200, `{"id":"u1","first":"Ada"}`)(c)
 }
 
-func (w *world) called() []string {
+func (w *fixture) called() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := w.calls
@@ -268,9 +268,9 @@ func (w *world) called() []string {
 	return out
 }
 
-func newWorld(t *testing.T, withApp bool, opts ...any) *world {
+func newFixture(t *testing.T, withApp bool, opts ...any) *fixture {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: fixedClock()}, authority: newAuthority(t), logs: &bytes.Buffer{}}
+	w := &fixture{t: t, clock: &clock{at: fixedClock()}, authority: newAuthority(t), logs: &bytes.Buffer{}}
 	key, err := accounts.NewKey("k1")
 	if err != nil {
 		t.Fatal(err)
@@ -323,7 +323,7 @@ func (l *locked) Write(b []byte) (int, error) {
 }
 
 // account makes an account with a grant that lives for an hour.
-func (w *world) account(change func(*accounts.Account)) accounts.Account {
+func (w *fixture) account(change func(*accounts.Account)) accounts.Account {
 	w.t.Helper()
 	w.authority.mu.Lock()
 	w.authority.given++
@@ -347,12 +347,12 @@ func (w *world) account(change func(*accounts.Account)) accounts.Account {
 }
 
 // update is a unified call of the account.
-func (w *world) update(id, query string) *httptest.ResponseRecorder {
+func (w *fixture) update(id, query string) *httptest.ResponseRecorder {
 	return ask(w, "PATCH", "/unified/ticketing/users/u1?integrated_account_id="+id+query, `{"first_name":"Ada"}`, "Authorization", "Bearer "+callToken)
 }
 
 // info reads an account back.
-func (w *world) info(id string) accounts.Account {
+func (w *fixture) info(id string) accounts.Account {
 	w.t.Helper()
 	a, err := w.db.Account(w.t.Context(), accounts.DefaultEnvironment, id)
 	if err != nil {
@@ -362,7 +362,7 @@ func (w *world) info(id string) accounts.Account {
 }
 
 // unseen fails where a secret is in any of texts or the log.
-func (w *world) unseen(texts ...string) {
+func (w *fixture) unseen(texts ...string) {
 	w.t.Helper()
 	for _, text := range append(texts, w.logs.String()) {
 		if i := strings.Index(text, "canary"); i >= 0 {

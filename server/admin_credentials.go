@@ -13,10 +13,11 @@ import (
 	"portolan/plain"
 )
 
-// maxContextBytes is how much the names and texts of a context may hold in all.
+// maxContextBytes limits the names and values of a context together.
 const maxContextBytes = 64 << 10
 
-// integration is the one that the body names; "" where there is none, which is a failure.
+// integration returns the name of the integration in the body; "" after a failure if there is no
+// such integration.
 func (a *adminCall) integration() string {
 	name := a.text("integration")
 	if name == "" || a.server.integration(name) != nil {
@@ -34,13 +35,13 @@ func (a *adminCall) integration() string {
 	return ""
 }
 
-// integration finds an integration by name; nil if there is none.
+// integration returns an integration by name; nil if there is none.
 func (s *Server) integration(name string) *engine.Integration {
 	return s.gateway.Snapshot().Catalog().Integration(name)
 }
 
-// context is what the body makes of a context that was there before: held against what the
-// integration declares. No message shows a value.
+// context merges the context of the body into before and checks the result against the
+// credentials that the integration declares. No message shows a value.
 func (a *adminCall) context(integration string, before accounts.Context) accounts.Context {
 	given, _ := a.body["context"].(map[string]any)
 	credentials := a.server.integration(integration).Credentials
@@ -61,7 +62,7 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 		size += len(name) + len(fmt.Sprint(given[name]))
 		switch {
 		case !slices.Contains(names, name):
-			a.failf("/context/"+plain.EscapeToken(name), gateway.CodeAdditional, "context/%s is no credential of %s%s", name, integration, gateway.Suggestion(name, names...))
+			a.failf("/context/"+plain.EscapeToken(name), gateway.CodeAdditional, "context/%s is not a credential of %s%s", name, integration, gateway.Suggestion(name, names...))
 		case given[name] == nil:
 			delete(merged, name)
 		default:
@@ -69,7 +70,7 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 		}
 	}
 	if size > maxContextBytes {
-		a.failf("/context", gateway.CodeLimit, "context holds more than %d bytes", maxContextBytes)
+		a.failf("/context", gateway.CodeLimit, "context is larger than %d bytes", maxContextBytes)
 	}
 	for _, p := range engine.ContextProblems(credentials, engine.Context(merged)) {
 		a.failures = append(a.failures, contextFailure(p))
@@ -77,7 +78,7 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 	return merged
 }
 
-// contextFailure tells of a credential as of the member of the body that it is.
+// contextFailure reports p as a failure of the body, with the pointer to the credential.
 func contextFailure(p engine.ContextProblem) gateway.Failure {
 	at := "/context/" + plain.EscapeToken(p.Credential.Name)
 	f := gateway.Failure{Pointer: at, Message: at[1:] + " " + strings.TrimPrefix(p.Message, fmt.Sprintf("credential %q ", p.Credential.Name))}
@@ -97,19 +98,20 @@ func contextFailure(p engine.ContextProblem) gateway.Failure {
 	return f
 }
 
-// mayVerify refuses to verify if the integration declares no call for it.
-func (a *adminCall) mayVerify(integration string) {
+// checkVerify refuses the query parameter verify if the integration declares no call for it.
+func (a *adminCall) checkVerify(integration string) {
 	if a.query.verify && a.server.integration(integration).Verify == nil {
 		a.failf("?verify", gateway.CodeUnsupported, "verify is not supported: %s declares no call for it", integration)
 	}
 }
 
-// verification is what the provider answered to the account's credentials.
+// verification is the provider's answer to the account's credentials.
 type verification struct {
 	Status int `json:"status"`
 }
 
-// verify tries the credentials of account if the query asks for it; nil if it does not.
+// verify checks account's credentials with the provider; it returns nil if the query does not ask
+// for it.
 func (a *adminCall) verify(ctx context.Context, account accounts.Account) (*verification, *gateway.Problem) {
 	if !a.query.verify {
 		return nil, nil
@@ -122,7 +124,7 @@ func (a *adminCall) verify(ctx context.Context, account accounts.Account) (*veri
 	return &verification{Status: outcome.Status}, nil
 }
 
-func verifiedAnswer(answer map[string]any, v *verification) map[string]any {
+func withVerification(answer map[string]any, v *verification) map[string]any {
 	if v != nil {
 		answer["verification"] = v
 	}

@@ -158,8 +158,8 @@ func TestBadRequests(t *testing.T) {
 		{"route", "GET", "/nowhere", "", nil, 404, "", "there is no route /nowhere"},
 		{"route before token", "GET", "/nowhere", "", []string{"Authorization", ""}, 404, "", "there is no route"},
 		{"resource before token", patch, "/unified/crm/users/u1", name, []string{"Authorization", ""}, 404, "", "there is no route"},
-		{"target", patch, hive + "&a=" + strings.Repeat("a", 16<<10), name, nil, 414, "", "over 16384 bytes"},
-		{"headers", patch, hive, name, []string{"X-Much", strings.Repeat("a", 64<<10)}, 431, "", "over 65536 bytes"},
+		{"target", patch, hive + "&a=" + strings.Repeat("a", 16<<10), name, nil, 414, "", "longer than 16384 bytes"},
+		{"headers", patch, hive, name, []string{"X-Much", strings.Repeat("a", 64<<10)}, 431, "", "larger than 65536 bytes"},
 
 		{
 			"everything at once", patch, strings.Replace(tracker, "u1", "..", 1) + "&truto_formt=raw&truto_exclude_fields=nme&truto_skip_api_call=perhaps",

@@ -12,7 +12,7 @@ import (
 )
 
 // meanwhile has do run once, while the authorization server is being asked.
-func (w *world) meanwhile(do func()) {
+func (w *fixture) meanwhile(do func()) {
 	done := false
 	w.authority.answer = func(http.ResponseWriter) bool {
 		if !done {
@@ -23,7 +23,7 @@ func (w *world) meanwhile(do func()) {
 	}
 }
 
-func (w *world) disable(id string) {
+func (w *fixture) disable(id string) {
 	disabled := accounts.StatusDisabled
 	if _, err := w.db.UpdateAccount(w.t.Context(), accounts.Actor{Name: "test"}, accounts.DefaultEnvironment, id, accounts.AccountChange{Status: &disabled}); err != nil {
 		w.t.Error(err)
@@ -32,7 +32,7 @@ func (w *world) disable(id string) {
 
 // An administrator who disables an account while its customer consents has the last word.
 func TestDisabledDuringConsent(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	path := w.link(`{"integration":"example","integrated_account_id":"` + account.ID + `"}`)
 	b := newBrowser(w)
@@ -49,7 +49,7 @@ func TestDisabledDuringConsent(t *testing.T) {
 
 // An account that turns out to be disabled when its grant is renewed is not called again.
 func TestDisabledBeforeRenewal(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = func(c *engine.Call) (*engine.Reply, error) {
 		w.disable(account.ID)
@@ -62,7 +62,7 @@ func TestDisabledBeforeRenewal(t *testing.T) {
 
 // What a customer consents to while the grant before it is renewed is what stays.
 func TestConsentDuringRenewal(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	account := w.account(nil)
 	b := newBrowser(w)
 	callback := b.toCallback(w.link(`{"integration":"example","integrated_account_id":"` + account.ID + `"}`))
