@@ -16,24 +16,24 @@ import (
 	"portolan/jsonata"
 )
 
-// ways are what a provider does to the calls that reach it, one after the other.
+// ways are the reactions of a provider to its requests, in order.
 type ways = []func(http.ResponseWriter)
 
 func answer(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") }
 
-func toItself(w http.ResponseWriter) {
+func redirectToItself(w http.ResponseWriter) {
 	w.Header().Set("Location", "/people/u1")
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
-// half sends the beginning of an answer.
-func half(w http.ResponseWriter) {
+// partialAnswer sends the first bytes of an answer.
+func partialAnswer(w http.ResponseWriter) {
 	conn := hijack(w)
 	_, _ = io.WriteString(conn, "HTTP/1.1 20")
 	_ = conn.Close()
 }
 
-// Do makes one attempt, whatever the call allows, and reports whether another could be safe.
+// Do makes one attempt, even if the call is repeatable, and reports whether another one is safe.
 func TestOneAttempt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answers ways
@@ -43,18 +43,18 @@ func TestOneAttempt(t *testing.T) {
 	}{
 		"closed":                  {ways{hangUp, answer}, 1, "connection closed before an answer", true},
 		"reset":                   {ways{reset, answer}, 1, "connection reset", true},
-		"part of an answer":       {ways{half, answer}, 1, "no usable answer", false},
-		"redirected, then closed": {ways{toItself, hangUp, answer}, 2, "connection closed before an answer", true},
-		"redirected for ever":     {ways{toItself, toItself, toItself, toItself}, 4, "too many redirects", false},
+		"part of an answer":       {ways{partialAnswer, answer}, 1, "no usable answer", false},
+		"redirected, then closed": {ways{redirectToItself, hangUp, answer}, 2, "connection closed before an answer", true},
+		"redirected for ever":     {ways{redirectToItself, redirectToItself, redirectToItself, redirectToItself}, 4, "too many redirects", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int64
 			client, url := provider(t, func(w http.ResponseWriter, _ *http.Request) { tt.answers[sent.Add(1)-1](w) })
-			c := secretly(call(http.MethodPut, url))
+			c := withSecrets(call(http.MethodPut, url))
 			c.Body, c.Repeatable = []byte("{}"), true
 			_, err := client.Do(t.Context(), c)
 			wantError(t, err, engine.KindUpstream, tt.text)
-			if lost := parts(err).Lost; lost != tt.lost || sent.Load() != tt.sent {
+			if lost := asEngineError(err).Lost; lost != tt.lost || sent.Load() != tt.sent {
 				t.Errorf("lost %t after %d requests, want %t after %d", lost, sent.Load(), tt.lost, tt.sent)
 			}
 		})
@@ -66,17 +66,17 @@ func TestRefusedIsLost(t *testing.T) {
 	closed.Close()
 	_, err := New(WithLoopback(address(closed))).Do(t.Context(), call(http.MethodPost, closed.URL))
 	wantError(t, err, engine.KindUpstream, "connection refused")
-	if !parts(err).Lost {
+	if !asEngineError(err).Lost {
 		t.Error("not lost")
 	}
 	_, err = New(WithLoopback(netip.AddrPort{})).Do(t.Context(), call(http.MethodPost, closed.URL))
 	wantError(t, err, engine.KindUpstream, "address or port is not allowed")
-	if parts(err).Lost {
+	if asEngineError(err).Lost {
 		t.Error("an address that is not allowed is lost")
 	}
 }
 
-// A write over a kept connection that the provider closes is not sent again behind our back.
+// A write over a kept connection that the provider closes is not sent again by net/http.
 func TestKeptConnectionIsLost(t *testing.T) {
 	var sent atomic.Int64
 	client, url := provider(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -91,12 +91,12 @@ func TestKeptConnectionIsLost(t *testing.T) {
 	}
 	_, err := client.Do(t.Context(), c)
 	wantError(t, err, engine.KindUpstream, "connection closed before an answer")
-	if !parts(err).Lost || sent.Load() != 2 {
-		t.Errorf("lost %t after %d requests", parts(err).Lost, sent.Load())
+	if !asEngineError(err).Lost || sent.Load() != 2 {
+		t.Errorf("lost %t after %d requests", asEngineError(err).Lost, sent.Load())
 	}
 }
 
-// endpoint is a PUT at origin, as a mapping declares it.
+// endpoint compiles a mapping with a PUT at origin.
 func endpoint(t *testing.T, origin string, repeatable bool) *engine.Endpoint {
 	t.Helper()
 	text := fmt.Sprintf(`format: portolan/integration/v1
@@ -128,9 +128,9 @@ func TestRepetition(t *testing.T) {
 		"reset twice":             {true, ways{reset, reset, answer}, 2, 2, "connection reset"},
 		"closed, not repeatable":  {false, ways{hangUp, answer}, 1, 1, "connection closed before an answer"},
 		"reset, not repeatable":   {false, ways{reset, answer}, 1, 1, "connection reset"},
-		"part of an answer":       {true, ways{half, answer}, 1, 1, "no usable answer"},
+		"part of an answer":       {true, ways{partialAnswer, answer}, 1, 1, "no usable answer"},
 		"nothing wrong":           {true, ways{answer}, 1, 1, ""},
-		"redirected, then closed": {true, ways{toItself, hangUp, answer}, 3, 2, ""},
+		"redirected, then closed": {true, ways{redirectToItself, hangUp, answer}, 3, 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int64

@@ -1,6 +1,6 @@
-// Package upstream makes one attempt at a provider. It is the only package that does HTTP to
-// them: redirects, size limits and the guard over addresses live here. Whether a call is
-// repeated, and for how long it may go on, is the engine's to decide.
+// Package upstream makes single attempts of provider calls over HTTP: with redirects, size limits
+// and a guard against addresses that must not be called. Repetition and deadlines are up to package
+// engine.
 package upstream
 
 import (
@@ -18,8 +18,7 @@ import (
 
 const maxRedirects = 3
 
-// Client is an engine.Doer over HTTP. Its settings never change, and it is safe for
-// concurrent use.
+// Client is an engine.Doer over HTTP. It is safe for concurrent use.
 type Client struct {
 	pools   *pools
 	maxBody int64
@@ -30,7 +29,7 @@ var _ engine.Doer = (*Client)(nil)
 type settings struct {
 	maxBody   int64
 	pools     int
-	transport http.RoundTripper // nil: guarded ones, one for each account
+	transport http.RoundTripper // nil: a guarded one for each account
 	loopback  []netip.AddrPort
 	insecure  bool
 	proxy     *url.URL
@@ -41,30 +40,29 @@ type settings struct {
 // Option changes a default of New.
 type Option func(*settings)
 
-// WithMaxBody bounds an answer's body, in bytes after decompression. Default 10 MiB.
+// WithMaxBody limits the body of an answer, in bytes after decompression. Default 10 MiB.
 func WithMaxBody(bytes int64) Option { return func(s *settings) { s.maxBody = bytes } }
 
-// WithPools bounds how many accounts keep connections: those that made calls most recently.
-// Default 1,024; with 0, no call leaves a connection behind.
+// WithPools limits how many accounts keep idle connections: those that made calls most recently.
+// Default 1,024; with 0, no connection is kept.
 func WithPools(accounts int) Option { return func(s *settings) { s.pools = accounts } }
 
-// WithRoundTripper replaces the transports, their guard included. Every account's calls go
-// through t, which has to keep them apart itself. WithPools, WithLoopback, WithProxy and
-// WithInsecure then have no effect.
+// WithRoundTripper replaces the transports, including their guard. All accounts use t, which must
+// not mix up their answers. WithPools, WithLoopback, WithProxy and WithInsecure then have no effect.
 func WithRoundTripper(t http.RoundTripper) Option { return func(s *settings) { s.transport = t } }
 
-// WithLoopback opens exactly these loopback addresses and ports, for providers that this
-// process plays itself. An address that is no loopback address stays closed.
+// WithLoopback allows exactly these loopback addresses and ports, for providers that this process
+// simulates. Addresses that are not loopback addresses stay forbidden.
 func WithLoopback(addresses ...netip.AddrPort) Option {
 	return func(s *settings) { s.loopback = append(s.loopback, addresses...) }
 }
 
-// WithInsecure takes the guard away: any address and port may be called. Certificates are
-// still checked.
+// WithInsecure removes the guard: all addresses and ports can be called. Certificates are still
+// checked.
 func WithInsecure() Option { return func(s *settings) { s.insecure = true } }
 
-// New returns a Client. By default it calls public addresses on ports 80 and 443 only,
-// looked at after the name is resolved, on every connection.
+// New returns a Client. By default it calls public addresses on ports 80 and 443 only; the address
+// is checked after the name is resolved, for every connection.
 func New(opts ...Option) *Client {
 	s := settings{maxBody: 10 << 20, pools: defaultPools}
 	for _, opt := range opts {
@@ -73,31 +71,30 @@ func New(opts ...Option) *Client {
 	return &Client{pools: newPools(s), maxBody: s.maxBody}
 }
 
-// CloseIdleConnections closes kept connections that no call is using. It leaves those of a
-// transport of WithRoundTripper alone.
+// CloseIdleConnections closes the connections that no call is using, except those of
+// WithRoundTripper.
 func (c *Client) CloseIdleConnections() { c.pools.closeIdle() }
 
-// Do sends call once and reads the whole answer, whatever its status. Only ctx bounds how
-// long that may take.
+// Do sends call once and reads the whole answer, with any status. Only ctx limits the time.
 //
-// Calls of one account share connections, up to 16 of them kept for 90 s; those of two
-// accounts never do. A call without an account has a connection of its own, which is closed
-// after the answer.
+// Calls of one account share connections, up to 16 of which are kept for 90 s. Two accounts never
+// share a connection. A call without an account has its own connection, which is closed after
+// the answer.
 //
-// A redirect is followed within the same scheme, host and port, three times at the most,
-// and only where the method stays what it is. (The connection pool itself may send a GET
-// again whose kept connection turns out to be dead.)
+// Up to three redirects are followed, within the same scheme, host and port, and only if the
+// method does not change. (The connection pool itself may send a GET again if its kept connection
+// turns out to be dead.)
 //
 // Errors are *engine.Error:
 //   - KindUpstream: refused, reset, TLS, unknown host, forbidden address, redirect not
 //     followed; Lost if the connection failed before any byte of an answer
 //   - KindTimeout: the deadline of ctx passed
 //   - KindCanceled: ctx was canceled
-//   - KindProvider, with the Reply as far as it came: the body is over the limit or cut off
+//   - KindProvider, with the received part as Reply: the body is over the limit or cut off
 //   - KindInvalid: a header value that HTTP cannot carry
 //   - KindMapping: a URL, method or header name that cannot be sent
 //
-// Their texts hold neither the query nor a header value, nor anything the provider sent.
+// Their texts contain no query, no header value and nothing that the provider sent.
 func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, error) {
 	m, err := newMessage(call)
 	if err != nil {
@@ -107,26 +104,27 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 	defer c.pools.release(pool)
 	res, lost, err := send(ctx, pool, m)
 	if err != nil {
-		failed := noAnswer(ctx, m.op, err)
+		failed := callError(ctx, m.op, err)
 		failed.Lost = lost && failed.Kind == engine.KindUpstream
 		return nil, failed
 	}
-	defer func() { _ = res.Body.Close() }() // closed unread over the limit, so that the rest is not fetched
+	defer func() { _ = res.Body.Close() }() // a body over the limit is not read to its end
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBody+1))
 	reply := &engine.Reply{Status: res.StatusCode, Header: res.Header, Body: body}
 	switch {
 	case int64(len(body)) > c.maxBody:
 		reply.Body = body[:c.maxBody]
-		return nil, useless(m.op, reply, tooLarge())
+		return nil, incompleteAnswer(m.op, reply, tooLargeFailure())
 	case err != nil && interrupted(ctx, err):
-		return nil, noAnswer(ctx, m.op, err)
+		return nil, callError(ctx, m.op, err)
 	case err != nil:
-		return nil, useless(m.op, reply, cutOff(err))
+		return nil, incompleteAnswer(m.op, reply, cutOffFailure(err))
 	}
 	return reply, nil
 }
 
-// send gives the answer's head, after redirects. lost is roundTrip's.
+// send sends m, follows redirects and returns the answer, whose body is not read. lost is that of
+// roundTrip.
 func send(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, lost bool, err error) {
 	for redirects := 0; ; redirects++ {
 		res, lost, err := roundTrip(ctx, over, m)
@@ -148,7 +146,7 @@ func send(ctx context.Context, over http.RoundTripper, m *message) (res *http.Re
 	}
 }
 
-// redirect gives where res sends m: nil where res is the answer itself.
+// redirect returns the URL to which res redirects m; nil if res is not a redirect.
 func redirect(m *message, res *http.Response) (*url.URL, error) {
 	location := res.Header.Get("Location")
 	keepsMethod := m.method == http.MethodGet || m.method == http.MethodHead
@@ -174,7 +172,7 @@ func redirect(m *message, res *http.Response) (*url.URL, error) {
 	return next, nil
 }
 
-// origin is scheme, host and port in one spelling.
+// origin returns scheme, host and port of u in a normalized form.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -25,7 +25,7 @@ import (
 
 const canary = "s3cr3t-canary"
 
-// provider starts a pretend provider and a Client that may call it.
+// provider starts a test provider, and a Client that is allowed to call it.
 func provider(tb testing.TB, h http.HandlerFunc, opts ...Option) (*Client, string) {
 	tb.Helper()
 	server := httptest.NewServer(h)
@@ -39,8 +39,8 @@ func address(server *httptest.Server) netip.AddrPort {
 	return server.Listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// trusting lets a Client trust server's certificate.
-func trusting(server *httptest.Server) Option {
+// trustCertificate makes a Client trust the certificate of server.
+func trustCertificate(server *httptest.Server) Option {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	return func(s *settings) { s.roots = roots }
@@ -53,8 +53,8 @@ func call(method, target string) *engine.Call {
 	}
 }
 
-// secretly gives c a secret wherever a Call can have one.
-func secretly(c *engine.Call) *engine.Call {
+// withSecrets puts secrets into all parts of c that can have one.
+func withSecrets(c *engine.Call) *engine.Call {
 	c.Query = append(c.Query, engine.Param{Name: "key", Value: canary, Secret: true})
 	c.Header = append(c.Header, engine.Param{Name: "api_key", Value: canary, Secret: true})
 	return c
@@ -78,13 +78,13 @@ func wantError(t *testing.T, err error, kind engine.Kind, text string) {
 
 func wantCause(t *testing.T, err error, want engine.Cause) {
 	t.Helper()
-	if got := parts(err).Cause; got != want {
+	if got := asEngineError(err).Cause; got != want {
 		t.Errorf("cause %q, want %q", got, want)
 	}
 }
 
-// parts gives what wantError found to be an *engine.Error.
-func parts(err error) engine.Error {
+// asEngineError returns the *engine.Error in err; wantError has checked its type.
+func asEngineError(err error) engine.Error {
 	e, _ := errors.AsType[*engine.Error](err)
 	return *e
 }
@@ -199,7 +199,7 @@ func TestUnsendable(t *testing.T) {
 		"relative":      {call("GET", "/users/"+canary), engine.KindMapping, "URL is not a complete http or https URL"},
 		"scheme":        {call("GET", "file:///"+canary), engine.KindMapping, "URL is not a complete http or https URL"},
 		"broken escape": {call("GET", url+"/%zz"+canary), engine.KindMapping, "URL is not a complete http or https URL"},
-		"user":          {call("GET", "https://u:"+canary+"@example.com/"), engine.KindMapping, "URL holds a user name or password"},
+		"user":          {call("GET", "https://u:"+canary+"@example.com/"), engine.KindMapping, "URL has a user name or password"},
 		"fragment":      {call("GET", url+"#"+canary), engine.KindMapping, "URL has characters that are not encoded"},
 		"space":         {call("GET", url+"/a b"+canary), engine.KindMapping, "URL has characters that are not encoded"},
 	} {
@@ -284,11 +284,11 @@ func TestBodyLimits(t *testing.T) {
 					w.WriteHeader(status)
 					_, _ = io.WriteString(w, tt.body)
 				}, WithMaxBody(limit))
-				reply, err := client.Do(t.Context(), secretly(call(http.MethodPut, url)))
+				reply, err := client.Do(t.Context(), withSecrets(call(http.MethodPut, url)))
 				if tt.text != "" {
 					wantError(t, err, engine.KindProvider, tt.text)
 					wantCause(t, err, map[bool]engine.Cause{true: engine.CauseTooLarge, false: engine.CauseCutOff}[tt.got == limit])
-					reply = parts(err).Reply
+					reply = asEngineError(err).Reply
 				} else if err != nil {
 					t.Fatal(err)
 				}
@@ -307,7 +307,7 @@ func TestHTTP2(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	client := New(WithLoopback(address(server)), trusting(server))
+	client := New(WithLoopback(address(server)), trustCertificate(server))
 	defer client.CloseIdleConnections()
 	c := call(http.MethodGet, server.URL+"/a%2Fb/%2e%2e")
 	c.Header = []engine.Param{{Name: "api_key", Value: "k1"}}
@@ -320,7 +320,7 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// 16 goroutines get their own answers, good and bad, and leave no goroutine behind.
+// 16 concurrent callers receive their own answers, and no goroutine remains.
 func TestConcurrentAndNoLeak(t *testing.T) {
 	before := runtime.NumGoroutine()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

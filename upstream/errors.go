@@ -15,57 +15,59 @@ import (
 	"portolan/engine"
 )
 
-// failure is a cause with a text of our own: the standard library's may quote the URL or
-// what the provider sent.
+// failure is an error with a safe text: that of the standard library may quote the URL or what the
+// provider sent.
 type failure struct {
 	cause engine.Cause
 	text  string
-	err   error // nil: none of another's
+	err   error // the wrapped error; may be nil
 }
 
 func (f *failure) Error() string { return f.text }
 
 func (f *failure) Unwrap() error { return f.err }
 
-// noAnswer is the Error of a call that err ended before its answer was complete.
-func noAnswer(ctx context.Context, op string, err error) *engine.Error {
+// callError is the Error of a call that failed with err before its answer was complete.
+func callError(ctx context.Context, op string, err error) *engine.Error {
 	kind, why := engine.KindUpstream, reason(err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		kind, why = engine.KindCanceled, &failure{"", "caller went away", context.Canceled}
+		kind, why = engine.KindCanceled, &failure{"", "caller canceled the call", context.Canceled}
 	case interrupted(ctx, err):
 		if ctx.Err() != nil {
 			err = context.DeadlineExceeded
 		}
-		kind, why = engine.KindTimeout, late(err)
+		kind, why = engine.KindTimeout, deadlineFailure(err)
 	}
 	return &engine.Error{Kind: kind, Op: op, Cause: why.cause, Err: why}
 }
 
-// useless is the Error of an answer whose body is not all there.
-func useless(op string, reply *engine.Reply, why *failure) *engine.Error {
+// incompleteAnswer is the Error of an answer whose body is not complete.
+func incompleteAnswer(op string, reply *engine.Reply, why *failure) *engine.Error {
 	reply.Truncated = true
 	return &engine.Error{Kind: engine.KindProvider, Op: op, Reply: reply, Cause: why.cause, Err: why}
 }
 
-func late(err error) *failure { return &failure{engine.CauseDeadline, "no answer in time", err} }
+func deadlineFailure(err error) *failure {
+	return &failure{engine.CauseDeadline, "no answer in time", err}
+}
 
-func tooLarge() *failure {
+func tooLargeFailure() *failure {
 	return &failure{engine.CauseTooLarge, "answer is larger than the limit", nil}
 }
 
-func cutOff(err error) *failure { return &failure{engine.CauseCutOff, "answer is cut off", err} }
+func cutOffFailure(err error) *failure { return &failure{engine.CauseCutOff, "answer is cut off", err} }
 
 // refusedRedirect is the failure of a redirect that is not followed.
 func refusedRedirect(text string) *failure { return &failure{engine.CauseRedirect, text, nil} }
 
-// interrupted reports whether time or the caller ended the call, and not the provider.
+// interrupted reports whether a deadline or the caller ended the call.
 func interrupted(ctx context.Context, err error) bool {
 	var n net.Error
 	return ctx.Err() != nil || errors.As(err, &n) && n.Timeout()
 }
 
-// reason says in words of our own why err left a call without an answer.
+// reason returns the failure for err, with the reason why a call has no answer.
 func reason(err error) *failure {
 	var (
 		ours        *failure

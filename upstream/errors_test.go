@@ -19,7 +19,7 @@ import (
 
 func TestNoAnswer(t *testing.T) {
 	secureServer := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secureServer.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of our refusal
+	secureServer.Config.ErrorLog = log.New(io.Discard, "", 0) // it logs refused connections
 	secureServer.StartTLS()
 	defer secureServer.Close()
 	closed := httptest.NewServer(nil)
@@ -63,12 +63,12 @@ func TestNoAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := New(opened)
 			defer client.CloseIdleConnections()
-			c := secretly(call(http.MethodPut, tt.url))
+			c := withSecrets(call(http.MethodPut, tt.url))
 			c.Repeatable = true
 			_, err := client.Do(t.Context(), c)
 			wantError(t, err, engine.KindUpstream, tt.text)
 			wantCause(t, err, tt.cause)
-			if e := parts(err); e.Reply != nil || e.Op != "main: PUT https://shown.example.com/users/u1" {
+			if e := asEngineError(err); e.Reply != nil || e.Op != "main: PUT https://shown.example.com/users/u1" {
 				t.Errorf("got reply %v, op %q", e.Reply, e.Op)
 			}
 		})
@@ -123,7 +123,7 @@ func TestTimeAndCancel(t *testing.T) {
 			}))
 			defer server.Close()
 			defer close(release)
-			c := secretly(call(http.MethodPut, server.URL))
+			c := withSecrets(call(http.MethodPut, server.URL))
 			c.Repeatable = true
 			do := func(ctx context.Context) error {
 				client := New(WithLoopback(address(server)))
@@ -137,7 +137,7 @@ func TestTimeAndCancel(t *testing.T) {
 			err := do(ctx)
 			wantError(t, err, engine.KindTimeout, "no answer in time")
 			wantCause(t, err, engine.CauseDeadline)
-			if !errors.Is(err, context.DeadlineExceeded) || parts(err).Reply != nil || parts(err).Lost {
+			if !errors.Is(err, context.DeadlineExceeded) || asEngineError(err).Reply != nil || asEngineError(err).Lost {
 				t.Errorf("got %#v", err)
 			}
 			<-arrived
@@ -149,9 +149,9 @@ func TestTimeAndCancel(t *testing.T) {
 			defer cancel()
 			go func() { <-arrived; cancel() }()
 			err = do(ctx)
-			wantError(t, err, engine.KindCanceled, "caller went away")
+			wantError(t, err, engine.KindCanceled, "caller canceled the call")
 			wantCause(t, err, "")
-			if !errors.Is(err, context.Canceled) || parts(err).Lost {
+			if !errors.Is(err, context.Canceled) || asEngineError(err).Lost {
 				t.Errorf("got %#v", err)
 			}
 		})

@@ -17,7 +17,7 @@ import (
 	"portolan/engine"
 )
 
-// names resolves these names and no others, like a DNS server of somebody else's.
+// names returns a resolver of these names only.
 func names(known map[string]string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -26,7 +26,7 @@ func names(known map[string]string) *net.Resolver {
 	}}
 }
 
-// serveDNS answers one question as RFC 1035 §4.2.2 has it over a stream.
+// serveDNS answers one question over TCP (RFC 1035 §4.2.2).
 func serveDNS(conn net.Conn, known map[string]string) {
 	defer conn.Close()
 	var length [2]byte
@@ -68,9 +68,9 @@ func serveDNS(conn net.Conn, known map[string]string) {
 
 const forbidden = "address or port is not allowed"
 
-// Hosts that lead into the own network, however they are spelled. A resolver is free to
-// read some of them as addresses, so ours does.
-var badHosts = map[string]string{ // what they resolve to, where they do
+// Hosts in the local network, in all spellings. Some resolvers parse some of them as addresses, and
+// so does the resolver of the tests.
+var forbiddenHosts = map[string]string{ // their addresses, if they can be resolved
 	"169.254.169.254": "", "127.0.0.1": "", "127.8.8.8": "", "0.0.0.0": "", "10.0.0.1": "", "172.16.0.1": "", "192.168.0.1": "",
 	"100.64.0.1": "", "[::1]": "", "[::]": "", "[fe80::1]": "", "[fe80::1%25lo]": "", "[fd00::1]": "", "[::ffff:127.0.0.1]": "",
 	"[::ffff:a9fe:a9fe]": "", "[64:ff9b::7f00:1]": "", "[2002:7f00:1::]": "",
@@ -80,7 +80,7 @@ var badHosts = map[string]string{ // what they resolve to, where they do
 	"metadata": "169.254.169.254", "１２７.０.０.１": "127.0.0.1", "①②⑦.0.0.1": "127.0.0.1", "ⓛocalhost": "127.0.0.1",
 }
 
-// Names that lead there by what they resolve to, which only a direct dial can see.
+// Names that resolve to such addresses, which only a direct dial can detect.
 var badNames = map[string]string{
 	"private.example.com": "10.1.2.3", "loopback.example.com": "127.0.0.1", "v6.example.com": "::1", "link.example.com": "169.254.169.254",
 	"mapped.example.com": "::ffff:127.0.0.1", "xn--bcher-kva.example.com": "192.168.1.1", "bücher.example.com": "192.168.1.1",
@@ -88,7 +88,7 @@ var badNames = map[string]string{
 
 func TestBadHosts(t *testing.T) {
 	known := map[string]string{}
-	for _, hosts := range []map[string]string{badHosts, badNames} {
+	for _, hosts := range []map[string]string{forbiddenHosts, badNames} {
 		for host, address := range hosts {
 			known[strings.ToLower(strings.TrimSuffix(host, "."))] = address
 		}
@@ -119,7 +119,7 @@ func TestBadHosts(t *testing.T) {
 		}
 		t.Errorf("%s: got %v", target, err)
 	}
-	for host := range badHosts {
+	for host := range forbiddenHosts {
 		t.Run(host, func(t *testing.T) {
 			for _, scheme := range []string{"http://", "https://"} {
 				try(t, direct, scheme+host+"/", forbidden, "host name cannot be resolved")
@@ -136,13 +136,13 @@ func TestBadHosts(t *testing.T) {
 	if n := proxied.Load(); n != 0 {
 		t.Errorf("%d calls reached the proxy", n)
 	}
-	_, err := direct.Do(t.Context(), secretly(call(http.MethodPut, "https://loopback.example.com/")))
+	_, err := direct.Do(t.Context(), withSecrets(call(http.MethodPut, "https://loopback.example.com/")))
 	wantError(t, err, engine.KindUpstream, forbidden)
-	_, err = behind.Do(t.Context(), secretly(call(http.MethodPut, "https://localhost/")))
+	_, err = behind.Do(t.Context(), withSecrets(call(http.MethodPut, "https://localhost/")))
 	wantError(t, err, engine.KindUpstream, forbidden)
 }
 
-// The resolver of the tests does resolve, so that TestBadHosts refuses for the right reason.
+// The resolver of the tests works, so that TestBadHosts fails for the right reason.
 func TestResolverOfTest(t *testing.T) {
 	got, err := names(map[string]string{"a.example.com": "10.1.2.3", "b.example.com": "fd00::1"}).LookupHost(t.Context(), "b.example.com")
 	if err != nil || len(got) != 1 || got[0] != "fd00::1" {

@@ -17,9 +17,9 @@ import (
 	"portolan/engine"
 )
 
-// message is a Call made ready for HTTP.
+// message is a Call, prepared for HTTP.
 type message struct {
-	op     string // for errors; shows no secret
+	op     string // for errors; without secrets
 	method string
 	url    *url.URL
 	header http.Header
@@ -53,23 +53,23 @@ func newMessage(call *engine.Call) (*message, error) {
 	return m, nil
 }
 
-// exactURL parses target, which must leave as it is written: net/url would otherwise
-// quietly encode anew what it finds badly encoded.
+// exactURL parses target and refuses a URL that net/url would encode differently, because it must
+// be sent as it is.
 func exactURL(target string) (*url.URL, error) {
 	u, err := url.Parse(target)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("URL is not a complete http or https URL") // err would show it
+		return nil, errors.New("URL is not a complete http or https URL") // err would quote it
 	case u.User != nil:
-		return nil, errors.New("URL holds a user name or password")
+		return nil, errors.New("URL has a user name or password")
 	case strings.Contains(target, "#") || u.String() != target:
 		return nil, errors.New("URL has characters that are not encoded")
 	}
 	return u, nil
 }
 
-// addHeader keeps a name as the mapping spells it ("api_key" is no "Api_key" everywhere),
-// except for those that net/http looks for under their canonical spelling.
+// addHeader adds a header with the name as the mapping spells it, because some providers
+// distinguish "api_key" and "Api_key". Names that net/http itself looks up are canonical.
 func (m *message) addHeader(p engine.Param) error {
 	name := p.Name
 	switch canonical := textproto.CanonicalMIMEHeaderKey(name); canonical {
@@ -84,7 +84,7 @@ func (m *message) addHeader(p engine.Param) error {
 	}
 	if strings.ContainsFunc(p.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		kind := engine.KindInvalid
-		if p.Secret { // a credential is the account's, not the caller's
+		if p.Secret { // a credential is part of the account, not of the request
 			kind = engine.KindAccount
 		}
 		return &engine.Error{
@@ -105,8 +105,8 @@ func isToken(s string) bool {
 	return s != "" && strings.Trim(s, letters+others) == ""
 }
 
-// roundTrip sends m over a transport once. If that fails, lost reports whether the connection
-// broke, or never came to be, before any byte of an answer.
+// roundTrip sends m once. After an error, lost reports whether the connection failed, or was never
+// established, before any byte of an answer.
 func roundTrip(ctx context.Context, over http.RoundTripper, m *message) (res *http.Response, lost bool, err error) {
 	var connected, answered atomic.Bool // set from the connection's own goroutines
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

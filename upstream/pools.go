@@ -7,64 +7,64 @@ import (
 	"sync"
 )
 
-// defaultPools is how many accounts keep connections by default.
+// defaultPools is the default limit of accounts that keep connections.
 const defaultPools = 1024
 
-// owner is whose connections a pool holds: an integrated account. An account's id is unique
-// in its environment only. The zero value is nobody.
+// owner identifies the integrated account of a pool. The id of an account is unique in its
+// environment only. The zero value means no account.
 type owner struct{ environment, account string }
 
-// transport sends requests over connections of its own.
+// transport sends requests over its own connections.
 type transport interface {
 	http.RoundTripper
 	CloseIdleConnections()
 }
 
-// pools keeps a connection pool for each account. No connection ever serves two accounts: an
-// answer too many, which a provider or a proxy sends as the next request begins, would reach
-// that request's caller. Between two calls of one account nothing can detect it.
+// pools keeps a connection pool for each account. Accounts never share a connection: if a provider
+// or proxy sends a surplus answer when the next request begins, the caller of that request would
+// receive it. This cannot be detected between two calls of one account.
 //
-// At most limit pools are kept. The one that was used least recently is evicted, and its
-// connections are closed when its last call has ended. It is safe for concurrent use.
+// At most limit pools are kept. The least recently used one is evicted, and its connections are
+// closed after its last call. It is safe for concurrent use.
 type pools struct {
-	given  *pool            // in the place of all others; nil: none
-	base   *http.Transport  // what pools are copies of; itself never used
-	names  bool             // hosts are checked by their names, because a proxy resolves them
-	direct []netip.AddrPort // what is called without the proxy
-	limit  int
+	fixed   *pool            // used for all calls; may be nil
+	base    *http.Transport  // the template of all pools; never used itself
+	proxied bool             // hosts are checked by name, because a proxy resolves them
+	direct  []netip.AddrPort // called without the proxy
+	limit   int
 
 	mu      sync.Mutex
 	byOwner map[owner]*lru.Element
-	order   lru.List // of *pool; the front was used most recently
+	order   lru.List // of *pool, the most recently used in front
 }
 
-// pool is the connections of one account.
+// pool holds the connections of one account.
 type pool struct {
 	http.RoundTripper
 	owner owner
-	own   transport // the RoundTripper; nil: not ours to close
+	own   transport // the RoundTripper; nil if its connections must not be closed
 
-	calls   int  // that use it now; guarded by pools.mu
-	evicted bool // no further call will use it; guarded by pools.mu
+	calls   int  // in progress; guarded by pools.mu
+	evicted bool // not used by further calls; guarded by pools.mu
 }
 
 func newPools(s settings) *pools {
 	p := &pools{
-		base: newTransport(s), names: s.proxy != nil && !s.insecure, direct: s.loopback,
+		base: newTransport(s), proxied: s.proxy != nil && !s.insecure, direct: s.loopback,
 		limit: s.pools, byOwner: map[owner]*lru.Element{},
 	}
 	if s.transport != nil {
-		p.given = &pool{RoundTripper: s.transport}
+		p.fixed = &pool{RoundTripper: s.transport}
 	}
 	return p
 }
 
-// acquire returns o's pool for one call, which ends with release. If o is nobody, no other
-// call uses that pool.
+// acquire returns the pool of o for one call; the caller must release it. Without an account, the
+// pool is used by this call only.
 func (p *pools) acquire(o owner) *pool {
 	switch {
-	case p.given != nil:
-		return p.given
+	case p.fixed != nil:
+		return p.fixed
 	case o.account == "":
 		return p.newPool(o, false)
 	}
@@ -89,7 +89,7 @@ func (p *pools) acquire(o owner) *pool {
 	return acquired
 }
 
-// evict removes the pool that was used least recently, and returns it if no call uses it.
+// evict removes the least recently used pool, and returns it if no call uses it.
 func (p *pools) evict() *pool {
 	oldest := p.order.Remove(p.order.Back()).(*pool)
 	delete(p.byOwner, oldest.owner)
@@ -100,7 +100,7 @@ func (p *pools) evict() *pool {
 	return oldest
 }
 
-// release ends a use of acquired.
+// release ends the use of acquired by one call.
 func (p *pools) release(acquired *pool) {
 	if acquired.own == nil {
 		return
@@ -114,13 +114,13 @@ func (p *pools) release(acquired *pool) {
 	}
 }
 
-// newPool makes a pool for a first call. One that does not keep connections closes each
-// after its answer.
+// newPool returns a pool, acquired for one call. If keep is false, it closes each connection after
+// its answer.
 func (p *pools) newPool(o owner, keep bool) *pool {
-	t := p.base.Clone() // with an HTTP/2 pool of its own
+	t := p.base.Clone() // with its own HTTP/2 pool
 	t.DisableKeepAlives = !keep
 	var own transport = t
-	if p.names {
+	if p.proxied {
 		own = &proxied{t, p.direct}
 	}
 	return &pool{RoundTripper: own, owner: o, own: own, calls: 1, evicted: !keep}

@@ -20,10 +20,10 @@ import (
 	"portolan/engine"
 )
 
-// protocols are what a provider may speak.
+// protocols are the protocols of test providers.
 var protocols = []string{"HTTP/1.1", "HTTP/2.0"}
 
-// watched is a provider that knows its connections.
+// watched is a test provider that counts its connections.
 type watched struct {
 	*httptest.Server
 	opened, open atomic.Int64
@@ -31,13 +31,13 @@ type watched struct {
 
 type connectionKey struct{}
 
-// connection is what a provider remembers of one.
+// connection is one connection of a watched provider.
 type connection struct {
 	mu    sync.Mutex
 	owner string // of its first request
 }
 
-// first returns the owner of c's first request, which is owner's if there was none before.
+// first returns the owner of the first request of c; owner if there was none before.
 func (c *connection) first(owner string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *connection) first(owner string) string {
 	return c.owner
 }
 
-// watch starts a provider that speaks protocol, and a Client that may call it.
+// watch starts a watched provider with this protocol, and a Client that is allowed to call it.
 func watch(t *testing.T, protocol string, h http.HandlerFunc, opts ...Option) (*watched, *Client) {
 	t.Helper()
 	w := &watched{}
@@ -70,11 +70,11 @@ func watch(t *testing.T, protocol string, h http.HandlerFunc, opts ...Option) (*
 		default:
 		}
 	}
-	w.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of connections that nobody needs any more
+	w.Config.ErrorLog = log.New(io.Discard, "", 0) // it logs connections closed early
 	w.EnableHTTP2 = protocol == "HTTP/2.0"
 	if w.EnableHTTP2 {
 		w.StartTLS()
-		opts = append(opts, trusting(w.Server))
+		opts = append(opts, trustCertificate(w.Server))
 	} else {
 		w.Start()
 	}
@@ -84,7 +84,7 @@ func watch(t *testing.T, protocol string, h http.HandlerFunc, opts ...Option) (*
 	return w, client
 }
 
-// want fails unless opened connections were ever made and, a moment later, open are left.
+// want fails unless opened connections were made in all, and open remain a moment later.
 func (w *watched) want(t *testing.T, opened, open int64) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -96,7 +96,7 @@ func (w *watched) want(t *testing.T, opened, open int64) {
 	}
 }
 
-// record asks target for an owner's record, which is the owner's name.
+// record requests the record of an owner, which is the name of the owner.
 func record(t *testing.T, client *Client, target string, o owner) string {
 	t.Helper()
 	c := call(http.MethodGet, target)
@@ -110,8 +110,8 @@ func record(t *testing.T, client *Client, target string, o owner) string {
 	return string(reply.Body)
 }
 
-// repeats is a provider, or a proxy, that sends the answer before once more as the next
-// request on a connection begins.
+// repeats is a provider, or a proxy, that sends each answer a second time when the next request on
+// its connection begins.
 func repeats(t *testing.T) *net.TCPListener {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -126,7 +126,7 @@ func repeats(t *testing.T) *net.TCPListener {
 			if _, err := in.Peek(1); err != nil {
 				return
 			}
-			_, _ = io.WriteString(conn, last) // one too many
+			_, _ = io.WriteString(conn, last) // the surplus answer
 			req, err := http.ReadRequest(in)
 			if err != nil {
 				return
@@ -149,9 +149,9 @@ func repeats(t *testing.T) *net.TCPListener {
 	return listener
 }
 
-// A provider that sends an answer too many, or mixes up the streams of a connection, does
-// not bring one account's record to another's caller.
-func TestAnswerTooMany(t *testing.T) {
+// A caller does not receive the record of another account if a provider sends a surplus answer or
+// mixes up the streams of a connection.
+func TestSurplusAnswer(t *testing.T) {
 	type provider struct {
 		client *Client
 		target string
@@ -211,7 +211,7 @@ func TestAnswerTooMany(t *testing.T) {
 				}
 			}
 		})
-		t.Run(name+" is played", func(t *testing.T) { // over a connection that two calls do share
+		t.Run(name+" is played", func(t *testing.T) { // over a connection that two calls share
 			p := start(t)
 			defer p.client.CloseIdleConnections()
 			for _, text := range []string{"first", "second"} {
@@ -226,7 +226,7 @@ func TestAnswerTooMany(t *testing.T) {
 	}
 }
 
-// Accounts keep their connections while they are among those that called most recently.
+// The accounts that called most recently keep their connections.
 func TestPoolsBound(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
@@ -237,9 +237,9 @@ func TestPoolsBound(t *testing.T) {
 			}{
 				{"aaa", 1, 1},
 				{"bab", 2, 2},
-				{"ac", 3, 2}, // b makes way
+				{"ac", 3, 2}, // b is evicted
 				{"aca", 3, 2},
-				{"b", 4, 2}, // c makes way
+				{"b", 4, 2}, // c is evicted
 				{"ab", 4, 2},
 				{"cab", 7, 2},
 			} {
@@ -256,7 +256,7 @@ func TestPoolsBound(t *testing.T) {
 	}
 }
 
-// With no pools at all, and without an account, nothing is kept.
+// Without pools, or without an account, no connection is kept.
 func TestNothingKept(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
@@ -273,7 +273,7 @@ func TestNothingKept(t *testing.T) {
 	}
 }
 
-// A call goes on when its account's pool makes way, and its connection closes after it.
+// A call continues when the pool of its account is evicted; its connection is closed afterwards.
 func TestEvictedDuringCall(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestEvictedDuringCall(t *testing.T) {
 	}
 }
 
-// However many accounts call at once, a connection serves one of them only.
+// Under concurrent calls, each connection serves one account only.
 func TestPoolsConcurrently(t *testing.T) {
 	const accounts, limit = 12, 4
 	for _, protocol := range protocols {
@@ -341,7 +341,7 @@ func TestPoolsConcurrently(t *testing.T) {
 	}
 }
 
-// A call of a known account costs no allocation for its pool.
+// Acquiring the pool of a known account does not allocate.
 func TestAcquireAllocates(t *testing.T) {
 	p := New().pools
 	got := testing.AllocsPerRun(100, func() { p.release(p.acquire(owner{"default", "a"})) })

@@ -11,15 +11,15 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// WithProxy sends every call through this proxy (http, https or socks5), whose own address
-// may be a private one. The loopback addresses of WithLoopback are still called directly.
+// WithProxy sends all calls through this proxy (http, https or socks5), whose address may be
+// private. The loopback addresses of WithLoopback are still called directly.
 //
-// The proxy resolves host names and dials, so that the guard sees neither: it refuses
-// addresses written out, localhost and names without a dot, and ports but 80 and 443. That
-// a name does not lead to a private address is then for the proxy to see to.
+// The proxy resolves host names, so that the guard cannot check the addresses. The guard refuses
+// forbidden IP addresses in URLs, localhost, names without a dot, and ports other than 80 and 443.
+// The proxy has to refuse names that resolve to private addresses.
 func WithProxy(u *url.URL) Option { return func(s *settings) { s.proxy = u } }
 
-// proxied refuses hosts that the dial guard cannot see behind a proxy.
+// proxied refuses forbidden hosts by name, because the dial guard cannot check them behind a proxy.
 type proxied struct {
 	*http.Transport
 	direct []netip.AddrPort
@@ -35,15 +35,14 @@ func (p *proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 	return p.Transport.RoundTrip(req)
 }
 
-// isDirect reports whether u names one of direct by its address.
+// isDirect reports whether the host of u is an address in direct.
 func isDirect(u *url.URL, direct []netip.AddrPort) bool {
 	a, err := netip.ParseAddrPort(dialAddress(u))
-	return err == nil && isOpened(a, direct)
+	return err == nil && isAllowedLoopback(a, direct)
 }
 
-// publicName reports whether u's host is a public address or may be the name of one. What
-// only some resolvers read as an address ("0x7f.1", "2130706433", full-width digits) is
-// neither.
+// publicName reports whether u's host is a public address, or a name that may have one. Names that
+// some resolvers parse as an address are refused ("0x7f.1", "2130706433", full-width digits).
 func publicName(u *url.URL) bool {
 	host, port, err := net.SplitHostPort(dialAddress(u))
 	if err != nil || port != "80" && port != "443" {
@@ -65,8 +64,8 @@ func publicName(u *url.URL) bool {
 	return true
 }
 
-// isNumber reports whether a name's last label makes an address of it (WHATWG URL, "ends
-// in a number").
+// isNumber reports whether the last label of a name makes it an address (WHATWG URL, "ends in a
+// number").
 func isNumber(label string) bool {
 	if strings.Trim(label, "0123456789") == "" {
 		return true
@@ -76,7 +75,7 @@ func isNumber(label string) bool {
 	return hex && (digits == "" || err == nil)
 }
 
-// dialAddress is the host and port that u's connection goes to.
+// dialAddress returns the host and port to which u connects.
 func dialAddress(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

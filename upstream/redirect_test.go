@@ -42,7 +42,7 @@ func TestRedirects(t *testing.T) {
 					w.WriteHeader(tt.status)
 				}
 			})
-			c := secretly(call(tt.method, url+"/start"))
+			c := withSecrets(call(tt.method, url+"/start"))
 			if tt.method != "GET" && tt.method != "HEAD" {
 				c.Body = []byte("{}")
 			}

@@ -14,15 +14,15 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// Connections that an account's pool keeps without a call.
+// Limits of the idle connections of one account.
 const (
 	maxIdleConns    = 16
 	idleConnTimeout = 90 * time.Second
 )
 
-// newTransport is one connection pool. A proxy of the environment is ignored: it would
-// dial in the guard's place. Dialing and the TLS handshake have limits of their own,
-// because the standard library finishes both in the background for a call that is long over.
+// newTransport returns a connection pool. A proxy of the environment is ignored, because it would
+// bypass the guard. Dialing and the TLS handshake have timeouts, because the standard library
+// continues both in the background after the end of a call.
 func newTransport(s settings) *http.Transport {
 	open := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Resolver: s.resolver}
 	guarded := *open
@@ -60,20 +60,20 @@ func newTransport(s settings) *http.Transport {
 	}
 }
 
-// guard refuses every resolved address that is not public, and every port but 80 and 443,
-// except for those of loopback.
+// guard refuses all resolved addresses that are not public, and all ports except 80 and 443. The
+// addresses in loopback are allowed.
 func guard(loopback []netip.AddrPort) func(network, address string, c syscall.RawConn) error {
 	public := ssrf.New()
 	return func(network, address string, c syscall.RawConn) error {
-		if a, err := netip.ParseAddrPort(address); err == nil && isOpened(a, loopback) {
+		if a, err := netip.ParseAddrPort(address); err == nil && isAllowedLoopback(a, loopback) {
 			return nil
 		}
 		return public.Safe(network, address, c)
 	}
 }
 
-// isOpened reports whether a is a loopback address that is one of opened.
-func isOpened(a netip.AddrPort, opened []netip.AddrPort) bool {
+// isAllowedLoopback reports whether a is a loopback address in allowed.
+func isAllowedLoopback(a netip.AddrPort, allowed []netip.AddrPort) bool {
 	same := func(b netip.AddrPort) bool { return a.Port() == b.Port() && a.Addr().Unmap() == b.Addr().Unmap() }
-	return a.Addr().Unmap().IsLoopback() && slices.ContainsFunc(opened, same)
+	return a.Addr().Unmap().IsLoopback() && slices.ContainsFunc(allowed, same)
 }

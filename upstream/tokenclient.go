@@ -7,18 +7,16 @@ import (
 	"time"
 )
 
-// maxTokenAnswer bounds an answer to HTTP, in bytes after decompression.
+// maxTokenAnswer limits an answer to HTTP, in bytes after decompression.
 const maxTokenAnswer = 1 << 20
 
-// HTTP returns a client for the token endpoints of authorization servers, which a library
-// calls: c's guard, answers of at most 1 MiB, no cookies. timeout bounds each request, reading
-// of the answer included. Every request has a connection of its own, which is closed after the
-// answer: it cannot bring another account's token.
+// HTTP returns a client for the token endpoints of authorization servers. It has the guard of c,
+// accepts answers up to 1 MiB and has no cookies. timeout limits each request, including reading
+// the answer. Every request has its own connection, which is closed after the answer, so that it
+// cannot receive the token of another account.
 //
-// A redirect is followed as Do does: within the same scheme, host and port, and only where
-// the method stays what it is. The cause inside an error, which is a *url.Error as ever of
-// an http.Client, shows neither a header, nor a body, nor the query; the *url.Error around
-// it quotes the request's own URL.
+// Redirects are followed as in Do. Errors are *url.Error, which quotes the URL of the request; the
+// error inside shows no header, body or query.
 func (c *Client) HTTP(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Transport:     &tokenTransport{c.pools},
@@ -27,16 +25,16 @@ func (c *Client) HTTP(timeout time.Duration) *http.Client {
 	}
 }
 
-// tokenTransport follows redirects itself, because http.Client quotes in its errors where
-// they lead, and bounds what is read.
+// tokenTransport follows redirects itself, because the errors of http.Client quote their targets,
+// and limits the answer.
 type tokenTransport struct{ pools *pools }
 
 func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	over := t.pools.acquire(owner{}) // it keeps no connection, so there is nothing to release
+	over := t.pools.acquire(owner{}) // not released, because it keeps no connection
 	for redirects := 0; ; redirects++ {
 		res, err := over.RoundTrip(req)
 		if err != nil {
-			return nil, unquoted(req.Context(), err)
+			return nil, safeError(req.Context(), err)
 		}
 		next, err := redirect(&message{method: req.Method, url: req.URL}, res)
 		if next == nil && err == nil {
@@ -64,18 +62,18 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// unquoted is err in words of our own; its cause stays to be asked for.
-func unquoted(ctx context.Context, err error) error {
+// safeError returns err with a safe text; it wraps err.
+func safeError(ctx context.Context, err error) error {
 	if interrupted(ctx, err) {
-		return late(err)
+		return deadlineFailure(err)
 	}
 	return reason(err)
 }
 
-// boundedBody fails after left bytes, where the answer is not at its end by then.
+// boundedBody returns an error if the body is longer than left bytes.
 type boundedBody struct {
 	io.ReadCloser
-	ctx  context.Context // of the request, to tell a deadline from a broken connection
+	ctx  context.Context // of the request, to distinguish a deadline from a broken connection
 	left int64
 }
 
@@ -87,12 +85,12 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	switch {
 	case int64(n) > b.left:
 		n, b.left = int(b.left), 0
-		return n, tooLarge()
+		return n, tooLargeFailure()
 	case err != nil && err != io.EOF: //nolint:errorlint // Read promises io.EOF itself
 		if interrupted(b.ctx, err) {
-			err = late(err)
+			err = deadlineFailure(err)
 		} else {
-			err = cutOff(err)
+			err = cutOffFailure(err)
 		}
 	}
 	b.left -= int64(n)

@@ -84,7 +84,7 @@ func TestHTTP(t *testing.T) {
 		"/unreadable": {0, "", "redirect to an unreadable address refused"},
 	} {
 		t.Run(path, func(t *testing.T) {
-			for range 2 { // the second would send the first one's cookie
+			for range 2 { // the second request would send the cookie of the first
 				res, body, err := post(t.Context(), client.HTTP(10*time.Second), origin+path)
 				switch {
 				case tt.text != "":
