@@ -68,7 +68,7 @@ func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Read
 		p.Report = r.report(nil)
 		return nil, p
 	}
-	if r.plan, p = withOverrides(snapshot, base, r.account); p != nil {
+	if r.plan, p = withOverrides(snapshot, base, r.account); p != nil { //nolint:contextcheck // a compiled plan is shared, and must not depend on one call
 		p.Report = r.report(nil)
 		return nil, p
 	}

@@ -34,11 +34,11 @@ func (m *method) encode(record *engine.Record, o *Options) []byte {
 			return
 		}
 		out = plain.AppendKey(out, name)
-		encoded, err := plain.Append(out, value)
-		if err != nil {
-			encoded = append(out, "null"...)
+		if encoded, err := plain.Append(out, value); err == nil {
+			out = encoded
+		} else {
+			out = append(out, "null"...)
 		}
-		out = encoded
 	}
 	for _, name := range m.order {
 		write(name)

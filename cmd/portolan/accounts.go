@@ -137,7 +137,7 @@ func (c *updateAccountCommand) Run(ctx context.Context, p *process, all *account
 	})
 }
 
-// change is the body of the request, without overrides.
+// change returns the body of the request, without overrides.
 func (c *updateAccountCommand) change(p *process) (map[string]any, error) {
 	body := map[string]any{}
 	fields, err := c.read(p)
@@ -171,8 +171,8 @@ func (c *updateAccountCommand) change(p *process) (map[string]any, error) {
 	return body, nil
 }
 
-// override sets in body the overrides of the resource at path as flags change them, and the
-// version that was read, so that a change in between is not lost.
+// override reads the overrides of the resource at path, changes them as the flags say, and sets them
+// in body. It also sets the version that was read, so that concurrent changes are not lost.
 func (a *adminClient) override(ctx context.Context, path string, flags overrideFlags, body map[string]any) error {
 	if len(flags.Override) == 0 {
 		return nil
@@ -181,16 +181,16 @@ func (a *adminClient) override(ctx context.Context, path string, flags overrideF
 	if err != nil {
 		return err
 	}
-	now, err := decode(answer)
+	current, err := decode(answer)
 	if err != nil {
 		return err
 	}
-	overrides, _ := now["overrides"].(map[string]any)
+	overrides, _ := current["overrides"].(map[string]any)
 	if body["overrides"], err = flags.apply(overrides); err != nil {
 		return err
 	}
 	if _, given := body["version"]; !given {
-		body["version"] = now["version"]
+		body["version"] = current["version"]
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ type linkAccountCommand struct {
 	Account     string        `placeholder:"ID" help:"Reconnect this account instead of creating one."`
 	Label       string        `help:"Display name of the new account."`
 	TenantID    string        `name:"tenant-id" placeholder:"ID" help:"Id of the customer in your own system."`
-	RedirectURI string        `name:"redirect-uri" placeholder:"URL" help:"Where the customer's browser is sent afterwards."`
+	RedirectURI string        `name:"redirect-uri" placeholder:"URL" help:"URL to which the customer's browser is redirected afterwards."`
 	ExpiresIn   time.Duration `help:"Lifetime of the link."`
 	PublicURL   string        `required:"" placeholder:"URL" help:"URL of the server, as for serve."`
 }

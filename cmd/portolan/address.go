@@ -12,7 +12,7 @@ import (
 	"portolan/upstream"
 )
 
-// publicOrigin reads --public-url, which has a scheme and a host and nothing else.
+// publicOrigin parses --public-url, which consists of a scheme and a host. The error is a usageError.
 func publicOrigin(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
@@ -22,8 +22,8 @@ func publicOrigin(text string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// loopbackOrigin is the URL of a server that listens on a loopback address; "" for any
-// other, whose public name is not known.
+// loopbackOrigin returns the URL of a server that listens on a loopback address; "" for other
+// addresses, because their public name is not known.
 func loopbackOrigin(l net.Listener) string {
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok || !address.IP.IsLoopback() {
@@ -45,7 +45,7 @@ func isLoopback(address string) bool {
 // proxyURL is the address of a proxy. It may hold a password, so it prints as "***".
 type proxyURL struct{ url *url.URL }
 
-// UnmarshalText reads an address. Its error does not show it.
+// UnmarshalText parses an address. Its error does not show the address.
 func (x *proxyURL) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
 	if err != nil || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) || u.Hostname() == "" {
@@ -58,7 +58,7 @@ func (x *proxyURL) UnmarshalText(text []byte) error {
 // Format writes "***".
 func (proxyURL) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
 
-// options are the options of the client that calls providers.
+// options returns the options of the client that calls providers.
 func (x proxyURL) options() []upstream.Option {
 	if x.url == nil {
 		return nil

@@ -66,7 +66,7 @@ func (a *adminClient) serve(ctx context.Context, b *bundle, environment string, 
 	}
 	directory, secret := newCommandDirectory(a.store, environment)
 	gw := gateway.New(b.snapshot, engine.New(doer, a.p.now), directory, gateway.WithLogger(log))
-	handler, err := server.New(gw, directory, append(options, server.WithLogger(log), server.WithClock(a.p.now), server.WithStore(a.store))...)
+	handler, err := server.New(gw, directory, append(options, server.WithLogger(log), server.WithClock(a.p.now), server.WithStore(a.store))...) //nolint:contextcheck // a handler has the context of its request
 	a.handler, a.token = handler, secret
 	return err
 }
@@ -110,10 +110,10 @@ func (a *adminClient) call(ctx context.Context, method, target string, body any)
 	return answer.body.Bytes(), nil
 }
 
-// pathOf is the path of one resource.
+// pathOf returns the path of one resource.
 func pathOf(collection, id string) string { return collection + "/" + url.PathEscape(id) }
 
-// withQuery is path with a query, unless that is empty.
+// withQuery returns path with a query, if there is one.
 func withQuery(path string, q url.Values) string {
 	if len(q) == 0 {
 		return path
@@ -121,7 +121,7 @@ func withQuery(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-// versionQuery is the query that requires a version; 0 requires none.
+// versionQuery returns the query that requires a version; 0 means any version.
 func versionQuery(version int64) url.Values {
 	q := url.Values{}
 	if version != 0 {
@@ -130,7 +130,7 @@ func versionQuery(version int64) url.Values {
 	return q
 }
 
-// seconds is d in whole seconds.
+// seconds returns d in whole seconds. The error is a usageError.
 func seconds(flag string, d time.Duration) (int64, error) {
 	if d < time.Second || d%time.Second != 0 {
 		return 0, usagef("%s: %s is not a whole number of seconds", flag, d)
@@ -138,7 +138,7 @@ func seconds(flag string, d time.Duration) (int64, error) {
 	return int64(d / time.Second), nil
 }
 
-// responseRecorder is a ResponseWriter that keeps the answer.
+// responseRecorder is a ResponseWriter that stores the answer.
 type responseRecorder struct {
 	status int
 	header http.Header
@@ -152,8 +152,8 @@ func newResponseRecorder() *responseRecorder {
 // Header returns the answer's headers.
 func (r *responseRecorder) Header() http.Header { return r.header }
 
-// WriteHeader keeps the status.
+// WriteHeader stores the status.
 func (r *responseRecorder) WriteHeader(status int) { r.status = status }
 
-// Write keeps the body.
+// Write stores the body.
 func (r *responseRecorder) Write(b []byte) (int, error) { return r.body.Write(b) }

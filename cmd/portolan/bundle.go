@@ -28,7 +28,7 @@ type bundle struct {
 // load reads the layers. workers evaluates overrides; if it is nil, this process does.
 // Problems of mappings are findings; an error means that the program itself is broken.
 //
-//nolint:contextcheck,nolintlint // a language outlives every call (contextcheck finds this mark itself)
+//nolint:contextcheck,nolintlint // a language is used by many calls (contextcheck reports this line as well)
 func (p *process) load(evalTimeout time.Duration, workers jsonata.Worker, layers ...engine.Layer) (*bundle, error) {
 	models, err := schemas.Unified()
 	if err != nil {
@@ -101,7 +101,7 @@ func (b *bundle) loadProviders(layers []engine.Layer) {
 	slices.SortFunc(b.providers, func(a, b *sandbox.Provider) int { return strings.Compare(a.Name(), b.Name()) })
 }
 
-// integrations are the names of all integrations, sorted.
+// integrations returns the names of all integrations, sorted.
 func (b *bundle) integrations() []string {
 	var names []string
 	for _, in := range b.catalog.Integrations() {
@@ -121,7 +121,7 @@ func (b *bundle) updatePlan(integration string) *engine.Plan {
 	return nil
 }
 
-// basePath is the path of an integration's base_url, such as "/api/v1/" or "".
+// basePath returns the path of an integration's base_url, such as "/api/v1/" or "".
 func (b *bundle) basePath(integration string) string {
 	in := b.catalog.Integration(integration)
 	if in == nil {

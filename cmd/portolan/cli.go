@@ -36,14 +36,14 @@ type cli struct {
 	Help         helpCommand         `cmd:"" help:"Describe a command, or list all."`
 }
 
-// errReported ends the program with exitFailed. The reason is printed already.
+// errReported ends the program with exitFailed; the reason has been printed.
 var errReported = errors.New("reported")
 
 // usageError is a command line that cannot be accepted; the exit code is exitUsage.
 type usageError struct {
 	error
 
-	command *kong.Node // whose usage it is; nil: not known yet
+	command *kong.Node // the command whose usage is printed; nil: not known yet
 }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -65,7 +65,7 @@ func (p *process) run(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.failed(err)
 	}
-	if len(args) > 0 && args[0] == "--version" { // not a flag: accounts update has one of this name
+	if len(args) > 0 && args[0] == "--version" { // not a flag, because accounts update has a flag --version
 		args = append([]string{"version"}, args[1:]...)
 	}
 	command, err := parser.Parse(args)
@@ -103,8 +103,8 @@ func (p *process) failed(err error) int {
 	}
 }
 
-// fromEnvironment sets each flag of serve from a variable, --listen from PORTOLAN_LISTEN,
-// and the flags that other commands share with it. A flag on the command line wins.
+// fromEnvironment sets the flags of serve, and the same flags of other commands, from variables such
+// as PORTOLAN_LISTEN. A flag on the command line takes precedence.
 func (p *process) fromEnvironment(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	if parent.Command == nil || parent.Command.Name != "serve" && !slices.Contains(sharedFlags(), flag.Name) {
 		return nil, nil
@@ -116,7 +116,7 @@ func (p *process) fromEnvironment(_ *kong.Context, parent *kong.Path, flag *kong
 	return value, nil
 }
 
-// sharedFlags are the flags on which a server and the commands beside it must agree.
+// sharedFlags are the flags that must be the same for a server and the other commands.
 func sharedFlags() []string {
 	return []string{"data", "database-url", "database-wait", "master-keys-file", "mappings", "public-url", "proxy"}
 }

@@ -23,8 +23,8 @@ zsh: source <(portolan completion zsh)
 fish: portolan completion fish | source`
 }
 
-// Run prints a script that completes commands, flags and the values of flags. Where it
-// knows none, the shell completes file names.
+// Run prints a script that completes commands, flags and their values. The shell completes file
+// names if the values are not known.
 func (c *completionCommand) Run(p *process, parsed *kong.Context) error {
 	return writeCompletion(p.stdout, c.Shell, parsed.Model.Node)
 }
@@ -59,10 +59,10 @@ type completionFlag struct {
 	Values     []string // the possible ones; nil: not known
 }
 
-// Bare is the flag's name without dashes.
+// Bare returns the name of the flag without dashes.
 func (f completionFlag) Bare() string { return strings.TrimPrefix(f.Name, "--") }
 
-// CommandNames are the names of the commands.
+// CommandNames returns the names of the commands.
 func (c completion) CommandNames() []string {
 	var names []string
 	for _, command := range c.Commands {
@@ -71,7 +71,7 @@ func (c completion) CommandNames() []string {
 	return names
 }
 
-// FlagNames are the names of all flags.
+// FlagNames returns the names of all flags.
 func (c completion) FlagNames() []string {
 	var names []string
 	for _, f := range c.Flags {
@@ -80,7 +80,7 @@ func (c completion) FlagNames() []string {
 	return names
 }
 
-// ValueFlags are the names of the flags that take a value.
+// ValueFlags returns the names of the flags that have a value.
 func (c completion) ValueFlags() []string {
 	var names []string
 	for _, f := range c.Flags {
@@ -91,7 +91,7 @@ func (c completion) ValueFlags() []string {
 	return names
 }
 
-// completions describe node and all commands below it, hidden ones left out.
+// completions describes node and all commands below it, except hidden ones.
 func completions(node *kong.Node) []completion {
 	c := completion{Path: pathOfCommand(node)}
 	for _, flags := range node.AllFlags(true) {
@@ -114,7 +114,7 @@ func completions(node *kong.Node) []completion {
 	return append([]completion{c}, below...)
 }
 
-// possible are the values that a flag or argument can have; nil if they are not known.
+// possible returns the values that a flag or argument can have; nil if they are not known.
 func possible(v *kong.Value) []string {
 	if v.Enum != "" {
 		return v.EnumSlice()
@@ -130,7 +130,7 @@ func firstSentence(text string) string {
 	return strings.TrimSuffix(sentence, ".")
 }
 
-// fishQuoted is text as one word of a fish command.
+// fishQuoted returns text as one word of a fish command.
 func fishQuoted(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }

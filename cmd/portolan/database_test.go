@@ -18,7 +18,7 @@ import (
 	"portolan/accounts/database"
 )
 
-// newPostgres makes a database of the test's own, which goes with the test, and gives its URL.
+// newPostgres creates a database for the test and returns its URL.
 func newPostgres(t *testing.T) string {
 	t.Helper()
 	server := os.Getenv("PORTOLAN_TEST_POSTGRES")
@@ -47,8 +47,8 @@ func newPostgres(t *testing.T) string {
 	return u.String()
 }
 
-// newAccounts makes accounts of the integration "example" in the SQLite database of a new
-// folder, sealed with testKeys: by SQL, because one by one takes long.
+// newAccounts creates accounts of the integration "example" in the SQLite database of a new
+// folder, encrypted with testKeys. It uses SQL, because creating them one by one takes long.
 func newAccounts(t *testing.T, count int) (folder string, ids []string) {
 	t.Helper()
 	keys, err := accounts.ParseKeyring(testKeys)

@@ -13,16 +13,16 @@ import (
 	"portolan/sandbox"
 )
 
-// demoToken is valid for the demo accounts, demoAdminToken for the admin API of a database
-// that ends with the process. They are not secrets.
+// demoToken is valid for the demo accounts, demoAdminToken for the admin API of a temporary database.
+// They are not secrets.
 const (
 	demoToken      = "sandbox-token"
 	demoAdminToken = "sandbox-admin"
 )
 
-// demoEnvironment holds the demo accounts if there are persistent accounts too, because
-// demoToken is public and must not reach those. No database has an environment of this
-// name: a name in a database has no dot.
+// demoEnvironment has the demo accounts if there are persistent accounts as well, which the public
+// demoToken must not reach. A database has no environment with this name, because names of
+// environments have no dot.
 const demoEnvironment = "sandbox.demo"
 
 // demoTokens are the tokens of the demo accounts. Without persistent accounts, one of them
@@ -60,12 +60,12 @@ func (b *bundle) demoAccounts(origin string) []accounts.Account {
 	return out
 }
 
-// demoBaseURL is the base URL of a provider in the sandbox at origin.
+// demoBaseURL returns the base URL of a provider in the sandbox at origin.
 func (b *bundle) demoBaseURL(origin string, provider *sandbox.Provider) string {
 	return origin + "/" + provider.Name() + b.basePath(provider.Name())
 }
 
-// baseURLs are the base URLs of the sandbox at origin by integration; none if origin is "".
+// baseURLs returns the base URLs of the sandbox at origin by integration; none if origin is "".
 func (b *bundle) baseURLs(origin string) map[string]string {
 	out := map[string]string{}
 	for _, provider := range b.providers {
@@ -87,7 +87,7 @@ func (b *bundle) demoApps(origin string, apps map[string]gateway.OAuthApp) {
 	}
 }
 
-// mounts are the providers of the sandbox with the paths of their base URLs.
+// mounts returns the providers of the sandbox with the paths of their base URLs.
 func (b *bundle) mounts() []sandbox.Mount {
 	out := make([]sandbox.Mount, 0, len(b.providers))
 	for _, provider := range b.providers {
@@ -96,7 +96,7 @@ func (b *bundle) mounts() []sandbox.Mount {
 	return out
 }
 
-// demoCurl is a curl command that changes a provider's sample record through the API at
+// demoCurl returns a curl command that changes a provider's sample record through the API at
 // origin; "" if the provider has no method for that.
 func (b *bundle) demoCurl(origin string, provider *sandbox.Provider) string {
 	plan := b.updatePlan(provider.Name())
@@ -117,8 +117,8 @@ func (b *bundle) demoCurl(origin string, provider *sandbox.Provider) string {
 		quoted(target), quoted("Authorization: Bearer "+demoToken), quoted("Content-Type: application/json"), quoted(plain.Text(body)))
 }
 
-// demoBody is a small body that the provider supports: a first name, or else the first field
-// whose values are known; nil if there is neither.
+// demoBody returns a small body that the provider supports: a first name, or else the first field
+// with known values; nil if there is neither.
 func demoBody(support *engine.Support) map[string]any {
 	if support.Reaches("/first_name") {
 		return map[string]any{"first_name": "Ada"}
@@ -140,5 +140,5 @@ func demoBody(support *engine.Support) map[string]any {
 	return body
 }
 
-// quoted is text as a single word of a shell command.
+// quoted returns text as one word of a shell command.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -11,15 +11,15 @@ import (
 	"portolan/accounts"
 )
 
-// demoStore is a store that lists the read-only demo accounts before its own. Changes of
-// them fail with accounts.ErrReadOnly.
+// demoStore is a store that lists the read-only demo accounts before its own. Changing a demo
+// account fails with accounts.ErrReadOnly.
 type demoStore struct {
 	accounts.Store
 	demo []accounts.Account // by id
 }
 
-// demoCursor is the prefix of the cursors of pages that begin with a demo account or right
-// after the last one. No cursor of a database has this prefix.
+// demoCursor is the prefix of cursors of pages that begin with a demo account or right after the
+// last one. Cursors of a database do not have this prefix.
 const demoCursor = "demo."
 
 // newDemoStore returns a demoStore whose demo accounts were created at now.
@@ -104,7 +104,7 @@ func (s demoStore) Accounts(ctx context.Context, environment string, q accounts.
 	return page, nil
 }
 
-// matching are the demo accounts that q selects, without their Context.
+// matching returns the demo accounts that q selects, without their Context.
 func (s demoStore) matching(environment string, q accounts.AccountQuery) []accounts.Account {
 	var out []accounts.Account
 	for _, a := range s.demo {

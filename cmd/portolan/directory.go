@@ -16,7 +16,7 @@ type joinedDirectories struct {
 	store  accounts.Directory
 }
 
-// Authenticate returns the token's entry, or the error of store.
+// Authenticate returns the token, or the error of store.
 func (d joinedDirectories) Authenticate(ctx context.Context, token string) (accounts.Token, error) {
 	found, err := d.memory.Authenticate(ctx, token)
 	if errors.Is(err, accounts.ErrUnauthorized) {
@@ -37,15 +37,15 @@ func (d joinedDirectories) Account(ctx context.Context, environment, id string) 
 // Ready returns the error of store: memory is always ready.
 func (d joinedDirectories) Ready(ctx context.Context) error { return d.store.Ready(ctx) }
 
-// separateEnvironment serves one environment from own and every other one from rest. What
-// rest holds under the name of that environment is not visible.
+// separateEnvironment serves one environment from own and all others from rest. An environment of
+// the same name in rest is not visible.
 type separateEnvironment struct {
 	environment string
 	own         *accounts.Memory
 	rest        accounts.Directory
 }
 
-// Authenticate returns the token's entry, or the error of rest.
+// Authenticate returns the token, or the error of rest.
 func (d separateEnvironment) Authenticate(ctx context.Context, token string) (accounts.Token, error) {
 	found, err := d.own.Authenticate(ctx, token)
 	if err != nil {
@@ -90,7 +90,7 @@ type commandDirectory struct {
 	token accounts.Token
 }
 
-// newCommandDirectory returns a directory with a new administrator's token, and that token.
+// newCommandDirectory returns a directory with a new admin token, and that token.
 func newCommandDirectory(store accounts.Directory, environment string) (commandDirectory, accounts.Secret) {
 	secret, _ := accounts.NewSecret("cli")
 	name := "command line"

@@ -21,7 +21,7 @@ type environmentFlag struct {
 // pageFlags select a page of a list.
 type pageFlags struct {
 	Limit  int    `placeholder:"N" help:"Entries per page: 50 by default, at most 500."`
-	Cursor string `help:"Cursor of the page, as printed with the page before."`
+	Cursor string `help:"Cursor of the page, as printed after the previous page."`
 }
 
 func (f pageFlags) query() url.Values {
@@ -40,7 +40,7 @@ func set(q url.Values, name, value string) {
 	}
 }
 
-// fieldFlags set an account's credentials and settings.
+// fieldFlags set credentials and settings of an account.
 type fieldFlags struct {
 	Field      []string `sep:"none" placeholder:"NAME=VALUE" help:"Credential or setting; repeatable. NAME=- reads the value from a line of standard input: use it for secrets, because the process list shows the command line."`
 	FieldsFile string   `placeholder:"FILE" help:"Credentials and settings as a JSON object; - reads standard input."`
@@ -118,7 +118,7 @@ type overrideFlags struct {
 	Override []string `sep:"none" placeholder:"METHOD=FILE" help:"Override the expressions of a method with those of a JSON file, such as {\"response_mapping\": ...}; repeatable. METHOD= removes an override."`
 }
 
-// apply changes overrides, which may be nil, as the flags say, and returns them.
+// apply changes overrides, which may be nil, as the flags say and returns them.
 func (f overrideFlags) apply(overrides map[string]any) (map[string]any, error) {
 	if overrides == nil {
 		overrides = map[string]any{}
@@ -148,7 +148,7 @@ func (f overrideFlags) apply(overrides map[string]any) (map[string]any, error) {
 // byteSize is a number of bytes, written as 4096, 64KiB, 1MiB or 2GiB.
 type byteSize int64
 
-// UnmarshalText reads a size.
+// UnmarshalText parses a size.
 func (s *byteSize) UnmarshalText(text []byte) error {
 	number, unit := string(text), int64(1)
 	for suffix, bytes := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {

@@ -29,7 +29,7 @@ func usageOf(err error) error {
 		return usageError{err, nil}
 	}
 	node := selected(parse.Context)
-	if !node.Leaf() && parse.Context.Error == nil && parse.ExitCode() == exitKongUsage { // all words are good, and there are too few
+	if !node.Leaf() && parse.Context.Error == nil && parse.ExitCode() == exitKongUsage { // valid words, but not a complete command
 		err = errors.New("a command is missing")
 	}
 	return usageError{err, node}
@@ -38,7 +38,7 @@ func usageOf(err error) error {
 // exitKongUsage is the parser's exit code for a command line that it cannot accept.
 const exitKongUsage = 80
 
-// selected is the command that was recognized, or the application.
+// selected returns the recognized command, or the application if there is none.
 func selected(parsed *kong.Context) *kong.Node {
 	if node := parsed.Selected(); node != nil {
 		return node
@@ -46,7 +46,8 @@ func selected(parsed *kong.Context) *kong.Node {
 	return parsed.Model.Node
 }
 
-// printUsage lists the commands below node, a line each, or points to its help if it has none.
+// printUsage lists the commands below node in one line each, or refers to the help of node if there
+// are none.
 func printUsage(w io.Writer, node *kong.Node) {
 	if node == nil {
 		fmt.Fprintf(w, "Run `portolan --help` for usage.\n")
@@ -68,7 +69,7 @@ func printUsage(w io.Writer, node *kong.Node) {
 	fmt.Fprintf(w, "\nRun `portolan COMMAND --help` for usage.\n")
 }
 
-// pathOfCommand are the words of a command: "accounts create"; "" for the application.
+// pathOfCommand returns the words of a command: "accounts create"; "" for the application.
 func pathOfCommand(node *kong.Node) string {
 	var words []string
 	for ; node != nil && node.Type == kong.CommandNode; node = node.Parent {

@@ -39,8 +39,8 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serve serves until ctx ends. It then lets calls in flight finish, for drain at most, one
-// service after the other. If a service fails, all end and its error is returned.
+// serve serves until ctx ends. Then it waits for calls in flight, at most for drain, one service
+// after the other. If a service fails, all stop and its error is returned.
 func serve(ctx context.Context, drain time.Duration, log *slog.Logger, services ...service) error {
 	var wg sync.WaitGroup
 	failures := make(chan error, len(services))
@@ -62,7 +62,7 @@ func serve(ctx context.Context, drain time.Duration, log *slog.Logger, services 
 	for _, s := range services {
 		if err := s.server.Shutdown(draining); err != nil {
 			log.WarnContext(ctx, "calls in flight were cut off", slog.String("reason", err.Error()))
-			_ = s.server.Close() // there is nothing left to lose
+			_ = s.server.Close() // the calls are lost already
 		}
 	}
 	wg.Wait()

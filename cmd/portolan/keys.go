@@ -12,7 +12,7 @@ import (
 	"portolan/accounts"
 )
 
-// masterKeysVariable has no flag: the process list would show the keys.
+// masterKeysVariable is not a flag, because the process list would show the keys.
 const masterKeysVariable = "PORTOLAN_MASTER_KEYS"
 
 type keysCommand struct {
@@ -40,7 +40,7 @@ func (c *newKeyCommand) Run(p *process) error {
 		return usagef("--id: %w", err)
 	}
 	fmt.Fprintln(p.stdout, key)
-	fmt.Fprintf(p.stderr, "Put this key first in %s (separated by commas) or in the file of --master-keys-file (one key a line).\n"+
+	fmt.Fprintf(p.stderr, "Put this key first in %s (separated by commas) or in the file of --master-keys-file (one key per line).\n"+
 		"Keep the older keys after it until `portolan keys rotate` is done. A database cannot be read without its keys.\n", masterKeysVariable)
 	return nil
 }
@@ -84,8 +84,8 @@ type rotateKeysCommand struct {
 	Batch int `default:"500" placeholder:"N" help:"Values in one transaction."`
 }
 
-// Run encrypts until the newest key is the only one in use. If it is interrupted, what is
-// done stays done.
+// Run encrypts values until only the newest key is in use. An interrupted rotation keeps the values
+// encrypted so far.
 func (c *rotateKeysCommand) Run(ctx context.Context, p *process) error {
 	if c.Batch < 1 {
 		return usagef("--batch: %d is not at least 1", c.Batch)

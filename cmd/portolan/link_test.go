@@ -12,8 +12,8 @@ import (
 	"portolan/accounts"
 )
 
-// connect connects an account as a customer in a browser does; consent takes the browser
-// from the provider's consent page to where that sends it. The result is the account's id.
+// connect connects an account as a customer with a browser and returns the id of the account.
+// consent returns the URL to which the provider's consent page redirects.
 func (r *running) connect(t *testing.T, admin, integration string, consent func(browser *http.Client, page *url.URL) *url.URL) string {
 	t.Helper()
 	tenant := accounts.NewID()
@@ -38,7 +38,7 @@ func (r *running) connect(t *testing.T, admin, integration string, consent func(
 	return list["result"].([]any)[0].(map[string]any)["id"].(string)
 }
 
-// visit gives the status, where it redirects to (nil for nowhere), and the page.
+// visit returns the status, the target of a redirect (nil if there is none), and the page.
 func visit(t *testing.T, browser *http.Client, method, target string, form url.Values) (int, *url.URL, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(form.Encode()))
@@ -62,8 +62,7 @@ func visit(t *testing.T, browser *http.Client, method, target string, form url.V
 	return res.StatusCode, at, string(body)
 }
 
-// An account that a customer connects at a pretend provider's consent page is called like
-// any other.
+// An account that a customer connects at the consent page of a sandbox provider can be called.
 func TestSandboxLinkEndToEnd(t *testing.T) {
 	r := start(t, "--sandbox")
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()

@@ -11,7 +11,7 @@ import (
 type lintCommand struct {
 	JSON        bool          `name:"json" help:"Print the findings as a JSON array of {file,line,col,code,severity,message,hint}."`
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
-	Dir         []string      `arg:"" optional:"" help:"Mapping trees (mappings, mappings/...), provider directories or .yaml files; the built-in mappings by default. Files that a provider directory lacks are taken from the built-in one."`
+	Dir         []string      `arg:"" optional:"" help:"Mapping trees (mappings, mappings/...), provider directories or .yaml files; the built-in mappings by default. Files missing in a provider directory are taken from the built-in one."`
 }
 
 type findingJSON struct {
@@ -67,7 +67,7 @@ func (c *lintCommand) print(p *process, integrations int, findings source.Diagno
 	return writeJSON(p.stdout, out)
 }
 
-// summary counts the findings: "no problems", "2 errors, 1 warning".
+// summary returns the number of findings: "no problems", "2 errors, 1 warning".
 func summary(findings source.Diagnostics) string {
 	errors := 0
 	for _, d := range findings {
@@ -88,7 +88,7 @@ func summary(findings source.Diagnostics) string {
 	return strings.Join(parts, ", ")
 }
 
-// counted is a number with its noun: "1 error", "2 errors".
+// counted returns a number with its noun: "1 error", "2 errors".
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -1,4 +1,4 @@
-// Command portolan serves the unified API, and checks, tries and explains mappings.
+// Command portolan serves the unified API, manages accounts, and checks and tests mappings.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	log.SetOutput(withheld{newLogger(os.Stderr, "warn")})
+	log.SetOutput(libraryLog{newLogger(os.Stderr, "warn")})
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

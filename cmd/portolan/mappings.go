@@ -14,13 +14,13 @@ import (
 	"portolan/source"
 )
 
-// mappingFlags select the mappings and bound their expressions.
+// mappingFlags select the mappings and limit the time of their expressions.
 type mappingFlags struct {
 	Mappings    string        `placeholder:"DIR" help:"Directory of mappings, whose files replace the built-in ones of the same name."`
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
 }
 
-// layers are the built-in mappings and, on top of them, those of --mappings.
+// layers returns the built-in mappings and, on top of them, those of --mappings.
 func (f mappingFlags) layers() ([]engine.Layer, error) {
 	layers := []engine.Layer{builtin("")}
 	if f.Mappings == "" {
@@ -32,21 +32,21 @@ func (f mappingFlags) layers() ([]engine.Layer, error) {
 	return append(layers, engine.Layer{FS: os.DirFS(f.Mappings), Path: f.Mappings}), nil
 }
 
-// builtin is the layer of the built-in mappings, of one provider or, if only is "", of all.
+// builtin returns the layer of the built-in mappings of one provider; of all if only is "".
 func builtin(only string) engine.Layer {
 	return engine.Layer{FS: mappings.FS, Path: "mappings", Only: only}
 }
 
-// mappingDir is a place of mappings from the command line: a directory of provider
-// directories, one provider directory, or one file of it.
+// mappingDir is an argument of the command line: a directory of provider directories, one provider
+// directory, or one file of it.
 type mappingDir struct {
-	given string         // as written on the command line; places are printed with it
-	base  string         // the absolute path, with which the places of findings begin
-	layer engine.Layer   // its Path is absolute, so that no other layer has the same
+	given string         // as written on the command line; findings are printed with it
+	base  string         // the absolute path, with which the files of findings begin
+	layer engine.Layer   // its Path is absolute, and different from that of other layers
 	lower []engine.Layer // the built-in mappings of its providers
 }
 
-// builtinMappingDir holds the built-in mappings.
+// builtinMappingDir returns the built-in mappings.
 func builtinMappingDir() mappingDir {
 	layer := builtin("")
 	return mappingDir{given: layer.Path, base: layer.Path, layer: layer}
@@ -68,8 +68,8 @@ func openMappingDirs(args []string) ([]mappingDir, error) {
 	return out, nil
 }
 
-// openMappingDir opens a tree ("mappings", "mappings/..."), a provider directory, which
-// holds .yaml files, or a .yaml file. The error is a usageError.
+// openMappingDir opens a tree ("mappings", "mappings/..."), a provider directory, which contains
+// .yaml files, or a .yaml file. The error is a usageError.
 func openMappingDir(arg string) (mappingDir, error) {
 	given := strings.TrimSuffix(arg, "...")
 	if trimmed := strings.TrimRight(given, "/"); trimmed != "" || given == "" {
@@ -114,7 +114,7 @@ func (d *mappingDir) setProvider(dir string) {
 	d.lower = []engine.Layer{builtin(d.layer.Only)}
 }
 
-// integrations are the names of the provider directories, sorted.
+// integrations returns the names of the provider directories, sorted.
 func (d mappingDir) integrations() []string {
 	if d.layer.Only != "" {
 		return []string{d.layer.Only}
@@ -134,11 +134,10 @@ func hasYAML(dir string) bool {
 	return err == nil && len(files) > 0
 }
 
-// layers are the directory and below it the built-in files of its providers, which
-// complete it.
+// layers returns the directory and, below it, the built-in files of its providers.
 func (d mappingDir) layers() []engine.Layer { return append(slices.Clip(d.lower), d.layer) }
 
-// own returns the findings about the directory's files, with places as given.
+// own returns the findings in files of the directory, with paths as on the command line.
 func (d mappingDir) own(findings source.Diagnostics) source.Diagnostics {
 	var out source.Diagnostics
 	for _, finding := range findings {
@@ -154,7 +153,7 @@ func (d mappingDir) own(findings source.Diagnostics) source.Diagnostics {
 	return out
 }
 
-// foreign returns the findings about other files.
+// foreign returns the findings in other files.
 func (d mappingDir) foreign(findings source.Diagnostics) source.Diagnostics {
 	return slices.DeleteFunc(slices.Clone(findings), func(f source.Diagnostic) bool { return len(d.own(source.Diagnostics{f})) > 0 })
 }

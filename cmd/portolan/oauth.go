@@ -9,8 +9,8 @@ import (
 	"portolan/gateway"
 )
 
-// oauthApps reads the OAuth clients of integrations from the environment. If origin is set,
-// it adds those of the sandbox that is served there.
+// oauthApps reads the OAuth clients of integrations from the environment. It adds those of the
+// sandbox at origin, if that is not "".
 func (p *process) oauthApps(b *bundle, origin string) (map[string]gateway.OAuthApp, error) {
 	apps := map[string]gateway.OAuthApp{}
 	var problems []error

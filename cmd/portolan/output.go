@@ -18,10 +18,10 @@ import (
 	"portolan/plain"
 )
 
-// column is a column of a table: its heading and the key of its values.
+// column is one column of a table: its heading and the key of its values.
 type column struct{ heading, key string }
 
-// list prints a page as a table or, with --json, as it is.
+// list prints a page as a table or, with --json, as JSON.
 func (a *adminClient) list(ctx context.Context, path string, q url.Values, columns ...column) error {
 	answer, err := a.call(ctx, http.MethodGet, withQuery(path, q), nil)
 	if err != nil {
@@ -52,13 +52,12 @@ func (a *adminClient) list(ctx context.Context, path string, q url.Values, colum
 		return err
 	}
 	if cursor, ok := page["next_cursor"].(string); ok {
-		fmt.Fprintf(a.p.stderr, "There are more: --cursor %s\n", cursor)
+		fmt.Fprintf(a.p.stderr, "There are more entries: --cursor %s\n", cursor)
 	}
 	return nil
 }
 
-// show sends one request and prints the answer: a line for each value or, with --json, as it
-// is.
+// show sends one request and prints the answer: one line for each value or, with --json, JSON.
 func (a *adminClient) show(ctx context.Context, method, target string, body any) error {
 	answer, err := a.call(ctx, method, target, body)
 	if err != nil {
@@ -76,15 +75,15 @@ func (a *adminClient) created(answer []byte, key string, hide ...string) error {
 	if a.json {
 		return a.raw(answer)
 	}
-	made, err := decode(answer)
+	values, err := decode(answer)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.p.stdout, shown(made[key]))
+	fmt.Fprintln(a.p.stdout, shown(values[key]))
 	for _, name := range append(hide, key) {
-		delete(made, name)
+		delete(values, name)
 	}
-	return describeValues(a.p.stderr, made)
+	return describeValues(a.p.stderr, values)
 }
 
 func (a *adminClient) raw(answer []byte) error {
@@ -100,7 +99,7 @@ func describe(w io.Writer, answer []byte) error {
 	return describeValues(w, values)
 }
 
-// describeValues writes a line for each value that is not empty, identifying ones first.
+// describeValues writes one line for each value that is not empty, identifying ones first.
 func describeValues(w io.Writer, values map[string]any) error {
 	first := []string{"id", "name", "integration", "environment", "label", "tenant_id", "role", "status"}
 	names := slices.Sorted(maps.Keys(values))
@@ -114,8 +113,8 @@ func describeValues(w io.Writer, values map[string]any) error {
 	return nil
 }
 
-// shown is a JSON value as readable text: "" for null, and only the names for objects that
-// have a name or hold other objects.
+// shown returns a JSON value as readable text: "" for null, and only the names of objects that have
+// a name or contain other objects.
 func shown(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -146,7 +145,7 @@ func shown(v any) string {
 	}
 }
 
-// decode reads an answer. Numbers keep their digits.
+// decode decodes an answer. Numbers keep all digits.
 func decode(answer []byte) (map[string]any, error) {
 	object, err := plain.DecodeObject(answer, plain.Options{Lenient: true})
 	if err != nil {
@@ -177,7 +176,7 @@ func writeTable(w io.Writer, headings []string, rows [][]string) error {
 	return nil
 }
 
-// printable is text without terminal control characters: text that holds some is quoted.
+// printable returns text, quoted if it has control characters.
 func printable(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(text)

@@ -73,8 +73,7 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	return printPlan(p.stdout, debug)
 }
 
-// plan computes what gw would send for the request. The error is a *gateway.Problem or a
-// usageError.
+// plan returns the plan of the request. The error is a *gateway.Problem or a usageError.
 func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte, samples map[string]any) (gateway.Debug, error) {
 	target, in, problem := server.ReadCall(strings.ToUpper(c.Method), c.Target, body)
 	if problem != nil {
@@ -95,8 +94,8 @@ func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte
 	return outcome.Report.Debug(), nil
 }
 
-// printProblem prints why there is no plan: for people on stderr, or the body of the API's
-// answer on stdout.
+// printProblem prints why there is no plan: as text to stderr or, with --json, as the API's answer to
+// stdout.
 func (c *planCommand) printProblem(p *process, problem *gateway.Problem) error {
 	if !c.JSON {
 		printProblem(p.stderr, problem)
@@ -118,7 +117,7 @@ func (c *planCommand) readAnswers(p *process) (map[string]any, error) {
 			return nil, usagef("--answer: %q is not NAME=FILE", given)
 		}
 		if _, twice := samples[name]; twice {
-			return nil, usagef("--answer: the answer of %q is given twice", name)
+			return nil, usagef("--answer: %q is set twice", name)
 		}
 		if file == "-" && stdin {
 			return nil, usagef("--answer: standard input can be read only once")
@@ -163,8 +162,8 @@ func (c *planCommand) readBody(p *process) ([]byte, error) {
 	return body, nil
 }
 
-// store returns the accounts. Those of a file are all put in one environment, so that each
-// of them can be used. Nothing is called, so an account may have any base_url.
+// store returns the accounts. All accounts of a file are put into one environment, so that each can
+// be used. They may have any base_url, because no provider is called.
 func (c *planCommand) store(ctx context.Context, p *process, b *bundle) (store accounts.Directory, done func(), err error) {
 	if !c.Sandbox && c.Accounts == "" {
 		db, err := c.open(ctx, p, p.logger("warn"))
@@ -188,7 +187,7 @@ func (c *planCommand) store(ctx context.Context, p *process, b *bundle) (store a
 	return store, func() {}, err
 }
 
-// printPlan prints the main request, then all steps and what becomes of each field.
+// printPlan prints the main request, all steps and the outcome of each field.
 func printPlan(w io.Writer, plan gateway.Debug) error {
 	if plan.RequestURL == "" {
 		fmt.Fprintf(w, "The main request cannot be built%s\n", missingAnswers(plan))
@@ -223,7 +222,7 @@ func printRequest(w io.Writer, plan gateway.Debug) {
 	}
 }
 
-// missingAnswers says which sample answers the main request needs.
+// missingAnswers names the sample answers that the main request needs.
 func missingAnswers(plan gateway.Debug) string {
 	i := slices.IndexFunc(plan.Steps, func(s gateway.DebugStep) bool { return s.Name == "main" })
 	if i < 0 {
@@ -236,7 +235,7 @@ func missingAnswers(plan gateway.Debug) string {
 	return " without " + strings.Join(flags, " ")
 }
 
-// shownBody is a body as text; JSON is indented.
+// shownBody returns a body as text; JSON is indented.
 func shownBody(body any) string {
 	raw, isJSON := body.(json.RawMessage)
 	var out bytes.Buffer
@@ -251,5 +250,5 @@ type offline struct{}
 
 // Do returns an error.
 func (offline) Do(context.Context, *engine.Call) (*engine.Reply, error) {
-	return nil, errors.New("this command calls no provider")
+	return nil, errors.New("this command does not call providers")
 }

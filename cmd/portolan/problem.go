@@ -9,22 +9,22 @@ import (
 	"portolan/gateway"
 )
 
-// maxPrintedFailures is how many failures are printed; the rest is counted, as in the API.
+// maxPrintedFailures limits the printed failures, as in the API. The rest is counted.
 const maxPrintedFailures = 100
 
-// printProblem writes what the API would answer: status and message, then a line for each
-// failure and for the place in the mapping.
+// printProblem writes status and message, and one line for each failure and for the position in the
+// mapping.
 func printProblem(w io.Writer, p *gateway.Problem) {
 	failures := p.Failures[:min(len(p.Failures), maxPrintedFailures)]
 	printFailures(w, p, failures, len(p.Failures)-len(failures))
 }
 
-// printFailures is printProblem with the failures that are shown and how many are not.
+// printFailures is printProblem for failures; omitted is the number of further ones.
 func printFailures(w io.Writer, p *gateway.Problem, failures []gateway.Failure, omitted int) {
 	fmt.Fprintf(w, "%d %s: %s\n", p.Status, http.StatusText(p.Status), p.Message)
 	for _, f := range failures {
 		place := ""
-		if f.Pointer != "" { // else it is about the body as a whole
+		if f.Pointer != "" { // otherwise it is about the whole body
 			place = f.Pointer + ": "
 		}
 		if f.Line > 0 {
@@ -40,7 +40,7 @@ func printFailures(w io.Writer, p *gateway.Problem, failures []gateway.Failure, 
 	}
 }
 
-// printErrorBody writes the error answer of the admin API as printProblem does.
+// printErrorBody writes an error answer of the admin API as printProblem does.
 func printErrorBody(w io.Writer, body []byte) {
 	var envelope struct {
 		StatusCode int    `json:"statusCode"`

@@ -15,7 +15,7 @@ import (
 
 const testKeys = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
-// launch is start as a process of its own, whose stop is a kill -9.
+// launch is start in a separate process, which stop ends with SIGKILL.
 func launch(t *testing.T, args ...string) *running {
 	t.Helper()
 	program, err := os.Executable()
@@ -59,7 +59,7 @@ func (r *running) listensOn(t *testing.T) string {
 	return strings.TrimSpace(strings.TrimPrefix(line, "portolan listens on "))
 }
 
-// command runs a command that must succeed, and gives its stdout.
+// command runs a command that must succeed, and returns its stdout.
 func command(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, problems bytes.Buffer
@@ -69,7 +69,7 @@ func command(t *testing.T, args ...string) string {
 	return strings.TrimSpace(out.String())
 }
 
-// ask sends body, where it is not nil, as JSON and gives the answer.
+// ask sends body as JSON, unless it is nil, and returns the answer.
 func (r *running) ask(t *testing.T, method, target, token string, body any) (*http.Response, map[string]any) {
 	t.Helper()
 	var sent io.Reader
@@ -101,7 +101,7 @@ func (r *running) ask(t *testing.T, method, target, token string, body any) (*ht
 	return res, answer
 }
 
-// must is ask for an answer with this status.
+// must is ask; the answer must have this status.
 func (r *running) must(t *testing.T, want int, method, target, token string, body any) map[string]any {
 	t.Helper()
 	res, answer := r.ask(t, method, target, token, body)

@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// provider is a pretend provider of the test's own, with its authorization server. Refresh
-// tokens rotate: an old one is refused.
+// provider is a test provider with an authorization server, which rotates refresh tokens and refuses
+// old ones.
 type provider struct {
 	*httptest.Server
 	mu        sync.Mutex
-	grant     int // number of the grant that is good
+	grant     int // number of the valid grant
 	refreshes int
 	refused   int
 }
@@ -50,7 +50,7 @@ resources:
       response_mapping: '{ "id": response.id, "name": response.name }'
 `
 
-// newProvider starts the provider and gives the folder of its mappings.
+// newProvider starts the provider and returns the folder of its mappings.
 func newProvider(t *testing.T) (*provider, string) {
 	t.Helper()
 	p := &provider{}
@@ -94,9 +94,9 @@ func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
 	answer(http.StatusOK, map[string]any{"id": strings.TrimPrefix(r.URL.Path, "/people/"), "name": body["name"]})
 }
 
-// token gives a grant: the first one runs out at once.
+// token answers with a grant; the first one expires at once.
 func (p *provider) token(kind, refresh string) (int, any) {
-	time.Sleep(50 * time.Millisecond) // so that calls meet while it is under way
+	time.Sleep(50 * time.Millisecond) // so that calls overlap with it
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lives := 1
@@ -114,7 +114,7 @@ func (p *provider) token(kind, refresh string) (int, any) {
 	}
 }
 
-// wire is a TCP line to a server that can be cut.
+// wire is a TCP proxy whose connections can be cut.
 type wire struct {
 	listener net.Listener
 	target   string
@@ -161,7 +161,7 @@ func (l *wire) carry(near net.Conn) {
 	_, _ = io.Copy(near, far)
 }
 
-// set cuts the line and whatever uses it, or mends it.
+// set cuts all connections and refuses new ones, or accepts them again.
 func (l *wire) set(cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -28,8 +28,8 @@ func readme(t *testing.T) string {
 	return document(t, "README.md")
 }
 
-// marked returns what follows the comment <!-- mark --> in the README: a code block's
-// content, or a paragraph. argument is what the mark has after a colon.
+// marked returns the code block or paragraph after the comment <!-- mark --> in the README. argument
+// is the part of the mark after a colon.
 func marked(t *testing.T, mark string) (argument, text string) {
 	t.Helper()
 	m := regexp.MustCompile(`(?s)<!-- ` + mark + `(?:: ([^ ]+))? -->\n(?:` + "```[a-z]*\n(.*?\n)```" + `|(.*?\n)\n)`).FindStringSubmatch(readme(t))
@@ -59,7 +59,7 @@ type shellCall struct {
 	header                     http.Header
 }
 
-// parseCurl reads a curl command, and the lines before it that set a variable: name=value.
+// parseCurl parses a curl command, and the lines before it that set variables.
 func parseCurl(t *testing.T, command string) shellCall {
 	t.Helper()
 	call := shellCall{method: http.MethodGet, header: http.Header{}}
@@ -107,7 +107,7 @@ func parseCurl(t *testing.T, command string) shellCall {
 	return call
 }
 
-// send gives the answer to the call at origin, and its body as text.
+// send sends the call to origin and returns the answer and its body.
 func (c shellCall) send(t *testing.T, origin string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), c.method, origin+c.target, strings.NewReader(c.body))
@@ -127,7 +127,7 @@ func (c shellCall) send(t *testing.T, origin string) (*http.Response, string) {
 	return res, string(body)
 }
 
-func TestReadmeCallIsAnsweredSo(t *testing.T) {
+func TestReadmeCall(t *testing.T) {
 	_, command := marked(t, "call")
 	_, want := marked(t, "answer")
 	call := parseCurl(t, command)
@@ -137,7 +137,7 @@ func TestReadmeCallIsAnsweredSo(t *testing.T) {
 	r := start(t, "--sandbox")
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
 
-	strict := call // first: it must not change anything
+	strict := call // sent first, because it must not change anything
 	strict.header = call.header.Clone()
 	strict.header.Set("Prefer", "handling=strict")
 	if res, body := strict.send(t, r.origin); res.StatusCode != http.StatusBadRequest {
@@ -169,7 +169,7 @@ func codeSpans(text string) []string {
 	return out
 }
 
-// rows are a table's cells without its head.
+// rows returns the cells of a table without its heading.
 func rows(table string) [][]string {
 	var out [][]string
 	for _, line := range strings.Split(strings.TrimSpace(table), "\n")[2:] {
@@ -218,7 +218,7 @@ func TestReadmeSupport(t *testing.T) {
 	}
 }
 
-// supported is the README's cell for what reaches a provider.
+// supported returns the cell of the README for the fields that reach a provider.
 func supported(plan *engine.Plan) string {
 	var cells []string
 	for _, leaf := range plan.Support().Leaves {
@@ -332,7 +332,7 @@ func document(t *testing.T, path string) string {
 	return string(text)
 }
 
-// documents are the paths of all pages, from the root.
+// documents returns the paths of all pages, relative to the root.
 func documents(t *testing.T) []string {
 	t.Helper()
 	pages, err := fs.Glob(os.DirFS(root), "docs/*.md")
@@ -342,7 +342,7 @@ func documents(t *testing.T) []string {
 	return append(pages, "README.md", "CONTRIBUTING.md")
 }
 
-// anchors are the fragments that lead to a page's headings, as GitHub makes them.
+// anchors returns the fragments of a page's headings, as GitHub generates them.
 func anchors(page string) []string {
 	var out []string
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Two servers on one database are one: what is done at one holds at the other.
+// Two servers share one database: changes at one are effective at the other.
 func TestTwoServersOnOneDatabase(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
 	for _, name := range []string{"postgres", "sqlite"} {
@@ -23,7 +23,7 @@ func TestTwoServersOnOneDatabase(t *testing.T) {
 			played, mappings := newProvider(t)
 			store = append(store, "--mappings", mappings)
 			admin := command(t, append([]string{"tokens", "create", "--name", "ops", "--role", "admin"}, store...)...)
-			serving := slices.Concat(store, []string{"--allow-insecure-upstreams", "--eval-timeout", "1m"}) // fifty calls at once
+			serving := slices.Concat(store, []string{"--allow-insecure-upstreams", "--eval-timeout", "1m"}) // fifty concurrent calls
 			one, two := launch(t, serving...), launch(t, serving...)
 
 			made := one.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, map[string]any{
@@ -65,7 +65,7 @@ func revokedWithinASecond(t *testing.T, one, two *running, admin, target string)
 
 func oneRefresh(t *testing.T, one, two *running, admin string, played *provider) {
 	t.Helper()
-	account := one.connect(t, admin, "example", func(_ *http.Client, at *url.URL) *url.URL { // as a provider whose customer agrees
+	account := one.connect(t, admin, "example", func(_ *http.Client, at *url.URL) *url.URL { // the customer consents
 		back, err := url.Parse(at.Query().Get("redirect_uri"))
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 
 const newerKey = "k2:YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY="
 
-// Values of 10,000 accounts are sealed with another key while calls go on, and none fails.
+// No call fails while the values of 10,000 accounts are encrypted with another key.
 func TestRotateUnderLoad(t *testing.T) {
 	const count = 10_000
 	folder, ids := newAccounts(t, count)
@@ -35,7 +35,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	var load sync.WaitGroup
 	for worker := range 4 {
 		load.Go(func() {
-			for i := worker; ; i = (i + 7919) % count { // all over the table
+			for i := worker; ; i = (i + 7919) % count { // spread over the table
 				select {
 				case <-done:
 					return

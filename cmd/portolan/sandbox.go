@@ -29,7 +29,7 @@ type demoAccountJSON struct {
 	Credentials         map[string]any `json:"credentials"`
 }
 
-// Run serves the sandbox until ctx ends, or prints what it offers.
+// Run serves the sandbox until ctx ends, or prints its accounts or faults.
 func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
 	b, err := p.loadChecked(c.mappingFlags, nil)
 	switch {

@@ -19,7 +19,7 @@ import (
 	"portolan/accounts"
 )
 
-// demo are the demo accounts.
+// demo returns the demo accounts.
 func demo(t *testing.T) []demoAccountJSON {
 	t.Helper()
 	var out demoJSON
@@ -29,8 +29,8 @@ func demo(t *testing.T) []demoAccountJSON {
 	return out.Accounts
 }
 
-// Under --sandbox accounts can be made and called, and nothing is left of them.
-func TestSandboxKeepsAStoreWhileItRuns(t *testing.T) {
+// With --sandbox, accounts can be created and called, and are gone after the process.
+func TestSandboxHasATemporaryStore(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
 	r := start(t, "--sandbox")
@@ -63,7 +63,7 @@ func TestSandboxKeepsAStoreWhileItRuns(t *testing.T) {
 	}
 }
 
-// hive is the demo account of that integration, and the target of a call to its sample.
+// hive returns the demo account of that integration, and the target of a call to its sample.
 func hive(t *testing.T) (account demoAccountJSON, target string) {
 	t.Helper()
 	for _, d := range demo(t) {
@@ -75,8 +75,8 @@ func hive(t *testing.T) (account demoAccountJSON, target string) {
 	return demoAccountJSON{}, ""
 }
 
-// Everyone knows the sandbox's tokens: they open nothing that lasts.
-func TestSandboxTokensOpenNoLastingStore(t *testing.T) {
+// The tokens of the sandbox are public: they are not valid for a persistent store.
+func TestSandboxTokensAreRefusedByPersistentStore(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
 	folder := t.TempDir()
 	admin := command(t, "tokens", "create", "--name", "ops", "--role", "admin", "--data", folder)
@@ -101,7 +101,7 @@ func TestSandboxTokensOpenNoLastingStore(t *testing.T) {
 	if list := r.must(t, http.StatusOK, http.MethodGet, accountsPath, admin, nil); list["result_count"] != 1.0 {
 		t.Errorf("%v", list)
 	}
-	kept["id"] = d.IntegratedAccountID // the database may have an account of this id
+	kept["id"] = d.IntegratedAccountID // the database may have an account with this id
 	r.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, kept)
 	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, admin, ada)
 
@@ -113,8 +113,8 @@ func TestSandboxTokensOpenNoLastingStore(t *testing.T) {
 	}
 }
 
-// So it is with a file of accounts, which needs no database.
-func TestSandboxTokensOpenNoFile(t *testing.T) {
+// They are not valid for the accounts of a file either.
+func TestSandboxTokensAreRefusedForFile(t *testing.T) {
 	origin, _, _ := pretend(t)
 	file := writeAccounts(t, origin)
 	folder := t.TempDir()
@@ -132,7 +132,7 @@ func TestSandboxTokensOpenNoFile(t *testing.T) {
 	}
 }
 
-// Another environment of the same name is not reached.
+// Another environment with the same name cannot be reached.
 func TestSeparateEnvironment(t *testing.T) {
 	own, rest := memory(t, "own", fileID), memory(t, "rest", storeID)
 	d := separateEnvironment{accounts.DefaultEnvironment, own, rest}
@@ -153,7 +153,7 @@ func TestSeparateEnvironment(t *testing.T) {
 	}
 }
 
-// The demo accounts are listed before what was created; they are called, and not changed.
+// The demo accounts are listed before others. They can be called, but not changed.
 func TestDemoAccountsAreReadOnly(t *testing.T) {
 	r := start(t, "--sandbox")
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
@@ -166,7 +166,7 @@ func TestDemoAccountsAreReadOnly(t *testing.T) {
 	if diff := cmp.Diff(want, r.listed(t, "?")); diff != "" {
 		t.Errorf("(-want +listed)\n%s", diff)
 	}
-	for limit := 1; limit <= len(want)+1; limit++ { // nothing follows them
+	for limit := 1; limit <= len(want)+1; limit++ { // there are no others
 		if diff := cmp.Diff(want, r.listed(t, "?limit="+strconv.Itoa(limit))); diff != "" {
 			t.Errorf("limit %d (-want +listed)\n%s", limit, diff)
 		}
@@ -220,7 +220,7 @@ func TestDemoAccountsAreReadOnly(t *testing.T) {
 	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, demoToken, ada)
 }
 
-// listed are the ids of all pages of a list of accounts. query begins with "?".
+// listed returns the ids of all pages of a list of accounts. query begins with "?".
 func (r *running) listed(t *testing.T, query string) []string {
 	t.Helper()
 	var ids []string
@@ -241,8 +241,8 @@ func (r *running) listed(t *testing.T, query string) []string {
 	}
 }
 
-// With tokens that everyone knows, others are let in only if somebody says so.
-func TestSandboxIsNotPublicByAccident(t *testing.T) {
+// A server with public tokens needs a flag to listen on a public address.
+func TestPublicSandboxNeedsFlag(t *testing.T) {
 	for address, want := range map[string]bool{
 		"127.0.0.1:0": true, "127.8.9.1:0": true, "[::1]:0": true, "[::ffff:127.0.0.1]:0": true, "localhost:0": true,
 		":0": false, "0.0.0.0:0": false, "[::]:0": false, "10.0.0.1:0": false, "example.com:0": false, "127.0.0.1": false, "": false,
@@ -253,7 +253,7 @@ func TestSandboxIsNotPublicByAccident(t *testing.T) {
 	}
 	var problems bytes.Buffer
 	stopped, cancel := context.WithCancel(t.Context())
-	cancel() // whatever would be served ends at once
+	cancel() // a server that did start ends at once
 	for _, address := range []string{":0", "0.0.0.0:0"} {
 		if code := run(stopped, []string{"serve", "--sandbox", "--listen", address}, nil, io.Discard, &problems); code != exitUsage {
 			t.Errorf("%s: exit %d", address, code)
@@ -266,8 +266,8 @@ func TestSandboxIsNotPublicByAccident(t *testing.T) {
 	r.stop()
 }
 
-// A file beside a database: the accounts of both are served. A file alone has nothing to
-// administer.
+// With a file and a database, the accounts of both are served. With a file only, there is no admin
+// API.
 func TestFileBesideStore(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
 	_, mappings := newProvider(t)

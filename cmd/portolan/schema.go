@@ -11,16 +11,16 @@ type schemaCommand struct {
 	Name schemaName `arg:"" optional:"" help:"Name of a schema, such as mapping. Without it, the names are listed."`
 }
 
-// schemaName is the name of a schema; "" for none.
+// schemaName is the name of a schema; "" means none.
 type schemaName string
 
-// values are the names that exist.
+// values returns the names of all schemas.
 func (schemaName) values() []string {
-	names, _ := schemas.Names() // without them there is nothing to complete
+	names, _ := schemas.Names() // after an error, nothing can be completed
 	return names
 }
 
-// Run prints a schema, or the names of all.
+// Run prints a schema, or the names of all schemas.
 func (c *schemaCommand) Run(p *process) error {
 	names, err := schemas.Names()
 	if err != nil {

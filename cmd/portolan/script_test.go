@@ -19,11 +19,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "../../testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
 		Cmds:     map[string]func(*testscript.TestScript, bool, []string){"keep": keep},
-		Deadline: time.Now().Add(8 * time.Minute), // a server that should have refused to start; a busy machine takes its time
+		Deadline: time.Now().Add(8 * time.Minute), // ends a server that should have refused to start, on a busy machine
 	})
 }
 
-// keep NAME REGEXP puts what the expression's group matches in the last stdout into a variable.
+// keep NAME REGEXP sets a variable to the match of the expression's group in the last stdout.
 func keep(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: keep NAME REGEXP")

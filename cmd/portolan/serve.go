@@ -32,7 +32,7 @@ type serveCommand struct {
 	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For header is trusted."`
 	Proxy                  proxyURL       `placeholder:"URL" help:"Proxy for calls to providers. HTTP_PROXY and similar variables are ignored."`
 	AllowInsecureUpstreams bool           `help:"Let accounts set base_url, and call any address. For tests only."`
-	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call, its repetition included."`
+	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call, including its repetition."`
 	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take when the process is stopped."`
 	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do if an answer violates the response schema: off, warn or fail."`
 	MaxBody                byteSize       `default:"1MiB" help:"Largest request body."`
@@ -61,7 +61,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = listener.Close() }()                                          // it is closed already if it was served
+		defer func() { _ = listener.Close() }()                                          // no effect if the server has closed it
 		handler := sandbox.New(b.mounts(), p.now, sandbox.WithSlow(2*c.UpstreamTimeout)) // a slow provider exceeds the deadline
 		services = append(services, service{newHTTPServer(handler, log), listener})
 		sandboxAt = &sandboxAddress{address: listener.Addr()}
@@ -80,7 +80,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	handler, err := c.newServer(p, b, file, store, sandboxAt, listener, log)
+	handler, err := c.newServer(p, b, file, store, sandboxAt, listener, log) //nolint:contextcheck // a handler has the context of its request
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
 }
 
-// tuneMemory trades memory for processor time, unless the environment sets the limits.
+// tuneMemory uses more memory to save processor time, unless the environment sets the limits.
 func (c *serveCommand) tuneMemory(p *process) {
 	if _, set := p.lookup("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(int64(c.MemoryLimit))
@@ -114,7 +114,7 @@ func (a *sandboxAddress) origin() string {
 // persistent reports whether there are accounts or tokens that outlast the process.
 func (c *serveCommand) persistent() bool { return c.configured() || c.Accounts != "" }
 
-// file returns the contents of the accounts file; nothing if there is none.
+// file returns the contents of the accounts file; empty if there is none.
 func (c *serveCommand) file(p *process, b *bundle) (*accounts.Memory, error) {
 	if c.Accounts == "" {
 		return accounts.NewMemory(nil, nil)
@@ -200,7 +200,7 @@ func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, s
 	return server.New(gateway.New(b.snapshot, engine.New(caller, p.now, engine.WithTimeout(c.UpstreamTimeout)), directory, inner...), directory, options...)
 }
 
-// publicOrigin is the URL of the server for customers; "" if it is not known.
+// publicOrigin returns the URL of the server for customers; "" if it is not known.
 func (c *serveCommand) publicOrigin(l net.Listener) (string, error) {
 	if c.PublicURL == "" {
 		return loopbackOrigin(l), nil

@@ -26,7 +26,7 @@ type running struct {
 	origin string
 	stdout *bufio.Reader
 	stderr *lockedBuffer
-	stop   context.CancelFunc // as a signal does
+	stop   context.CancelFunc // as a signal would
 	exit   chan int
 }
 
@@ -98,7 +98,7 @@ func TestPrintedCurlsWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := start(t, "--sandbox")
-	r.stop() // it drains: what is printed comes before, and nothing more is served
+	r.stop() // all output is complete after it
 	printed, err := io.ReadAll(r.stdout)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestPrintedCurlsWork(t *testing.T) {
 	}
 }
 
-// pretend is an upstream on loopback; it says when a call arrived and waits for release.
+// pretend starts a provider that reports when a call arrived and answers after release.
 func pretend(t *testing.T) (origin string, arrived, release chan struct{}) {
 	t.Helper()
 	arrived, release = make(chan struct{}), make(chan struct{})
@@ -167,7 +167,7 @@ func writeAccounts(t *testing.T, origin string) string {
 
 const fileTarget = "/unified/ticketing/users/u1?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 
-func TestStoppingLetsCallsInFlightFinish(t *testing.T) {
+func TestStopWaitsForCallsInFlight(t *testing.T) {
 	origin, arrived, release := pretend(t)
 	r := start(t, "--accounts", writeAccounts(t, origin), "--allow-insecure-upstreams")
 	type answer struct {
@@ -181,7 +181,7 @@ func TestStoppingLetsCallsInFlightFinish(t *testing.T) {
 	}()
 	<-arrived
 	r.stop()
-	for { // the port closes before the call is answered
+	for { // the port is closed before the call is answered
 		conn, err := net.Dial("tcp", strings.TrimPrefix(r.origin, "http://"))
 		if err != nil {
 			break

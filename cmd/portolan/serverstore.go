@@ -19,8 +19,8 @@ type serverStore struct {
 	close func()
 }
 
-// openStore opens the database of the flags. Without one, --sandbox has a database that
-// ends with the process, and --accounts has none.
+// openStore opens the configured database. Without one, --sandbox uses a temporary database, and
+// --accounts none.
 func (c *serveCommand) openStore(ctx context.Context, p *process, log *slog.Logger) (*serverStore, error) {
 	var db *database.DB
 	var err error
@@ -29,7 +29,7 @@ func (c *serveCommand) openStore(ctx context.Context, p *process, log *slog.Logg
 	case c.configured() || !c.Sandbox && c.Accounts == "":
 		db, err = c.open(ctx, p, log)
 		if c.Sandbox && errors.Is(err, errNoKey) {
-			err = usagef("%w (--sandbox needs one too: what a temporary key encrypts in a persistent database cannot be read later)", err)
+			err = usagef("%w (--sandbox needs one too: a persistent database cannot be read later with a temporary key)", err)
 		}
 	case c.Accounts == "":
 		db, remove, err = openTemporary(ctx, p, log)
@@ -40,20 +40,19 @@ func (c *serveCommand) openStore(ctx context.Context, p *process, log *slog.Logg
 		return nil, err
 	}
 	s := &serverStore{db: db, cache: accounts.NewCache(db, p.now, log)}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls in flight need the cache after ctx has ended
+	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls in flight use the cache after the end of ctx
 	done := make(chan struct{})
 	go func() { defer close(done); s.cache.Run(running) }()
 	s.close = func() {
 		stop()
-		<-done // last-used times are written
+		<-done // the times of last use are saved
 		_ = db.Close()
 		remove()
 	}
 	return s, nil
 }
 
-// openTemporary opens a database with a key that exists in this process only. remove
-// deletes its files.
+// openTemporary opens a database whose key exists in this process only. remove deletes its files.
 func openTemporary(ctx context.Context, p *process, log *slog.Logger) (db *database.DB, remove func(), err error) {
 	key, err := accounts.NewKey("sandbox")
 	if err != nil {
@@ -67,7 +66,7 @@ func openTemporary(ctx context.Context, p *process, log *slog.Logger) (db *datab
 	if err != nil {
 		return nil, nil, fmt.Errorf("directory of the sandbox database: %w", err)
 	}
-	remove = func() { _ = os.RemoveAll(dir) } // whatever remains is encrypted with a lost key
+	remove = func() { _ = os.RemoveAll(dir) } // remaining files are encrypted with a lost key
 	db, err = database.OpenSQLite(ctx, filepath.Join(dir, databaseFile), database.Options{Keys: keys, Now: p.now, Log: log})
 	if err != nil {
 		remove()

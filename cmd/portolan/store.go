@@ -35,7 +35,7 @@ var errNoKey = errors.New("no master key is configured")
 // configured reports whether a database is selected.
 func (f storeFlags) configured() bool { return f.Data != "" || f.DatabaseURL != "" }
 
-// open opens the database. It creates and migrates it if needed.
+// open opens the database, and creates or migrates it if needed.
 func (f storeFlags) open(ctx context.Context, p *process, log *slog.Logger) (*database.DB, error) {
 	if f.Data != "" && f.DatabaseURL != "" {
 		return nil, usagef("--data and --database-url (or PORTOLAN_DATA and PORTOLAN_DATABASE_URL) exclude each other")
@@ -58,7 +58,7 @@ func (f storeFlags) open(ctx context.Context, p *process, log *slog.Logger) (*da
 	return database.OpenSQLite(ctx, filepath.Join(dir, databaseFile), options)
 }
 
-// openPostgres waits for a database server that is still starting, until the given time.
+// openPostgres opens a database. It waits until the given time if the server is still starting.
 func (f storeFlags) openPostgres(ctx context.Context, options database.Options, until time.Time) (*database.DB, error) {
 	for first := true; ; first = false {
 		db, err := database.OpenPostgres(ctx, f.DatabaseURL, options)
@@ -100,7 +100,7 @@ func (f storeFlags) keyring(p *process) (*accounts.Keyring, error) {
 	return keys, nil
 }
 
-// readKeysFile reads a file of keys, and refuses one that others may read.
+// readKeysFile reads a file of keys, and refuses one that other users can read.
 func readKeysFile(name string) (string, error) {
 	file, err := os.Open(name) //nolint:gosec // G304: the caller names the file
 	if err != nil {
@@ -112,7 +112,7 @@ func readKeysFile(name string) (string, error) {
 		return "", err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("%s can be read by others (mode %04o): chmod 600 %s", name, mode, name)
+		return "", fmt.Errorf("%s can be read by other users (mode %04o): chmod 600 %s", name, mode, name)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxKeysFile))
 	if err != nil {

@@ -104,7 +104,7 @@ func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, patte
 			return err
 		}
 	}
-	if c.Pattern == "" { // the coverage of some cases means nothing
+	if c.Pattern == "" { // coverage needs all cases
 		for _, coverage := range golden.Cover(b.catalog, results) {
 			fmt.Fprintln(p.stdout, coverage)
 		}
@@ -143,7 +143,7 @@ func (b *bundle) caseHandler(doer engine.Doer, account golden.Account) (http.Han
 	store, err := accounts.NewMemory(tokens, []accounts.Account{{
 		ID: account.ID, Integration: account.Integration, Context: account.Context,
 	}})
-	if err != nil { // the case is about a request without a valid account
+	if err != nil { // the case has no valid account
 		if store, err = accounts.NewMemory(tokens, nil); err != nil {
 			return nil, err
 		}

@@ -8,7 +8,7 @@ import (
 
 type versionCommand struct{}
 
-// Run prints the version, the commit if the build recorded it, and the version of Go.
+// Run prints the version, the commit if it is known, and the version of Go.
 func (*versionCommand) Run(p *process) error {
 	version, commit, modified := "(devel)", "", ""
 	if info, ok := debug.ReadBuildInfo(); ok {

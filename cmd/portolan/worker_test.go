@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// killers take in one step, of very little, so much time or memory that nothing in the process
-// can stop them.
+// killers are small expressions that use so much time or memory in one step that the process cannot
+// stop them.
 func killers() map[string]string {
 	const grown = `( $s := $reduce([1..16], function($t, $i) { $t & $t }, "0123456789");
 		$a := $reduce([1..40], function($v, $i) { { "x": $v, "y": $v } }, 1); { "name": `
@@ -23,15 +23,15 @@ func killers() map[string]string {
 	}
 }
 
-// fromSystem is what this process has from the system, in bytes.
+// fromSystem returns the memory that this process has from the system, in bytes.
 func fromSystem() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.Sys
 }
 
-// saveAccount makes an account of planhat with an override of users.update, and gives the
-// answer to it.
+// saveAccount creates an account of planhat with an override of users.update, and returns the
+// answer.
 func (r *running) saveAccount(t *testing.T, override map[string]any) (int, map[string]any) {
 	t.Helper()
 	body := map[string]any{"integration": "planhat", "context": map[string]any{}}
@@ -47,8 +47,7 @@ func (r *running) saveAccount(t *testing.T, override map[string]any) (int, map[s
 	return res.StatusCode, answer
 }
 
-// What kills is refused when it is saved, and when only a call's data makes it one, it
-// fails that call; nobody else notices.
+// A killer is refused when it is saved. One that depends on the data of a call fails that call only.
 func TestServeOutlivesKillers(t *testing.T) {
 	before := fromSystem()
 	r := start(t, "--sandbox", "--eval-timeout", "400ms")
@@ -66,7 +65,7 @@ func TestServeOutlivesKillers(t *testing.T) {
 	for name, expression := range killers() {
 		for _, key := range []string{"response_mapping", "request_body_mapping"} {
 			if key == "request_body_mapping" && name != "replace" {
-				continue // it goes the same way
+				continue // it fails in the same way
 			}
 			status, answer := r.saveAccount(t, map[string]any{key: expression})
 			if text := fmt.Sprint(answer); status != http.StatusBadRequest || !strings.Contains(text, "E047-costly-override") {

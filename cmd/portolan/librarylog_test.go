@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What a provider sends beyond its answer is in no log. The transport of net/http prints it.
-func TestAnswerTooManyIsNotLogged(t *testing.T) {
+// A surplus answer of a provider is not logged, although net/http prints it.
+func TestSurplusAnswerIsNotLogged(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -36,10 +36,10 @@ func TestAnswerTooManyIsNotLogged(t *testing.T) {
 		t.Fatalf("%d %v", status, answer)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for !strings.Contains(r.stderr.String(), "message of a library withheld") && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond) // the connection's own goroutine finds it
+	for !strings.Contains(r.stderr.String(), "message of a library left out") && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond) // net/http reads it in another goroutine
 	}
-	if text := r.stderr.String(); !strings.Contains(text, `"level":"WARN","msg":"message of a library withheld: it may quote a provider","bytes":`) ||
+	if text := r.stderr.String(); !strings.Contains(text, `"level":"WARN","msg":"message of a library left out: it may quote a provider","bytes":`) ||
 		strings.Contains(text, "canary") || strings.Contains(text, "Unsolicited") {
 		t.Errorf("log: %s", text)
 	}

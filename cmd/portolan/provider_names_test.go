@@ -10,7 +10,7 @@ import (
 	"portolan/mappings"
 )
 
-// No provider is known to the program: what one is like stands in its mapping folder.
+// No Go file names a provider: all that is known about one is in its mapping folder.
 func TestNoProviderIsNamedInGo(t *testing.T) {
 	folders, err := fs.ReadDir(mappings.FS, ".")
 	if err != nil || len(folders) == 0 {
@@ -21,7 +21,7 @@ func TestNoProviderIsNamedInGo(t *testing.T) {
 		words := strings.Split(f.Name(), "_")
 		names = append(names, strings.Join(words, `[ _-]?`), words[0]) // pivotal_tracker, PivotalTracker, pivotal
 	}
-	// Part of another word (archive) is not meant.
+	// Parts of other words (archive) do not count.
 	named := regexp.MustCompile(`(?:^|[^a-z])((?i:` + strings.Join(names, "|") + `))(?:$|[^a-z])|[a-z]((?:` + title(names) + `))`)
 	if !named.MatchString("newHiveClient") || !named.MatchString(`"hive"`) || named.MatchString("archive") {
 		t.Fatal("the pattern finds the wrong things")
@@ -46,7 +46,7 @@ func TestNoProviderIsNamedInGo(t *testing.T) {
 	}
 }
 
-// title gives the names with a capital, as they stand inside an identifier.
+// title returns the names with a capital letter, as in identifiers.
 func title(names []string) string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
