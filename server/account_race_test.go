@@ -11,8 +11,8 @@ import (
 	"portolan/engine"
 )
 
-// meanwhile has do run once, while the authorization server is being asked.
-func (w *fixture) meanwhile(do func()) {
+// duringTokenRequest runs do once, during a request to the authorization server.
+func (w *fixture) duringTokenRequest(do func()) {
 	done := false
 	w.authority.answer = func(http.ResponseWriter) bool {
 		if !done {
@@ -30,14 +30,14 @@ func (w *fixture) disable(id string) {
 	}
 }
 
-// An administrator who disables an account while its customer consents has the last word.
+// An account stays disabled if an administrator disables it while its customer consents.
 func TestDisabledDuringConsent(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
 	path := w.link(`{"integration":"example","integrated_account_id":"` + account.ID + `"}`)
 	b := newBrowser(w)
 	callback := b.toCallback(path)
-	w.meanwhile(func() { w.disable(account.ID) })
+	w.duringTokenRequest(func() { w.disable(account.ID) })
 	answer := b.send("GET", callback, nil)
 	if got := w.info(account.ID); answer.Code != 409 || got.Status != accounts.StatusDisabled || got.Grant.AccessToken.Reveal() != "access-canary-1" {
 		t.Errorf("%d, then %s: %s", answer.Code, got.Status, answer.Body)
@@ -55,18 +55,18 @@ func TestDisabledBeforeRenewal(t *testing.T) {
 		w.disable(account.ID)
 		return accepts("access-canary-2")(c)
 	}
-	if answer, calls := w.update(account.ID, ""), w.called(); answer.Code != 403 || len(calls) != 1 {
+	if answer, calls := w.update(account.ID, ""), w.takeCalls(); answer.Code != 403 || len(calls) != 1 {
 		t.Errorf("%d after %v", answer.Code, calls)
 	}
 }
 
-// What a customer consents to while the grant before it is renewed is what stays.
+// A consent during the renewal of the previous grant takes precedence.
 func TestConsentDuringRenewal(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
 	b := newBrowser(w)
 	callback := b.toCallback(w.link(`{"integration":"example","integrated_account_id":"` + account.ID + `"}`))
-	w.clock.pass(30 * time.Minute)
+	w.clock.advance(30 * time.Minute)
 	w.provider = accepts("access-canary-renewed")
 	connected := make(chan *httptest.ResponseRecorder, 1)
 	w.authority.answer = func(answer http.ResponseWriter) bool {
@@ -79,7 +79,7 @@ func TestConsentDuringRenewal(t *testing.T) {
 		select {
 		case early := <-connected:
 			connected <- early
-		case <-time.After(300 * time.Millisecond): // it waits for this renewal
+		case <-time.After(300 * time.Millisecond): // the callback waits for this renewal
 		}
 		answer.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprint(answer, `{"access_token":"access-canary-renewed","refresh_token":"refresh-canary-renewed","expires_in":3600}`)

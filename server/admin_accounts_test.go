@@ -37,7 +37,7 @@ func TestAccountLife(t *testing.T) {
 	o.must(409, "root", "POST", "/integrated-account", `{"id":"`+strings.ToLower(id)+`","integration":"bare"}`)
 	o.must(409, "ops", "POST", "/integrated-account", `{"id":"`+id+`","integration":"bare"}`)
 
-	o.clock.pass(time.Minute)
+	o.clock.advance(time.Minute)
 	changed := o.must(200, "root", "PATCH", path, `{"version":1,"label":"","status":"disabled","context":{"api_key":"canary-2","region":"eu"},"overrides":{}}`, "X-Request-Id", "req-2")
 	want["label"], want["status"], want["version"], want["updated_at"], want["overrides"] = "", "disabled", 2.0, "2026-03-01T12:01:00Z", map[string]any{}
 	want["credentials"] = []any{
@@ -53,7 +53,7 @@ func TestAccountLife(t *testing.T) {
 	}
 	o.must(409, "root", "PATCH", path, `{"version":1,"label":"late"}`)
 	o.must(409, "root", "PATCH", path+"?verify=true", `{"version":1,"label":"late"}`)
-	if calls := o.called(); len(calls) > 0 {
+	if calls := o.takeCalls(); len(calls) > 0 {
 		t.Errorf("a stale version was tried with the provider: %d calls", len(calls))
 	}
 	o.must(409, "root", "DELETE", path+"?version=1", "")
@@ -71,7 +71,7 @@ func TestAccountLife(t *testing.T) {
 	o.must(404, "root", "PATCH", path, `{"label":"x"}`)
 	o.must(404, "root", "DELETE", path, "")
 
-	// Each change is told, once, by whom and in which request; what was refused is not.
+	// Each change is in the audit log once, with actor and request; refused ones are not.
 	audit := o.must(200, "root", "GET", "/audit?subject="+strings.ToLower(id), "")
 	var got []string
 	for _, e := range audit["result"].([]any) {
@@ -210,11 +210,11 @@ func TestAccountOverrides(t *testing.T) {
 	if got := failures(o.must(400, "root", "POST", "/integrated-account", create(`{"ticketing.users.update":{"replace":true}}`))); !slices.Equal(got, []string{"/overrides/ticketing.users.update empty"}) {
 		t.Error(got)
 	}
-	// An expression that never ends is refused when it is saved.
+	// An expression that does not end is refused when it is saved.
 	if got := failures(o.must(400, "root", "POST", "/integrated-account", create(`{"ticketing.users.update":{"response_mapping":"( $f := function($n) { $f($n + 1) }; {\"id\": $f(1)} )"}}`))); !slices.Equal(got, []string{update + "response_mapping mapping"}) {
 		t.Error(got)
 	}
-	// What is odd is stored and told.
+	// Findings that are not errors are stored and returned as warnings.
 	made := o.must(201, "root", "POST", "/integrated-account", create(`{"ticketing.users.update":{"request_body_mapping":"{ \"last\": body.last_name }"}}`))
 	warnings, _ := made["warnings"].([]any)
 	if len(warnings) == 0 || !strings.Contains(fmt.Sprint(warnings), "mapping") {
@@ -234,7 +234,7 @@ func TestAccountOverrides(t *testing.T) {
 	}
 }
 
-// An account's override is compiled over its environment's, as its calls are.
+// An override of an account is compiled on top of those of its environment, as in calls.
 func TestAccountOverridesOverEnvironments(t *testing.T) {
 	o := newAdminFixture(t)
 	const body = `{"integration":"example","context":{"site":"a","api_key":"canary-1"},"overrides":{"ticketing.users.update":{"response_mapping":"{ \"name\": \"x\" }"}}}`
@@ -245,11 +245,11 @@ func TestAccountOverridesOverEnvironments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	lay(`{ "last": body.last_name }`) // odd, and warned of when it was saved
+	lay(`{ "last": body.last_name }`) // with a warning when it was saved
 	if made := o.must(201, "ops", "POST", "/integrated-account", body); made["warnings"] != nil {
 		t.Error(made["warnings"])
 	}
-	lay("(") // as of another version of Portolan
+	lay("(") // as if saved by another version of Portolan
 	for method, target := range map[string]string{"POST": "/integrated-account", "PATCH": "/integrated-account/" + o.ids[live]} {
 		sent := body
 		if method == "PATCH" {
@@ -277,18 +277,18 @@ func TestVerify(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"status": 200.0}, made["verification"]); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"GET https://new.example.com/api/me Key canary-1"}, o.called()); diff != "" {
+	if diff := cmp.Diff([]string{"GET https://new.example.com/api/me Key canary-1"}, o.takeCalls()); diff != "" {
 		t.Error(diff)
 	}
 	o.must(201, "root", "POST", "/integrated-account?verify=false", create("canary-1"))
-	if calls := o.called(); len(calls) > 0 {
+	if calls := o.takeCalls(); len(calls) > 0 {
 		t.Error(calls)
 	}
 	mine := "/integrated-account/" + fmt.Sprint(made["id"])
 	if got := o.must(200, "root", "PATCH", mine+"?verify=true", `{"context":{"api_key":"canary-3"}}`); fmt.Sprint(got["verification"]) != "map[status:200]" {
 		t.Error(got)
 	}
-	if diff := cmp.Diff([]string{"GET https://new.example.com/api/me Key canary-3"}, o.called()); diff != "" { // the old site, the new key
+	if diff := cmp.Diff([]string{"GET https://new.example.com/api/me Key canary-3"}, o.takeCalls()); diff != "" { // with the old site and the new key
 		t.Error(diff)
 	}
 	before := o.must(200, "root", "GET", "/integrated-account", "")
@@ -327,8 +327,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Credentials are tried in the name of an account only if they are for one that is stored.
-// The id that a new one asks for may be another's.
+// Credentials are verified in the name of an account only if it is stored: the id of a new account may
+// be that of another one.
 func TestVerifyNamesAccount(t *testing.T) {
 	o := newAdminFixture(t)
 	var named []string
@@ -346,25 +346,25 @@ func TestVerifyNamesAccount(t *testing.T) {
 	}
 }
 
-// Where a provider is played, new credentials are tried there.
-func TestVerifyAtAnotherBase(t *testing.T) {
+// New credentials are verified with the sandbox if it serves the provider.
+func TestVerifyWithSandboxURL(t *testing.T) {
 	o := newAdminFixture(t, gateway.WithBaseURLs(map[string]string{"example": "http://127.0.0.1:4711/example/api"}))
 	o.must(201, "root", "POST", "/integrated-account?verify=true", `{"integration":"example","context":{"site":"new","api_key":"canary-1"}}`)
-	if diff := cmp.Diff([]string{"GET http://127.0.0.1:4711/example/api/me Key canary-1"}, o.called()); diff != "" {
+	if diff := cmp.Diff([]string{"GET http://127.0.0.1:4711/example/api/me Key canary-1"}, o.takeCalls()); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// A grant is renewed before an account is verified with it.
+// An expired grant is renewed before the account is verified.
 func TestVerifyWithGrant(t *testing.T) {
 	w := newFixture(t, true)
 	id := w.account(nil).ID
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	r := ask(w, "PATCH", "/integrated-account/"+id+"?verify=true", `{"context":{"site":"other"}}`, "Authorization", "Bearer "+adminToken)
 	if r.Code != http.StatusOK || strings.Contains(r.Body.String(), "canary") {
 		t.Fatalf("%d %s", r.Code, r.Body)
 	}
-	if diff := cmp.Diff([]string{"GET https://other.example.com/api/me Bearer access-canary-2"}, w.called()); diff != "" {
+	if diff := cmp.Diff([]string{"GET https://other.example.com/api/me Bearer access-canary-2"}, w.takeCalls()); diff != "" {
 		t.Error(diff)
 	}
 	if a := w.info(id); a.Context["site"] != "other" || a.Grant.AccessToken != accounts.Secret("access-canary-2") {

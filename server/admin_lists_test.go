@@ -32,7 +32,7 @@ func TestAdminQueries(t *testing.T) {
 	} {
 		got := failures(o.must(400, "root", "GET", target, ""))
 		if strings.Contains(target, "%ff") && len(got) == 1 {
-			continue // where it stands is the query decoder's business
+			continue // the position is tested with the query decoder
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", target, diff)
@@ -54,7 +54,7 @@ func TestAdminQueries(t *testing.T) {
 	}
 }
 
-// A parameter that a client sends empty is one that it does not set.
+// An empty parameter is ignored.
 func TestAdminQueriesSentEmpty(t *testing.T) {
 	o := newAdminFixture(t)
 	for _, target := range []string{
@@ -68,11 +68,11 @@ func TestAdminQueriesSentEmpty(t *testing.T) {
 	}
 }
 
-// Every list is read to its end page by page, each thing once.
+// The pages of each list contain every entry once.
 func TestAdminPages(t *testing.T) {
 	o := newAdminFixture(t)
 	for i := range 6 {
-		o.clock.pass(time.Second)
+		o.clock.advance(time.Second)
 		o.must(201, "root", "POST", "/integrated-account", fmt.Sprintf(`{"integration":"bare","tenant_id":"t%d"}`, i%2))
 		o.must(201, "root", "POST", "/api-token", `{"name":"x","role":"call"}`)
 		o.must(201, "root", "POST", "/environment", fmt.Sprintf(`{"name":"e%d"}`, i))
@@ -96,19 +96,19 @@ func TestAdminPages(t *testing.T) {
 			for _, item := range items {
 				text, _ := json.Marshal(item)
 				if seen[string(text)] {
-					t.Errorf("%s: %s is there twice", at, text)
+					t.Errorf("%s: %s is listed twice", at, text)
 				}
 				seen[string(text)] = true
 			}
 			next = page["next_cursor"]
 		}
 		if len(seen) != want {
-			t.Errorf("%s: %d things, want %d", target, len(seen), want)
+			t.Errorf("%s: %d entries, want %d", target, len(seen), want)
 		}
 	}
 }
 
-// A body that cannot be read, or is none, is refused as that of a unified call.
+// Invalid and missing bodies are refused as in unified calls.
 func TestAdminBodies(t *testing.T) {
 	o := newAdminFixture(t)
 	const target = "/integrated-account"

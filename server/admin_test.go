@@ -21,11 +21,11 @@ import (
 	"portolan/server"
 )
 
-// adminFixture is a fixture with a second environment, tokens of every kind and an account in each
+// adminFixture is a fixture with a second environment, tokens of all kinds and one account in each
 // environment.
 type adminFixture struct {
 	*fixture
-	secrets, ids map[string]string // tokens by who has them; also ids of accounts by environment
+	secrets, ids map[string]string // secrets and ids of tokens by caller; ids of accounts by environment
 }
 
 const live = "live"
@@ -65,7 +65,7 @@ func newAdminFixture(t *testing.T, opts ...any) *adminFixture {
 	return o
 }
 
-// do sends a request of who's. No answer shows a credential, or a token that is there already.
+// do sends a request with the token of who. The answer must not show a credential or known token.
 func (o *adminFixture) do(who, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	o.t.Helper()
 	w := ask(o, method, target, body, append([]string{"Authorization", "Bearer " + o.secrets[who]}, headers...)...)
@@ -80,7 +80,7 @@ func (o *adminFixture) do(who, method, target, body string, headers ...string) *
 	return w
 }
 
-// must is do with one outcome.
+// must is do; the answer must have this status.
 func (o *adminFixture) must(status int, who, method, target, body string, headers ...string) map[string]any {
 	o.t.Helper()
 	w := o.do(who, method, target, body, headers...)
@@ -104,7 +104,7 @@ func (o *adminFixture) checkLogForSecrets() {
 	}
 }
 
-// failures are those of an answer: "pointer code".
+// failures returns the failures of an answer as "pointer code".
 func failures(answer map[string]any) []string {
 	details, _ := answer["details"].(map[string]any)
 	list, _ := details["failures"].([]any)
@@ -117,7 +117,7 @@ func failures(answer map[string]any) []string {
 	return out
 }
 
-// results are the members called name of a list's items.
+// results returns the members called name of the entries of a list.
 func results(answer map[string]any, name string) []string {
 	out := []string{}
 	list, _ := answer["result"].([]any)
@@ -129,8 +129,8 @@ func results(answer map[string]any, name string) []string {
 	return out
 }
 
-// adminRequests are one of each, about things that are there; id gives the id of an account,
-// token or environment.
+// adminRequests returns one request for each route. id returns the id of an account, token or
+// environment that exists.
 func adminRequests(id func(string) string) [][3]string {
 	account, token, environment := "/integrated-account/"+id("account"), "/api-token/"+id("token"), "/environment/"+id("environment")
 	return [][3]string{
@@ -156,7 +156,7 @@ func adminRequests(id func(string) string) [][3]string {
 func TestRoles(t *testing.T) {
 	for _, tt := range []struct {
 		who         string
-		environment string // of the things asked for
+		environment string // of the requested account, token and environment
 		want        []int
 	}{
 		{"root", "default", []int{200, 201, 200, 200, 201, 200, 201, 200, 200, 201, 200, 200, 200, 200, 200, 409}},
@@ -166,7 +166,7 @@ func TestRoles(t *testing.T) {
 		{"bound", "default", slices.Repeat([]int{403}, 16)},
 		{"expired", "default", slices.Repeat([]int{401}, 16)},
 		{"revoked", "default", slices.Repeat([]int{401}, 16)},
-		// Another environment's things are not there; lists hold one's own.
+		// Those of other environments are not visible; lists show those of the caller's environment.
 		{"root", "live", []int{200, 201, 404, 404, 404, 200, 201, 404, 200, 201, 200, 200, 200, 404, 404, 409}},
 		{"ops", "default", []int{200, 201, 404, 404, 404, 200, 201, 404, 200, 403, 404, 404, 200, 404, 404, 404}},
 	} {
@@ -186,7 +186,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// tokenID is the id of who's token.
+// tokenID returns the id of the token of who.
 func (o *adminFixture) tokenID(who string) string {
 	token, err := o.db.Authenticate(o.t.Context(), o.secrets[who])
 	if err != nil {
@@ -195,8 +195,8 @@ func (o *adminFixture) tokenID(who string) string {
 	return token.ID
 }
 
-// Lists, audit and tokens of another environment are not to be had by naming it either.
-func TestWall(t *testing.T) {
+// Lists, audit and tokens of another environment are not visible if a request names it.
+func TestEnvironmentsAreSeparate(t *testing.T) {
 	o := newAdminFixture(t)
 	for who, own := range map[string]string{"root": "default", "ops": live} {
 		if got := results(o.must(200, who, "GET", "/integrated-account", ""), "id"); !slices.Equal(got, []string{o.ids[own]}) {
@@ -233,13 +233,13 @@ func TestWall(t *testing.T) {
 	o.must(404, "root", "POST", "/api-token", `{"name":"x","role":"admin","environment":"nowhere"}`)
 	o.must(201, "ops", "POST", "/api-token", `{"name":"x","role":"admin","environment":"live"}`)
 
-	// What came of all that: nothing in the first environment.
+	// Nothing was stored in the first environment.
 	if page, err := o.db.Tokens(t.Context(), "default", accounts.PageQuery{}); err != nil || slices.ContainsFunc(page.Items, func(k accounts.Token) bool { return k.Name == "x" }) {
 		t.Error(page, err)
 	}
 }
 
-// A call with a token that is bound to an account reaches that account only.
+// A token that is bound to an account can call that account only.
 func TestBoundTokenCallsItsAccountOnly(t *testing.T) {
 	o := newAdminFixture(t)
 	other := o.account(func(a *accounts.Account) {
@@ -293,13 +293,13 @@ func TestAdminRoutes(t *testing.T) {
 	if w := ask(newServer(t, answers(200, "{}")), "GET", "/integrated-account", ""); w.Code != 404 {
 		t.Errorf("without a store: %d", w.Code)
 	}
-	// Neither the log nor a metric keeps a secret that stands in the path, or an id as a label.
+	// Neither log nor metrics show a secret from the path, or have an id as a label.
 	o.do("root", "DELETE", "/api-token/"+o.secrets["ops"], "")
 	if w := ask(o, "GET", "/metrics", ""); strings.Contains(w.Body.String(), o.ids["default"]) {
 		t.Error("/metrics names an account")
 	}
 	if !strings.Contains(o.logs.String(), o.tokenID("root")) {
-		t.Error("the log does not tell whose token it was")
+		t.Error("the log does not have the id of the token")
 	}
 }
 

@@ -20,14 +20,14 @@ func TestTokenLife(t *testing.T) {
 	if !strings.HasPrefix(secret, "ptl_") || made["prefix"] != secret[:12] || made["expires_at"] != "2026-03-01T13:00:00Z" || made["environment"] != "default" || made["role"] != "admin" {
 		t.Errorf("%v", made)
 	}
-	o.secrets["ci"] = secret // from here on no answer shows it
+	o.secrets["ci"] = secret // no further answer may show it
 	own := "/api-token/" + fmt.Sprint(made["id"])
 	delete(made, "token")
 	if diff := cmp.Diff(made, o.must(200, "root", "GET", "/api-token/"+strings.ToUpper(fmt.Sprint(made["id"])), "")); diff != "" {
 		t.Error(diff)
 	}
 	o.must(200, "ci", "GET", own, "")
-	if got := o.must(200, "ci", "DELETE", own, ""); fmt.Sprint(got) != fmt.Sprintf("map[id:%s]", made["id"]) { // its own
+	if got := o.must(200, "ci", "DELETE", own, ""); fmt.Sprint(got) != fmt.Sprintf("map[id:%s]", made["id"]) { // a token can revoke itself
 		t.Error(got)
 	}
 	o.must(401, "ci", "GET", own, "")
@@ -47,7 +47,7 @@ func TestTokenLife(t *testing.T) {
 	short := o.must(201, "root", "POST", "/api-token", `{"name":"short","role":"admin","expires_in":1}`)
 	o.secrets["short"] = fmt.Sprint(short["token"])
 	o.must(200, "short", "GET", "/audit", "")
-	o.clock.pass(time.Second)
+	o.clock.advance(time.Second)
 	o.must(401, "short", "GET", "/audit", "")
 
 	for body, want := range map[string][]string{
@@ -81,11 +81,11 @@ func TestAccountTokens(t *testing.T) {
 	o.must(403, "short", "POST", path+"/token", "")
 	o.must(404, "ops", "POST", path+"/token", "")
 	o.must(404, "root", "POST", "/integrated-account/"+accounts.NewID()+"/token", `{"expires_in":60}`)
-	o.clock.pass(15 * time.Minute)
+	o.clock.advance(15 * time.Minute)
 	if w := o.do("short", "PATCH", call, `{"first_name":"Ada"}`); w.Code != 401 {
 		t.Errorf("after 15 minutes: %d %s", w.Code, w.Body)
 	}
-	// Its tokens go with the account.
+	// The tokens of an account are deleted with it.
 	again := o.must(201, "root", "POST", path+"/token", `{}`)
 	o.secrets["again"] = fmt.Sprint(again["token"])
 	o.must(200, "root", "DELETE", path, "")
@@ -129,7 +129,7 @@ func TestEnvironmentLife(t *testing.T) {
 		t.Error(got)
 	}
 
-	// Its own administrators change the label and what its accounts inherit.
+	// Administrators of an environment change its label and the overrides that its accounts inherit.
 	if got := o.must(200, "ops", "PATCH", "/environment/live", `{"overrides":`+overrides+`}`); got["version"] != 2.0 {
 		t.Error(got)
 	}
@@ -160,7 +160,7 @@ func TestAuditHoldsNoSecret(t *testing.T) {
 	made := o.must(201, "root", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","api_key":"canary-9"}}`)
 	o.must(200, "root", "PATCH", "/integrated-account/"+fmt.Sprint(made["id"]), `{"context":{"api_key":"canary-10"}}`)
 	token := o.must(201, "root", "POST", "/api-token", `{"name":"n","role":"call"}`)
-	o.secrets["new"] = fmt.Sprint(token["token"]) // do looks for it in the answers
+	o.secrets["new"] = fmt.Sprint(token["token"]) // do checks that no answer shows it
 	audit := o.must(200, "root", "GET", "/audit", "")
 	text, err := json.Marshal(audit)
 	if err != nil || !strings.Contains(string(text), fmt.Sprint(token["id"])) || !strings.Contains(string(text), `"set_at"`) {

@@ -15,7 +15,7 @@ import (
 	"portolan/server"
 )
 
-// benchmarked is one provider's update with everything that it takes and tells.
+// benchmarked is the update of one provider with its requests and answers.
 type benchmarked struct {
 	integration, account, query, body string
 	reply, after                      string
@@ -50,7 +50,7 @@ func (u benchmarked) doer() doer {
 
 func (u benchmarked) target() string { return users + u.account + u.query }
 
-// plan gives what the engine alone works on.
+// plan returns the input of the engine.
 func (u benchmarked) plan(b *testing.B) (*engine.Plan, *engine.Request, engine.Answers) {
 	b.Helper()
 	target, in, p := server.ReadCall(http.MethodPatch, u.target(), []byte(u.body))
@@ -108,7 +108,7 @@ func BenchmarkTransform(b *testing.B) {
 	}
 }
 
-// sink takes an answer and keeps its status only.
+// sink is a ResponseWriter that stores only the status.
 type sink struct {
 	header http.Header
 	status int
@@ -118,7 +118,7 @@ func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 func (s *sink) WriteHeader(status int)      { s.status = status }
 
-// serve measures h alone: request and writer are made once.
+// serve measures h only: request and writer are created once.
 func serve(b *testing.B, h http.Handler, target, text string) {
 	b.Helper()
 	body := strings.NewReader(text)
@@ -143,8 +143,8 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// handWritten is the least that a programmer would write for one provider: no
-// validation, no receipts, no formats. It is what Portolan's cost is measured by.
+// handWritten is a minimal implementation for one provider, without validation, reports and
+// formats, as a reference for the cost of Portolan.
 func handWritten(d engine.Doer) http.Handler {
 	type update struct {
 		FirstName *string `json:"first_name"`

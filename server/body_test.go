@@ -75,7 +75,7 @@ func TestDecodeBodyDepth(t *testing.T) {
 	}
 }
 
-// failuresOf gives the failures of a bodyError with status 400.
+// bodyFailuresOf returns the failures of a bodyError with status 400.
 func bodyFailuresOf(t *testing.T, err error) []gateway.Failure {
 	t.Helper()
 	var body *bodyError
@@ -176,7 +176,7 @@ func TestReadBody(t *testing.T) {
 		name    string
 		header  http.Header
 		body    string
-		status  int // 0: read
+		status  int // 0: accepted
 		message string
 	}{
 		{"json", header("Content-Type", jsonType), `{"a":1}`, 0, ""},
@@ -201,7 +201,7 @@ func TestReadBody(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := httptest.NewRequest(http.MethodPatch, "/", io.NopCloser(strings.NewReader(tt.body))) // of unknown length
+			r := httptest.NewRequest(http.MethodPatch, "/", io.NopCloser(strings.NewReader(tt.body))) // without a Content-Length
 			r.Header, r.Body = tt.header, http.MaxBytesReader(httptest.NewRecorder(), r.Body, 30)
 			got, body := readBody(r)
 			if tt.status == 0 {
@@ -253,7 +253,7 @@ func TestReadBodyThatBreaksOff(t *testing.T) {
 	}
 }
 
-// TestReadBodyOverHTTP reads from real connections: one whose caller leaves, one whose
+// TestReadBodyOverHTTP reads from real connections: one is closed by the caller, on the other one the
 // caller stops sending.
 func TestReadBodyOverHTTP(t *testing.T) {
 	statuses := make(chan int, 1)
@@ -289,8 +289,8 @@ func TestReadBodyOverHTTP(t *testing.T) {
 	}
 }
 
-// FuzzBody holds decodeBody against encoding/json: the same value or, where that reads one
-// and we do not, a reason that can be seen without our code.
+// FuzzBody compares decodeBody with encoding/json: it must return the same value, or refuse the body
+// for a reason that is found independently.
 func FuzzBody(f *testing.F) {
 	for _, body := range []string{
 		`{}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `{"a":"\ud83c\udf0a"}`, `{"a":[1e400,0.1e-999]}`, "\uFEFF{}", `[]`, `null`, `{} {}`,
@@ -326,7 +326,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// refusable says why JSON that encoding/json reads as v is none for us, "" if it is.
+// refusable returns the reason to refuse JSON that encoding/json decodes as v; "" if there is none.
 func refusable(data []byte, v any) string {
 	if _, ok := v.(map[string]any); !ok {
 		return "no object"
@@ -382,7 +382,7 @@ func refusable(data []byte, v any) string {
 	}
 }
 
-// keysIn counts the colons between keys and values.
+// keysIn returns the number of keys: the colons outside strings.
 func keysIn(data []byte) int {
 	colons, quoted := 0, false
 	for i := 0; i < len(data); i++ {

@@ -17,7 +17,7 @@ import (
 	"portolan/gateway"
 )
 
-// canaries remembers marked secrets and looks for them in whatever leaves the server.
+// canaries looks for marked secrets in all outputs of the server.
 type canaries struct {
 	t       *testing.T
 	w       *fixture
@@ -25,10 +25,10 @@ type canaries struct {
 	looked  int
 }
 
-// hide adds secrets that must not be seen from now on.
+// hide adds secrets that no further output may show.
 func (c *canaries) hide(secrets ...string) { c.secrets = append(c.secrets, secrets...) }
 
-// look fails where text shows a secret, as it is, as a URL or as JSON writes it.
+// look reports an error if text shows a secret: plain, URL-encoded or as JSON.
 func (c *canaries) look(what, text string) {
 	c.t.Helper()
 	c.looked++
@@ -41,7 +41,7 @@ func (c *canaries) look(what, text string) {
 	}
 }
 
-// ask sends a request as an administrator and looks at all of its answer.
+// ask sends a request as an administrator and checks the whole answer.
 func (c *canaries) ask(want int, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	c.t.Helper()
 	answer := ask(c.w, method, target, body, append([]string{"Authorization", "Bearer " + adminToken}, headers...)...)
@@ -53,15 +53,15 @@ func (c *canaries) ask(want int, method, target, body string, headers ...string)
 	return answer
 }
 
-// TestCanary pushes marked secrets through every kind of answer, error, panic, page, audit
-// entry, metric and print that there is, and then looks at the log, which is at its finest.
+// TestCanary checks that marked secrets do not appear in any answer, error, panic, page, audit
+// entry, metric, printed value or debug log.
 func TestCanary(t *testing.T) {
 	w := newFixture(t, true)
 	c := &canaries{t: t, w: w}
 	const key, site = `canary-key "quoted" & é`, "acme"
 	c.hide(adminToken, callToken, "client-secret-canary", "access-canary", "refresh-canary", "code-canary")
 
-	// Connect an account with a marked credential, and call it in every way.
+	// Connect an account with a marked credential, and call it in all ways.
 	made := c.ask(201, "POST", "/integrated-account?verify=true",
 		`{"integration":"example","label":"Acme","context":{"site":"acme","api_key":"canary-key \"quoted\" & é"}}`)
 	c.hide(key)
@@ -111,7 +111,7 @@ func TestCanary(t *testing.T) {
 	c.ask(200, "PATCH", target+"&truto_skip_api_call=true", `{"first_name":"Ada"}`)
 	c.ask(400, "PATCH", target, `{"first_name":null,"canary":1}`)
 	c.ask(401, "PATCH", target, `{}`, "Authorization", "Bearer "+callToken+"x")
-	for _, integration := range []string{"reads", "writes"} { // a step before the main call is refused
+	for _, integration := range []string{"reads", "writes"} { // the provider refuses a before step
 		stepped := c.ask(201, "POST", "/integrated-account", `{"integration":"`+integration+`","context":{"site":"acme","api_key":"canary-key \"quoted\" & é"}}`)
 		made, _ := decode(t, stepped)["id"].(string)
 		w.provider = echo(403)
@@ -122,20 +122,20 @@ func TestCanary(t *testing.T) {
 		w.provider = nil
 	}
 
-	// A grant that is renewed, refused, and one whose authorization server misbehaves.
+	// A grant that is renewed, one that is refused, and one with a faulty authorization server.
 	granted := w.account(nil)
 	target = "/unified/ticketing/users/u1?integrated_account_id=" + granted.ID
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	c.ask(200, "PATCH", target+"&truto_response_format=debug", `{"first_name":"Ada"}`)
 	w.provider = echo(401)
 	c.ask(401, "PATCH", target, `{"first_name":"Ada"}`)
 	w.provider = nil
 	w.authority.refresh = ""
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	c.ask(401, "PATCH", target, `{"first_name":"Ada"}`)
 	c.ask(200, "GET", "/integrated-account/"+granted.ID, "") // with its last_error
 	broken := w.account(nil)
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	w.authority.answer = func(rw http.ResponseWriter) bool {
 		rw.WriteHeader(500)
 		_, _ = rw.Write([]byte("<html>refresh-canary access-canary client-secret-canary"))
@@ -144,7 +144,7 @@ func TestCanary(t *testing.T) {
 	c.ask(502, "PATCH", "/unified/ticketing/users/u1?integrated_account_id="+broken.ID, `{"first_name":"Ada"}`)
 	w.authority.answer = nil
 
-	// Every administrator's route, and their refusals.
+	// All routes of the admin API, and their errors.
 	c.ask(200, "GET", "/integrated-account", "")
 	c.ask(200, "GET", "/integrated-account/"+id, "")
 	c.ask(200, "PATCH", "/integrated-account/"+id, `{"context":{"api_key":"canary-key \"quoted\" & é"},"label":"new"}`)
@@ -170,7 +170,7 @@ func TestCanary(t *testing.T) {
 	c.ask(200, "GET", "/api-token", "")
 	c.ask(200, "GET", "/environment", "")
 
-	// Pages: an account connected by its fields, and one by consent.
+	// Pages: one account is connected by its fields, one by consent.
 	link := ask(w, "POST", "/link-token", `{"integration":"example","label":"by page"}`, "Authorization", "Bearer "+adminToken)
 	secret, _ := decode(t, link)["link_token"].(string)
 	if link.Code != 201 || secret == "" {
@@ -184,7 +184,7 @@ func TestCanary(t *testing.T) {
 	c.hide(secret)
 	c.look("the page of a wrong link", ask(w, "GET", "/link/"+secret+"x", "", "Authorization", "").Body.String())
 
-	// What is kept and counted, and a store that is gone.
+	// Audit log, metrics, and a store that is unavailable.
 	c.ask(200, "GET", "/audit?limit=500", "")
 	c.ask(200, "GET", "/metrics", "")
 	c.ask(200, "GET", "/readyz", "")
@@ -202,7 +202,7 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// prints looks at everything that holds a secret, as careless code would print it.
+// prints checks all values with secrets, printed with fmt and as JSON.
 func (c *canaries) prints(key string) {
 	c.t.Helper()
 	masterKey, err := accounts.NewKey("k1")
@@ -231,7 +231,7 @@ func (c *canaries) prints(key string) {
 	}
 }
 
-// quoted is s as JSON.
+// quoted returns s as JSON.
 func quoted(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)

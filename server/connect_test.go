@@ -21,9 +21,8 @@ import (
 
 const connectCases = "../testdata/connect"
 
-// connectCase tells how an account proves itself (context.json, verify.request,
-// verify.response, verify.error) or what a token answer says of it (token.json,
-// settings.json, endpoints).
+// connectCase is a case of verifying credentials (context.json, verify.request, verify.response,
+// verify.error) or of reading a token answer (token.json, settings.json, endpoints).
 type connectCase map[string]string
 
 func loadConnectCases(tb testing.TB, provider string) map[string]connectCase {
@@ -47,7 +46,7 @@ func loadConnectCases(tb testing.TB, provider string) map[string]connectCase {
 	return out
 }
 
-// run says how what the catalog does differs from the case; "" where it does not.
+// run returns the difference between the catalog and the case; "" if there is none.
 func (k connectCase) run(c *engine.Catalog, provider string) string {
 	got := connectCase{}
 	maps.Copy(got, k)
@@ -86,11 +85,11 @@ func (k connectCase) run(c *engine.Catalog, provider string) string {
 
 func object(text string) map[string]any {
 	var v map[string]any
-	_ = json.Unmarshal([]byte(text), &v) // a case without it has none
+	_ = json.Unmarshal([]byte(text), &v) // nil if the case does not have it
 	return v
 }
 
-// verifier answers the one call and notes it.
+// verifier answers one call and records it.
 type verifier struct{ response, request string }
 
 func (v *verifier) Do(_ context.Context, call *engine.Call) (*engine.Reply, error) {
@@ -104,7 +103,7 @@ func (v *verifier) Do(_ context.Context, call *engine.Call) (*engine.Reply, erro
 	return &engine.Reply{Status: code, Header: http.Header{}, Body: []byte(body)}, err
 }
 
-// Every provider shows how its credentials are verified, refusals included.
+// Each provider has cases of accepted and refused credentials.
 func TestConnecting(t *testing.T) {
 	c := catalog(t)
 	for _, in := range c.Integrations() {

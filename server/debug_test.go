@@ -10,7 +10,7 @@ import (
 	"portolan/engine"
 )
 
-// What became known of a call that failed stands in its answer too, as far as it came.
+// The answer to a failed call has a debug part with what is known of the call.
 func TestDebugOfFailures(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(func(a *accounts.Account) { a.Integration = "reads" }).ID
@@ -35,7 +35,7 @@ func TestDebugOfFailures(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		provider func(*engine.Call) (*engine.Reply, error)
-		account  string // "": the one above
+		account  string // "": the default account
 		query    string
 		body     string
 		status   int
@@ -82,7 +82,7 @@ func TestDebugOfFailures(t *testing.T) {
 			if answer := ask(w, "PATCH", target, tt.body, "Authorization", "Bearer "+callToken); decode(t, answer)["debug"] != nil {
 				t.Errorf("debug without being asked for: %s", answer.Body)
 			}
-			w.unseen(answer.Body.String())
+			w.checkNoSecrets(answer.Body.String())
 		})
 	}
 }

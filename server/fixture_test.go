@@ -91,13 +91,13 @@ resources:
 	publicURL  = "https://portolan.example.com"
 )
 
-// patient is for few cores and the race detector.
-func patient() *jsonata.Language {
+// newLanguage returns a language with a long timeout, for few cores and the race detector.
+func newLanguage() *jsonata.Language {
 	return jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute})
 }
 
 // compileExample compiles the integrations above, once for all tests.
-var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics) { return compileExampleIn(patient()) })
+var compileExample = sync.OnceValues(func() (*engine.Catalog, source.Diagnostics) { return compileExampleIn(newLanguage()) })
 
 func compileExampleIn(language *jsonata.Language) (*engine.Catalog, source.Diagnostics) {
 	unified, err := schemas.Unified()
@@ -130,7 +130,7 @@ func exampleCatalog(t *testing.T) *engine.Catalog {
 	return c
 }
 
-// clock is a clock that tests set.
+// clock is a clock that tests can advance.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -142,23 +142,23 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
-func (c *clock) pass(d time.Duration) {
+func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
 }
 
-// authority is an authorization server: codes with PKCE, rotating refresh tokens.
+// authority is an authorization server with PKCE and rotating refresh tokens.
 type authority struct {
 	*httptest.Server
 	mu        sync.Mutex
 	codes     map[string]string // challenge by code
-	given     int               // tokens
-	refresh   string            // the one that is good
+	issued    int               // number of tokens
+	refresh   string            // the valid refresh token
 	exchanges int
 	renewals  int
 	site      string
-	answer    func(http.ResponseWriter) bool // in place of the usual, where it says so
+	answer    func(http.ResponseWriter) bool // returns true if it has answered the request
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -202,15 +202,15 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 		refuse("invalid_grant")
 		return
 	}
-	a.given++
-	a.refresh = fmt.Sprintf("refresh-canary-%d", a.given)
+	a.issued++
+	a.refresh = fmt.Sprintf("refresh-canary-%d", a.issued)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"access_token": fmt.Sprintf("access-canary-%d", a.given), "token_type": "bearer", "refresh_token": a.refresh, "expires_in": 3600, "site": a.site,
+		"access_token": fmt.Sprintf("access-canary-%d", a.issued), "token_type": "bearer", "refresh_token": a.refresh, "expires_in": 3600, "site": a.site,
 	})
 }
 
-// consent is the customer's yes at address: what the browser then calls.
+// consent grants access at address and returns the parameters of the callback.
 func (a *authority) consent(t *testing.T, address string) url.Values {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -224,12 +224,12 @@ func (a *authority) consent(t *testing.T, address string) url.Values {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	code := fmt.Sprintf("code-canary-%d", len(a.codes)+a.given+1)
+	code := fmt.Sprintf("code-canary-%d", len(a.codes)+a.issued+1)
 	a.codes[code] = q.Get("code_challenge")
 	return url.Values{"state": {q.Get("state")}, "code": {code}}
 }
 
-// fixture is a server over a database, with a provider and an authorization server.
+// fixture is a server with a database, a provider and an authorization server.
 type fixture struct {
 	*server.Server
 	t         *testing.T
@@ -260,7 +260,7 @@ func (w *fixture) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) {
 	return answers(200, `{"id":"u1","first":"Ada"}`)(c)
 }
 
-func (w *fixture) called() []string {
+func (w *fixture) takeCalls() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := w.calls
@@ -279,7 +279,7 @@ func newFixture(t *testing.T, withApp bool, opts ...any) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewJSONHandler(&locked{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewJSONHandler(&lockedBuffer{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.db, err = database.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "portolan.db"), database.Options{Keys: keys, Now: w.clock.now, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -310,28 +310,28 @@ func newFixture(t *testing.T, withApp bool, opts ...any) *fixture {
 	return w
 }
 
-// locked is a buffer that many may write into.
-type locked struct {
+// lockedBuffer is a buffer for concurrent writers.
+type lockedBuffer struct {
 	mu sync.Mutex
 	w  *bytes.Buffer
 }
 
-func (l *locked) Write(b []byte) (int, error) {
+func (l *lockedBuffer) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(b)
 }
 
-// account makes an account with a grant that lives for an hour.
+// account creates an account with a grant that expires after an hour.
 func (w *fixture) account(change func(*accounts.Account)) accounts.Account {
 	w.t.Helper()
 	w.authority.mu.Lock()
-	w.authority.given++
-	w.authority.refresh = fmt.Sprintf("refresh-canary-%d", w.authority.given)
+	w.authority.issued++
+	w.authority.refresh = fmt.Sprintf("refresh-canary-%d", w.authority.issued)
 	a := accounts.Account{
 		Integration: "example", Environment: accounts.DefaultEnvironment, Label: "Acme", Context: accounts.Context{"site": "acme"},
 		Grant: &accounts.Grant{
-			AccessToken: accounts.Secret(fmt.Sprintf("access-canary-%d", w.authority.given)), RefreshToken: accounts.Secret(w.authority.refresh),
+			AccessToken: accounts.Secret(fmt.Sprintf("access-canary-%d", w.authority.issued)), RefreshToken: accounts.Secret(w.authority.refresh),
 			Expiry: w.clock.now().Add(time.Hour),
 		},
 	}
@@ -346,12 +346,12 @@ func (w *fixture) account(change func(*accounts.Account)) accounts.Account {
 	return made
 }
 
-// update is a unified call of the account.
+// update makes a unified call of the account.
 func (w *fixture) update(id, query string) *httptest.ResponseRecorder {
 	return ask(w, "PATCH", "/unified/ticketing/users/u1?integrated_account_id="+id+query, `{"first_name":"Ada"}`, "Authorization", "Bearer "+callToken)
 }
 
-// info reads an account back.
+// info returns an account from the database.
 func (w *fixture) info(id string) accounts.Account {
 	w.t.Helper()
 	a, err := w.db.Account(w.t.Context(), accounts.DefaultEnvironment, id)
@@ -361,8 +361,8 @@ func (w *fixture) info(id string) accounts.Account {
 	return a
 }
 
-// unseen fails where a secret is in any of texts or the log.
-func (w *fixture) unseen(texts ...string) {
+// checkNoSecrets reports an error if one of texts or the log has a secret.
+func (w *fixture) checkNoSecrets(texts ...string) {
 	w.t.Helper()
 	for _, text := range append(texts, w.logs.String()) {
 		if i := strings.Index(text, "canary"); i >= 0 {

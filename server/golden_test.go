@@ -40,11 +40,11 @@ func goldenCases(t *testing.T, providers ...string) []*golden.Case {
 	return cases
 }
 
-// goldenServer is one server for all cases: which one is under way, and what stands for its
-// provider, travels in the request's context.
+// goldenServer is one server for all cases. The current case and its provider are in the context of
+// the request.
 type goldenServer struct{ *server.Server }
 
-// caseKey is under which the context holds a goldenCase.
+// caseKey is the context key of a goldenCase.
 type caseKey struct{}
 
 type goldenCase struct {
@@ -68,14 +68,14 @@ func (s goldenServer) handler(d engine.Doer, a golden.Account) http.Handler {
 	})
 }
 
-// caseDoer hands a call to what stands for the case's provider.
+// caseDoer passes a call to the provider of the case.
 type caseDoer struct{}
 
 func (caseDoer) Do(ctx context.Context, call *engine.Call) (*engine.Reply, error) {
 	return ctx.Value(caseKey{}).(goldenCase).doer.Do(ctx, call)
 }
 
-// caseAccounts knows the case's account only.
+// caseAccounts has the account of the case only.
 type caseAccounts struct{}
 
 func (caseAccounts) Authenticate(_ context.Context, token string) (accounts.Token, error) {
@@ -121,7 +121,7 @@ func TestGoldenGateway(t *testing.T) {
 	}
 }
 
-// oneAccount knows the case's account only.
+// oneAccount has the account of the case only.
 type oneAccount struct{ account golden.Account }
 
 func (a oneAccount) Account(_ context.Context, _, id string) (accounts.Account, error) {
@@ -164,8 +164,8 @@ func TestGoldenHandler(t *testing.T) {
 	}
 }
 
-// redirected sends every request to one local server, whatever host it names, and
-// takes off the answer what only a socket puts there.
+// redirected sends all requests to one local server, and removes the headers from the answer that
+// net/http adds.
 type redirected struct {
 	to   *url.URL
 	next http.RoundTripper
@@ -175,7 +175,7 @@ func (r redirected) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req.Clone(req.Context())
 	out.URL.Scheme, out.URL.Host = r.to.Scheme, r.to.Host
 	res, err := r.next.RoundTrip(out)
-	if err == nil { // what net/http adds is no part of a case
+	if err == nil { // headers of net/http are not part of a case
 		res.Header.Del("Date")
 		res.Header.Del("Content-Length")
 	}
@@ -218,14 +218,14 @@ func TestGoldenSockets(t *testing.T) {
 	}
 }
 
-// mutant is one file of one provider with one expression broken.
+// mutant is a file of a provider with one broken expression.
 type mutant struct {
 	provider, file, what string
 	text                 string
 }
 
-// mutants breaks every expression of a file, as a whole and, where it builds an object or
-// binds a variable, member by member.
+// mutants breaks each expression of a file as a whole, and each of its members if it builds an object
+// or binds a variable.
 func mutants(t *testing.T, provider, file string) []mutant {
 	t.Helper()
 	src, err := fs.ReadFile(mappings.FS, provider+"/"+file)
@@ -272,7 +272,7 @@ func mutants(t *testing.T, provider, file string) []mutant {
 	return out
 }
 
-// expressions lists the members of n that hold JSONata, n standing under key.
+// expressions returns the members of n that are JSONata; key is the key of n.
 func expressions(n *source.Node, key string) []source.Entry {
 	known := map[string]bool{
 		"when": true, "status": true, "message": true, "fields": true, "limit": true, "remaining": true, "reset": true, "run_if": true,
@@ -295,9 +295,9 @@ func expressions(n *source.Node, key string) []source.Entry {
 	return out
 }
 
-// Breaking any expression of any mapping makes at least one golden case fail, or one of how
-// an account connects.
-func TestEveryExpressionIsProved(t *testing.T) {
+// If any expression of a mapping is broken, at least one golden case fails, or one case of connecting
+// an account.
+func TestEveryExpressionIsTested(t *testing.T) {
 	_, known := models(t)
 	for _, in := range catalog(t).Integrations() {
 		provider := in.Name

@@ -21,7 +21,7 @@ import (
 	"portolan/server"
 )
 
-// bearer is the authorization of a call.
+// bearer returns the Authorization header of a call.
 func bearer(c *engine.Call) string {
 	for _, h := range c.Header {
 		if h.Name == "Authorization" {
@@ -31,7 +31,7 @@ func bearer(c *engine.Call) string {
 	return ""
 }
 
-// accepts is a provider that takes these access tokens only, and echoes what it refuses.
+// accepts returns a provider that accepts these access tokens only, and quotes those it refuses.
 func accepts(tokens ...string) func(*engine.Call) (*engine.Reply, error) {
 	return func(c *engine.Call) (*engine.Reply, error) {
 		for _, token := range tokens {
@@ -59,7 +59,7 @@ func testStatuses(t *testing.T, w *fixture) {
 	if err := w.db.NeedsReauth(t.Context(), accounts.Actor{Name: "test"}, reauth.ID, "access-canary-2", "the grant was revoked"); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	for _, query := range []string{"", "&truto_response_format=raw", "&truto_response_format=debug"} {
 		answer := w.update(disabled.ID, query)
 		if e := envelopeOf(t, answer, 403); e["message"] != "the integrated account is disabled" || e["truto_is_remote_error"] != nil {
@@ -74,17 +74,17 @@ func testStatuses(t *testing.T, w *fixture) {
 			t.Errorf("needs_reauth: %v %s", answer.Header(), answer.Body)
 		}
 	}
-	if calls := w.called(); len(calls) != 0 || w.authority.renewals != 0 {
+	if calls := w.takeCalls(); len(calls) != 0 || w.authority.renewals != 0 {
 		t.Errorf("%d renewals, calls %v", w.authority.renewals, calls)
 	}
 }
 
-// An access token that has run out is renewed once, for however many calls.
+// An expired access token is renewed once for all concurrent calls.
 func TestOneRenewalForAll(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = accepts("access-canary-2")
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	var group sync.WaitGroup
 	for range 50 {
 		group.Go(func() {
@@ -98,10 +98,10 @@ func TestOneRenewalForAll(t *testing.T) {
 	if w.authority.renewals != 1 || grant.AccessToken.Reveal() != "access-canary-2" || grant.RefreshToken.Reveal() != "refresh-canary-2" {
 		t.Errorf("%d renewals", w.authority.renewals)
 	}
-	w.unseen()
+	w.checkNoSecrets()
 }
 
-// A provider that refuses the access token gets the call once more, with another.
+// A call whose access token is refused is repeated once with a renewed token.
 func TestRenewalAfterRefusal(t *testing.T) {
 	for _, format := range []string{"unified", "raw", "debug"} {
 		t.Run(format, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestRenewalAfterRefusal(t *testing.T) {
 			if format == "raw" {
 				want = want[:2]
 			}
-			if diff := cmp.Diff(want, w.called()); diff != "" || answer.Code != 200 || w.authority.renewals != 1 {
+			if diff := cmp.Diff(want, w.takeCalls()); diff != "" || answer.Code != 200 || w.authority.renewals != 1 {
 				t.Errorf("%d after %d renewals: (-want +got)\n%s", answer.Code, w.authority.renewals, diff)
 			}
 			if format == "debug" {
@@ -132,8 +132,8 @@ func TestRenewalAfterRefusal(t *testing.T) {
 					t.Errorf("steps (-want +got)\n%s", diff)
 				}
 			}
-			if format != "raw" { // which passes on what the provider says
-				w.unseen(answer.Body.String())
+			if format != "raw" { // raw passes on the answer of the provider
+				w.checkNoSecrets(answer.Body.String())
 			}
 			if answer = w.update(account.ID, ""); answer.Code != 200 || w.authority.renewals != 1 {
 				t.Errorf("the next call: %d after %d renewals", answer.Code, w.authority.renewals)
@@ -145,21 +145,21 @@ func TestRenewalAfterRefusal(t *testing.T) {
 func TestRenewalIsTriedOnce(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
-	w.provider = func(c *engine.Call) (*engine.Reply, error) { // who knows both tokens, and tells
+	w.provider = func(c *engine.Call) (*engine.Reply, error) { // the answer quotes both tokens
 		return answers(401, `{"message":"neither access-canary-1 nor `+bearer(c)+`"}`)(c)
 	}
 	answer := w.update(account.ID, "")
 	e := envelopeOf(t, answer, 401)
-	if e["truto_is_remote_error"] != true || e["raw_response"] == nil || len(w.called()) != 2 || w.authority.renewals != 1 {
+	if e["truto_is_remote_error"] != true || e["raw_response"] == nil || len(w.takeCalls()) != 2 || w.authority.renewals != 1 {
 		t.Errorf("%d renewals: %s", w.authority.renewals, answer.Body)
 	}
-	w.unseen(answer.Body.String())
+	w.checkNoSecrets(answer.Body.String())
 	if got := w.info(account.ID); got.Status != accounts.StatusActive {
 		t.Errorf("status %s", got.Status)
 	}
 }
 
-// The write is done: the step after it is not worth another.
+// A write is not repeated if a later step is refused.
 func TestRefusalAfterTheWrite(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
@@ -170,12 +170,12 @@ func TestRefusalAfterTheWrite(t *testing.T) {
 		return answers(200, `{}`)(c)
 	}
 	answer := w.update(account.ID, "")
-	if answer.Code != 200 || answer.Header().Get("Portolan-Partial") != "read" || w.authority.renewals != 1 || len(w.called()) != 3 {
+	if answer.Code != 200 || answer.Header().Get("Portolan-Partial") != "read" || w.authority.renewals != 1 || len(w.takeCalls()) != 3 {
 		t.Errorf("%d after %d renewals: %s", answer.Code, w.authority.renewals, answer.Body)
 	}
 }
 
-// The refused call alone is made again: what was done before it is not done twice.
+// Only the refused call is repeated, not the steps before it.
 func TestRefusalAfterAnotherWrite(t *testing.T) {
 	for integration, want := range map[string]struct{ status, calls int }{"reads": {200, 3}, "writes": {200, 3}} {
 		w := newFixture(t, true)
@@ -187,7 +187,7 @@ func TestRefusalAfterAnotherWrite(t *testing.T) {
 			return answers(200, `{}`)(c)
 		}
 		answer := w.update(account.ID, "")
-		if calls := w.called(); answer.Code != want.status || len(calls) != want.calls {
+		if calls := w.takeCalls(); answer.Code != want.status || len(calls) != want.calls {
 			t.Errorf("%s: %d after %v", integration, answer.Code, calls)
 		}
 	}
@@ -218,23 +218,23 @@ func TestRenewalRefused(t *testing.T) {
 				w.provider = accepts()
 				want := 1
 				if expired {
-					w.clock.pass(2 * time.Hour)
+					w.clock.advance(2 * time.Hour)
 					want = 0
 				}
 				tt.spoil(w, account.ID)
 				answer := w.update(account.ID, "")
 				e := envelopeOf(t, answer, tt.status)
-				if (e["truto_is_remote_error"] == true) != tt.remote || !strings.Contains(fmt.Sprint(e["message"]), tt.message) || len(w.called()) != want {
+				if (e["truto_is_remote_error"] == true) != tt.remote || !strings.Contains(fmt.Sprint(e["message"]), tt.message) || len(w.takeCalls()) != want {
 					t.Errorf("%s", answer.Body)
 				}
-				w.unseen(answer.Body.String())
+				w.checkNoSecrets(answer.Body.String())
 				got := w.info(account.ID)
 				if (got.Status == accounts.StatusNeedsReauth) != tt.needsReauth || strings.Contains(got.LastError, "canary") {
 					t.Errorf("status %s: %s", got.Status, got.LastError)
 				}
 				renewals := w.authority.renewals
 				w.update(account.ID, "")
-				if w.authority.renewals != renewals || tt.needsReauth && len(w.called()) != 0 {
+				if w.authority.renewals != renewals || tt.needsReauth && len(w.takeCalls()) != 0 {
 					t.Errorf("the next call makes another renewal")
 				}
 			})
@@ -242,19 +242,19 @@ func TestRenewalRefused(t *testing.T) {
 	}
 }
 
-// away is a store that lets nobody have a turn.
-type away struct{ *database.DB }
+// lockTimeout is a store whose exclusive lock is never available.
+type lockTimeout struct{ *database.DB }
 
-func (away) Exclusive(context.Context, string, func(context.Context) error) error {
+func (lockTimeout) Exclusive(context.Context, string, func(context.Context) error) error {
 	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, context.DeadlineExceeded)
 }
 
-// A store that does not answer in time is away, and nobody's slow provider.
-func TestStoreAwayDuringRenewal(t *testing.T) {
+// A store that does not answer in time is reported as unavailable, not as a slow provider.
+func TestStoreUnavailableDuringRenewal(t *testing.T) {
 	w := newFixture(t, true)
 	apps := map[string]gateway.OAuthApp{"example": {ClientID: "client-7", ClientSecret: "client-secret-canary", Origin: w.authority.URL}}
 	unified, _ := models(t)
-	keeper := oauth.NewKeeper(away{w.db}, w.authority.Client(), w.clock.now, slog.New(slog.DiscardHandler))
+	keeper := oauth.NewKeeper(lockTimeout{w.db}, w.authority.Client(), w.clock.now, slog.New(slog.DiscardHandler))
 	log := slog.New(slog.NewJSONHandler(w.logs, nil))
 	s, err := build(exampleCatalog(t), engine.New(w, w.clock.now), unified, w.db,
 		server.WithClock(w.clock.now), server.WithLogger(log), gateway.WithLogger(log), server.WithStore(w.db), gateway.WithOAuth(keeper, apps))
@@ -263,22 +263,22 @@ func TestStoreAwayDuringRenewal(t *testing.T) {
 	}
 	w.Server = s
 	account := w.account(nil)
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	answer := w.update(account.ID, "")
 	if envelopeOf(t, answer, 503); answer.Header().Get("Retry-After") == "" || !strings.Contains(w.logs.String(), "account store failed") {
 		t.Errorf("%v; %s", answer.Header(), w.logs)
 	}
 }
 
-// An account that goes away while its call is under way, and one that nobody asked to be called.
+// A grant is not renewed for a plan, a deleted account, or an account without grant or app.
 func TestNoRenewal(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
-	w.clock.pass(2 * time.Hour)
+	w.clock.advance(2 * time.Hour)
 	if answer := w.update(account.ID, "&truto_skip_api_call=1"); answer.Code != 200 || strings.Contains(answer.Body.String(), "canary") {
 		t.Errorf("plan only: %d %s", answer.Code, answer.Body)
 	}
-	if w.authority.renewals != 0 || len(w.called()) != 0 {
+	if w.authority.renewals != 0 || len(w.takeCalls()) != 0 {
 		t.Errorf("plan only makes %d renewals", w.authority.renewals)
 	}
 	account = w.account(nil)
@@ -295,7 +295,7 @@ func TestNoRenewal(t *testing.T) {
 	if w.authority.renewals != 0 {
 		t.Errorf("%d renewals of an account that is gone", w.authority.renewals)
 	}
-	// Without a grant, or an app, the provider's 401 is all there is to say.
+	// Without a grant or an app, the 401 of the provider is the answer.
 	plain := w.account(func(a *accounts.Account) {
 		a.Grant, a.Context = nil, accounts.Context{"site": "acme", "api_key": "key-canary"}
 	})
@@ -304,12 +304,12 @@ func TestNoRenewal(t *testing.T) {
 	other.provider = accepts()
 	granted := other.account(nil)
 	envelopeOf(t, other.update(granted.ID, ""), 401)
-	if w.authority.renewals+other.authority.renewals != 0 || len(other.called()) != 1 {
+	if w.authority.renewals+other.authority.renewals != 0 || len(other.takeCalls()) != 1 {
 		t.Error("renewed")
 	}
 }
 
-// A call finishes with the account as it was; the next sees the change.
+// A running call uses the account as it was; the next call uses the changed one.
 func TestAccountChangesDuringCall(t *testing.T) {
 	disabled, site := accounts.StatusDisabled, accounts.Context{"site": "other"}
 	for name, tt := range map[string]struct {
@@ -340,11 +340,11 @@ func TestAccountChangesDuringCall(t *testing.T) {
 				}
 				return answers(200, `{"id":"u1"}`)(c)
 			}
-			answer, calls := w.update(account.ID, ""), w.called()
+			answer, calls := w.update(account.ID, ""), w.takeCalls()
 			if answer.Code != 200 || len(calls) != 2 || !strings.HasPrefix(calls[1], "GET https://acme.") {
 				t.Errorf("%d after %v", answer.Code, calls)
 			}
-			answer, calls = w.update(account.ID, ""), w.called()
+			answer, calls = w.update(account.ID, ""), w.takeCalls()
 			if answer.Code != tt.then || tt.then == 200 && !strings.HasPrefix(calls[0], "PUT https://other.") {
 				t.Errorf("the next: %d after %v", answer.Code, calls)
 			}
@@ -382,15 +382,15 @@ func TestOverrides(t *testing.T) {
 	if got := answer.Header().Get("Portolan-Mapping"); got == before || got != version(own.ID) {
 		t.Errorf("Portolan-Mapping %s, before %s", got, before)
 	}
-	w.called()
+	w.takeCalls()
 	answer = w.update(broken.ID, "")
 	details, _ := envelopeOf(t, answer, 500)["details"].(map[string]any)
 	place, _ := details["mapping"].(map[string]any)
-	if place["file"] != "account overrides/response_mapping" || place["line"] != 2.0 || place["at"] != op || len(w.called()) != 0 {
+	if place["file"] != "account overrides/response_mapping" || place["line"] != 2.0 || place["at"] != op || len(w.takeCalls()) != 0 {
 		t.Errorf("%s", answer.Body)
 	}
 
-	// What the environment says lies below what the account says, and is other environments' no business.
+	// Overrides of an account are on top of those of its environment, and do not affect other environments.
 	inherited := accounts.Overrides{"example/" + op: {ResponseMapping: `{ "username": "inherited", "avatar": "https://example.com/a" }`}}
 	if _, err := w.db.UpdateEnvironment(t.Context(), accounts.Actor{Name: "test"}, "default", accounts.EnvironmentChange{Overrides: &inherited}); err != nil {
 		t.Fatal(err)
@@ -409,8 +409,8 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-// A provider that answers every token with 401 costs one renewal, not one a call.
-func TestRefusalThatNoTokenCures(t *testing.T) {
+// A provider that refuses all tokens causes one renewal, not one for each call.
+func TestProviderThatRefusesAllTokens(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
 	w.provider = accepts()
@@ -420,7 +420,7 @@ func TestRefusalThatNoTokenCures(t *testing.T) {
 			t.Errorf("got %v", e)
 		}
 	}
-	if calls := w.called(); w.authority.renewals != 1 || len(calls) != 6 { // one of them repeated
+	if calls := w.takeCalls(); w.authority.renewals != 1 || len(calls) != 6 { // one of them is repeated
 		t.Errorf("%d renewals, calls %q", w.authority.renewals, calls)
 	}
 	if status := w.info(account.ID).Status; status != accounts.StatusActive {

@@ -74,7 +74,7 @@ func TestMethodNotAllowed(t *testing.T) {
 }
 
 func TestHostileIDs(t *testing.T) {
-	tests := map[string]string{ // in the path, on its way out
+	tests := map[string]string{ // the encoded id, and how it is sent
 		"a%2Fb": "a%2Fb", "..%2Fx": "..%2Fx", "%252e%252e": "%252e%252e", "a%3Fb=1": "a%3Fb%3D1", "a%23b": "a%23b", "%E2%82%AC": "%E2%82%AC",
 		"a%20b": "a%20b", "...": "...", "a;b": "a%3Bb", "a%25": "a%25", "{id}": "%7Bid%7D", "a%5Cb": "a%5Cb", "a@b:c": "a%40b%3Ac",
 	}
@@ -91,7 +91,7 @@ func TestHostileIDs(t *testing.T) {
 	}
 }
 
-// serverOver is a server of other parts than newServer's.
+// serverOver returns a server with these parts.
 func serverOver(tb testing.TB, c *engine.Catalog, d engine.Doer, a accounts.Directory) *server.Server {
 	tb.Helper()
 	unified, _ := models(tb)
@@ -102,7 +102,7 @@ func serverOver(tb testing.TB, c *engine.Catalog, d engine.Doer, a accounts.Dire
 	return s
 }
 
-// brokenStore is a store that cannot be reached, for tokens or for accounts only.
+// brokenStore is a store that fails for tokens, or for accounts only.
 type brokenStore struct {
 	accounts.Directory
 	token, account error
@@ -199,7 +199,7 @@ func TestPanicIsContained(t *testing.T) {
 	}
 }
 
-// A mapping's expression that never ends or grows without bound costs its own request only.
+// An expression that does not end or uses too much memory fails its own request only.
 func TestExpressionThatOverruns(t *testing.T) {
 	const head = "format: portolan/mapping/v1\nmodel: ticketing\nresources:\n  users:\n    update:\n      call: users.update\n" +
 		"      request_body_schema: {properties: {first_name: {}}}\n"

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// hostile are bodies of about size bytes that are wrong in as many places as fit.
+// hostile returns bodies of about size bytes with as many mistakes as possible.
 func hostile() map[string]func(size int) string {
 	many := func(before, item, after string) func(int) string {
 		return func(size int) string {
@@ -42,7 +42,7 @@ func hostile() map[string]func(size int) string {
 	}
 }
 
-// allocated is how many bytes f takes from the heap.
+// allocated returns the bytes that f allocates on the heap.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -51,7 +51,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Twice the body costs about twice as much, and the answer stays short.
+// A body of twice the size costs about twice as much, and the answer stays short.
 func TestHostileBodiesCostLinearly(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
 	for name, body := range hostile() {
@@ -76,18 +76,18 @@ func TestHostileBodiesCostLinearly(t *testing.T) {
 	}
 }
 
-// What is wrong is listed up to 100 times and counted up to 1,000 times.
+// Up to 100 failures are listed, and up to 1,000 are counted.
 func TestFailuresStopBeingBuilt(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
 	for name, body := range hostile() {
 		size := 60 << 10
 		if name == "entries of a wrong type" {
-			size = 700 << 10 // as large as the body that once took 24 s
+			size = 700 << 10 // the size of a body that took 24 s before
 		}
 		w := ask(s, http.MethodPatch, users+planhat, body(size), "Prefer", "handling=strict")
 		e := envelopeOf(t, w, 400)
 		details, _ := e["details"].(map[string]any)
-		failures := len(told(t, w))
+		failures := len(failureList(t, w))
 		truncated, _ := details["truncated"].(float64)
 		single := strings.HasPrefix(name, "one ") || strings.HasPrefix(name, "a ") || strings.HasSuffix(name, "long name") || strings.HasSuffix(name, "deep nesting")
 		if !single && (failures != 100 || truncated != 900) || single && (failures > 4 || truncated != 0) {

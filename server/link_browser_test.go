@@ -10,7 +10,7 @@ import (
 	"portolan/accounts"
 )
 
-// link makes a link and gives its path.
+// link creates a link and returns its path.
 func (w *fixture) link(body string) string {
 	w.t.Helper()
 	answer := ask(w, "POST", "/link-token", body, "Authorization", "Bearer "+adminToken)
@@ -26,7 +26,7 @@ func (w *fixture) link(body string) string {
 	return path
 }
 
-// browser is a customer's: it keeps cookies and sends what browsers send.
+// browser is the browser of a customer, with cookies and the headers of browsers.
 type browser struct {
 	w       *fixture
 	cookies map[string]*http.Cookie
@@ -75,7 +75,7 @@ func (b *browser) send(method, target string, form url.Values, headers ...string
 
 var inputs = regexp.MustCompile(`<(?:input|select)[^>]* name="([^"]*)"(?: type="([^"]*)")?(?: value="([^"]*)")?`)
 
-// asks gives the page's fields as "name:type=value".
+// asks returns the fields of a page as "name:type=value".
 func asks(answer *httptest.ResponseRecorder) []string {
 	out := []string{}
 	for _, m := range inputs.FindAllStringSubmatch(answer.Body.String(), -1) {
@@ -84,7 +84,7 @@ func asks(answer *httptest.ResponseRecorder) []string {
 	return out
 }
 
-// toCallback goes through the form and the provider's consent; it gives the callback's target.
+// toCallback submits the form, consents at the provider, and returns the target of the callback.
 func (b *browser) toCallback(path string) string {
 	b.w.t.Helper()
 	answer := b.send(http.MethodPost, path, url.Values{"region": {"eu"}})

@@ -24,19 +24,19 @@ import (
 	"portolan/upstream"
 )
 
-// played is a directory whose accounts are of providers that the sandbox plays.
-type played struct {
+// sandboxAccounts is a directory whose accounts have the base URLs of the sandbox.
+type sandboxAccounts struct {
 	accounts.Directory
 	base string
 }
 
-func (p played) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
+func (p sandboxAccounts) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
 	a, err := p.Directory.Account(ctx, environment, id)
 	a.BaseURL = p.base
 	return a, err
 }
 
-// A built-in provider, played by the sandbox over real connections, from link to revocation.
+// An account of a built-in provider in the sandbox, over real connections, from link to revocation.
 func TestConnectInSandbox(t *testing.T) {
 	const provider = "teamwork"
 	w := newFixture(t, false)
@@ -54,7 +54,7 @@ func TestConnectInSandbox(t *testing.T) {
 	base, client := far.URL+"/"+provider, upstream.New(upstream.WithLoopback(netip.MustParseAddrPort(far.Listener.Addr().String())))
 	known, _ := pretend.OAuth()
 	unified, _ := models(t)
-	w.Server, err = build(catalog(t), engine.New(client, w.clock.now), unified, played{w.db, base},
+	w.Server, err = build(catalog(t), engine.New(client, w.clock.now), unified, sandboxAccounts{w.db, base},
 		server.WithClock(w.clock.now), server.WithStore(w.db), server.WithPublicURL(publicURL),
 		gateway.WithOAuth(oauth.NewKeeper(w.db, client.HTTP(time.Minute), w.clock.now, slog.New(slog.DiscardHandler)), map[string]gateway.OAuthApp{
 			provider: {ClientID: known.ID, ClientSecret: accounts.Secret(known.Secret), Origin: base},

@@ -57,14 +57,14 @@ func TestConnectByConsent(t *testing.T) {
 		t.Errorf("account %+v", got)
 	}
 	answer := w.update(got.ID, "&truto_response_format=debug")
-	calls := w.called()
+	calls := w.takeCalls()
 	if answer.Code != 200 || len(calls) != 2 || calls[0] != "PUT https://acme.example.com/api/users/u1 Bearer access-canary-1" {
 		t.Errorf("%d %s after %v", answer.Code, answer.Body, calls)
 	}
 	if len(b.cookies) != 0 {
 		t.Errorf("cookies left: %v", b.cookies)
 	}
-	for _, again := range []string{path, callback} { // both are used up
+	for _, again := range []string{path, callback} { // neither can be used again
 		if answer := b.send(http.MethodGet, again, nil); answer.Code < 400 || answer.Code > 499 || len(w.all()) != 1 {
 			t.Errorf("%s again: %d", again, answer.Code)
 		}
@@ -77,16 +77,16 @@ func TestConnectByConsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.unseen(page.Body.String(), done.Body.String(), done.Header().Get("Location"), answer.Body.String(), string(entries))
+	w.checkNoSecrets(page.Body.String(), done.Body.String(), done.Header().Get("Location"), answer.Body.String(), string(entries))
 }
 
-// Whatever comes back to the callback that is not what was asked for, nothing is stored.
+// Nothing is stored after an invalid callback.
 func TestCallbackAbuse(t *testing.T) {
 	tests := map[string]struct {
 		abuse     func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder
 		status    int
 		exchanges int
-		usable    bool // the link is
+		usable    bool // the link, afterwards
 	}{
 		"another's state": {func(_ *fixture, b *browser, _ string) *httptest.ResponseRecorder {
 			return b.send("GET", "/link/callback?state=pts_00000000_"+strings.Repeat("A", 43)+"&code=code-canary-1", nil)
@@ -117,7 +117,7 @@ func TestCallbackAbuse(t *testing.T) {
 			return b.send("GET", strings.Replace(callback, "code=code", "code=other-code", 1), nil)
 		}, 502, 1, true},
 		"expired link": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
-			w.clock.pass(2 * time.Hour)
+			w.clock.advance(2 * time.Hour)
 			return b.send("GET", callback, nil)
 		}, 400, 0, false},
 		"a second consent has taken its place": {func(_ *fixture, b *browser, callback string) *httptest.ResponseRecorder {
@@ -161,10 +161,10 @@ func TestCallbackAbuse(t *testing.T) {
 			b := newBrowser(w)
 			callback := b.toCallback(path)
 			answer := tt.abuse(w, b, callback)
-			if answer.Code != tt.status || w.authority.exchanges != tt.exchanges || len(w.all()) != 0 || len(w.called()) != 0 {
+			if answer.Code != tt.status || w.authority.exchanges != tt.exchanges || len(w.all()) != 0 || len(w.takeCalls()) != 0 {
 				t.Errorf("%d, %d exchanges, %d accounts: %s", answer.Code, w.authority.exchanges, len(w.all()), answer.Body)
 			}
-			w.unseen(answer.Body.String(), answer.Header().Get("Location"))
+			w.checkNoSecrets(answer.Body.String(), answer.Header().Get("Location"))
 			want := http.StatusNotFound
 			if tt.usable {
 				want = http.StatusOK
@@ -217,10 +217,10 @@ func TestConnectByFields(t *testing.T) {
 			form := maps.Clone(good)
 			maps.Copy(form, tt.change)
 			answer := b.send("POST", path, form)
-			if answer.Code != tt.status || !strings.Contains(answer.Body.String(), tt.text) || len(w.all()) != 0 || len(w.called()) != 0 {
+			if answer.Code != tt.status || !strings.Contains(answer.Body.String(), tt.text) || len(w.all()) != 0 || len(w.takeCalls()) != 0 {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
-			w.unseen(answer.Body.String())
+			w.checkNoSecrets(answer.Body.String())
 		})
 	}
 	for name, headers := range map[string][]string{
@@ -243,8 +243,8 @@ func TestConnectByFields(t *testing.T) {
 	if answer.Code != 422 || !strings.Contains(answer.Body.String(), "&lt;script&gt;no&lt;/script&gt; ***") || len(w.all()) != 0 {
 		t.Errorf("refused: %d %s", answer.Code, answer.Body)
 	}
-	w.unseen(answer.Body.String())
-	if diff := cmp.Diff([]string{"GET https://acme.example.com/api/me Key key-canary"}, w.called()); diff != "" {
+	w.checkNoSecrets(answer.Body.String())
+	if diff := cmp.Diff([]string{"GET https://acme.example.com/api/me Key key-canary"}, w.takeCalls()); diff != "" {
 		t.Errorf("calls (-want +got)\n%s", diff)
 	}
 	w.provider = fails(&engine.Error{Kind: engine.KindUpstream, Op: "main", Err: http.ErrServerClosed})
@@ -264,7 +264,7 @@ func TestConnectByFields(t *testing.T) {
 			t.Errorf("%s of a used link: %d", method, answer.Code)
 		}
 	}
-	w.unseen(done.Body.String())
+	w.checkNoSecrets(done.Body.String())
 }
 
 func TestConnectAgain(t *testing.T) {
@@ -304,7 +304,7 @@ func TestConnectAgain(t *testing.T) {
 	}
 }
 
-// An account that was connected by consent and is connected again by its fields lives by these.
+// An account that was connected by consent can be connected again by its fields, which are then used.
 func TestConnectAgainByFields(t *testing.T) {
 	w := newFixture(t, false)
 	account := w.account(nil)
@@ -313,13 +313,13 @@ func TestConnectAgainByFields(t *testing.T) {
 	if done := b.send("POST", path, url.Values{"site": {"acme"}, "api_key": {"key-canary"}}); done.Code != 200 {
 		t.Fatalf("%d %s", done.Code, done.Body)
 	}
-	w.called()
-	if answer := w.update(account.ID, ""); answer.Code != 200 || !strings.HasSuffix(w.called()[0], " Key key-canary") {
+	w.takeCalls()
+	if answer := w.update(account.ID, ""); answer.Code != 200 || !strings.HasSuffix(w.takeCalls()[0], " Key key-canary") {
 		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }
 
-// Over plain HTTP, on one's own machine, the cookie cannot be a secure one.
+// Over plain HTTP, for local use, the cookie is not Secure.
 func TestPlainPublicURL(t *testing.T) {
 	w := newFixture(t, true, server.WithPublicURL("http://127.0.0.1:8080"))
 	answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+adminToken)
@@ -336,7 +336,7 @@ func TestPlainPublicURL(t *testing.T) {
 	}
 }
 
-// Whoever guesses links is slowed down, and so are the guesses of states.
+// Guessing of links and states is throttled.
 func TestGuessing(t *testing.T) {
 	for _, target := range []string{"/link/guess-%d", "/link/callback?state=guess-%d&code=x"} {
 		w := newFixture(t, true)
@@ -352,7 +352,7 @@ func TestGuessing(t *testing.T) {
 				t.Errorf("%s: %d", target, answer.Code)
 			}
 		}
-		w.clock.pass(time.Minute)
+		w.clock.advance(time.Minute)
 		if answer := b.send("GET", path, nil); answer.Code != 200 {
 			t.Errorf("later: %d", answer.Code)
 		}
@@ -368,7 +368,7 @@ func TestUnknownLinks(t *testing.T) {
 			t.Errorf("%s: %d", target, answer.Code)
 		}
 	}
-	w.clock.pass(time.Minute)
+	w.clock.advance(time.Minute)
 	if answer := b.send("GET", path, nil); answer.Code != 404 {
 		t.Errorf("expired: %d", answer.Code)
 	}

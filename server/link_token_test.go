@@ -38,7 +38,7 @@ func TestLinkTokens(t *testing.T) {
 			if answer.Code != tt.status {
 				t.Fatalf("%d %s", answer.Code, answer.Body)
 			}
-			if diff := cmp.Diff(tt.told, slices.Sorted(slices.Values(told(t, answer)))); diff != "" {
+			if diff := cmp.Diff(tt.told, slices.Sorted(slices.Values(failureList(t, answer)))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -68,7 +68,7 @@ func TestLinkTokens(t *testing.T) {
 	}
 }
 
-// No request's Host is taken for the server's own address.
+// The Host of a request is never used as the URL of the server.
 func TestLinksNeedPublicURL(t *testing.T) {
 	w := newFixture(t, true, server.WithPublicURL(""))
 	answer := ask(w, "POST", "/link-token", `{"integration":"example"}`, "Authorization", "Bearer "+adminToken)

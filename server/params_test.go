@@ -24,7 +24,7 @@ func read(t *testing.T, raw string) (params, []gateway.Failure) {
 func TestParams(t *testing.T) {
 	tests := []struct {
 		name, query string
-		want        params // account, format and rawQuery are filled in where they are zero
+		want        params // account, format and rawQuery are set if they are zero
 	}{
 		{"nothing else", "", params{}},
 		{"formats", "truto_response_format=debug", params{options: gateway.Options{Format: gateway.FormatDebug}}},

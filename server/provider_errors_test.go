@@ -27,7 +27,7 @@ import (
 	"portolan/upstream"
 )
 
-// fails is a doer that gives an error to every call.
+// fails returns a doer that returns an error for each call.
 func fails(err error) doer {
 	return func(*engine.Call) (*engine.Reply, error) { return nil, err }
 }
@@ -71,7 +71,7 @@ func TestProviderRefusals(t *testing.T) {
 	s := newServer(t, doer(func(*engine.Call) (*engine.Reply, error) { return reply, nil }))
 	for _, tt := range tests {
 		for _, format := range []string{"unified", "raw", "debug"} {
-			if format == "raw" && tt.status < 300 && tt.account != team { // what cannot be read is for raw as good as any other
+			if format == "raw" && tt.status < 300 && tt.account != team { // raw passes on an invalid answer
 				continue
 			}
 			t.Run(tt.name+" "+format, func(t *testing.T) {
@@ -135,12 +135,12 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// An answer says if what it shows of the provider's is not all of it. JSON is shown whole.
+// An answer says if it shows only a part of the provider's answer. JSON is shown completely.
 func TestRawResponseTruncated(t *testing.T) {
 	text := func(bytes int) string { return strings.Repeat("x", bytes) }
 	for what, tt := range map[string]struct {
 		reply      engine.Reply
-		incomplete bool // the doer's failure; otherwise it has none
+		incomplete bool // the doer reports an incomplete answer
 		length     int  // of raw_response, if it is text
 		truncated  any
 	}{
@@ -173,7 +173,7 @@ func TestRawResponseTruncated(t *testing.T) {
 	}
 }
 
-// lines are the lines of a log that have this message.
+// lines returns the lines of a log with this message.
 func lines(t *testing.T, log, message string) []map[string]any {
 	t.Helper()
 	var out []map[string]any
@@ -189,19 +189,19 @@ func lines(t *testing.T, log, message string) []map[string]any {
 	return out
 }
 
-// TestFaultsOverSockets has a provider misbehave on a real connection. The log says why the
-// call failed.
+// TestFaultsOverSockets uses real connections to a faulty provider. The log has the cause of each
+// failure.
 func TestFaultsOverSockets(t *testing.T) {
 	faults := map[string]struct {
-		serve   func(http.ResponseWriter, *http.Request) // nil: nobody listens
+		serve   func(http.ResponseWriter, *http.Request) // nil: the port is closed
 		status  int
 		remote  bool
 		message string
 		cause   engine.Cause
-		said    int // the provider's status
+		said    int // the status of the provider
 	}{
 		"slow": {func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // only then is a caller that leaves noticed
+			_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice a closed connection
 			<-r.Context().Done()
 		}, 504, false, "did not answer in time", engine.CauseDeadline, 0},
 		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, false, "no answer from the provider", engine.CauseReset, 0},
@@ -236,7 +236,7 @@ func TestFaultsOverSockets(t *testing.T) {
 	for fault, tt := range faults {
 		t.Run(fault, func(t *testing.T) {
 			far := httptest.NewUnstartedServer(http.HandlerFunc(tt.serve))
-			far.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of refusals and panics
+			far.Config.ErrorLog = log.New(io.Discard, "", 0) // it logs refused connections and panics
 			next := http.RoundTripper(&http.Transport{})
 			switch fault {
 			case "tls":
@@ -318,7 +318,7 @@ func TestResponsePolicy(t *testing.T) {
 			t.Errorf("%s: %d, warnings %q: %s", tt.policy, w.Code, w.Header().Get("Portolan-Response-Warnings"), w.Body)
 		}
 		if tt.status == 502 {
-			got := told(t, w)
+			got := failureList(t, w)
 			slices.Sort(got)
 			if diff := cmp.Diff([]string{"/emails/0/email type", "/name type"}, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -365,7 +365,7 @@ func TestServerTiming(t *testing.T) {
 	clock := &clock{at: fixedClock()}
 	unified, _ := models(t)
 	s, err := build(catalog(t), engine.New(doer(func(c *engine.Call) (*engine.Reply, error) {
-		clock.pass(1500 * time.Microsecond)
+		clock.advance(1500 * time.Microsecond)
 		return answers(200, hiveUser)(c)
 	}), clock.now), unified, store(t, demoAccounts()), server.WithClock(clock.now))
 	if err != nil {
@@ -381,8 +381,8 @@ func TestServerTiming(t *testing.T) {
 	}
 }
 
-// A write that is done stays done: a failed after step makes the record less complete.
-func TestAfterStepThatFails(t *testing.T) {
+// If an after step fails, the write counts as done, and the record is incomplete.
+func TestFailedAfterStep(t *testing.T) {
 	var logs bytes.Buffer
 	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
 		if c.Method == http.MethodGet {

@@ -18,7 +18,7 @@ import (
 	"portolan/gateway"
 )
 
-// queryCase is one query with the answer of npm qs and, where ours is another, ours.
+// queryCase is a query with the result of npm qs and, if it differs, our own.
 type queryCase struct {
 	Query    string            `json:"query"`
 	QS       map[string]any    `json:"qs"`
@@ -66,7 +66,7 @@ func TestQueryExceptions(t *testing.T) {
 			continue
 		}
 		if cmp.Equal(c.QS, q.values) {
-			t.Errorf("%q is no exception: qs answers the same", c.Query)
+			t.Errorf("%q is not an exception: the result of qs is the same", c.Query)
 		}
 		if diff := cmp.Diff(c.Values, q.values); diff != "" {
 			t.Errorf("%q: (-want +got)\n%s", c.Query, diff)
@@ -102,14 +102,14 @@ func TestQueryLimits(t *testing.T) {
 	}{
 		{"pairs at the limit", numbered(1000), 0, nil},
 		{"one pair too many", numbered(1001), 0, tooMany},
-		{"gaps are no pairs", numbered(1000) + "&&&", 0, nil},
+		{"gaps are not pairs", numbered(1000) + "&&&", 0, nil},
 		{"a list up to the pair limit", strings.TrimSuffix(strings.Repeat("a[]=x&", 1000), "&"), 1000, nil},
 		{"a list of one more", strings.Repeat("a[]=x&", 1001), 0, tooMany},
 		{"repetition up to the pair limit", strings.Repeat("a=x&", 1000), 1000, nil},
 		{"pairs without a name count", strings.Repeat("=x&", 1001), 0, tooMany},
-		{"raw bytes that are no UTF-8", "a=\xff", 0, []gateway.Failure{{Pointer: "?a", Code: gateway.CodeSyntax, Message: "a does not have a valid value: invalid UTF-8"}}},
-		{"a name that is no UTF-8", "a\xff=1", 0, []gateway.Failure{{Pointer: "?a\uFFFD", Code: gateway.CodeSyntax, Message: "a\uFFFD is not a valid name: invalid UTF-8"}}},
-		{"an escape that is none", "a=5%", 0, []gateway.Failure{{Pointer: "?a", Code: gateway.CodeSyntax, Message: `a does not have a valid value: invalid URL escape "%"`}}},
+		{"raw bytes that are not UTF-8", "a=\xff", 0, []gateway.Failure{{Pointer: "?a", Code: gateway.CodeSyntax, Message: "a does not have a valid value: invalid UTF-8"}}},
+		{"a name that is not UTF-8", "a\xff=1", 0, []gateway.Failure{{Pointer: "?a\uFFFD", Code: gateway.CodeSyntax, Message: "a\uFFFD is not a valid name: invalid UTF-8"}}},
+		{"an invalid escape", "a=5%", 0, []gateway.Failure{{Pointer: "?a", Code: gateway.CodeSyntax, Message: `a does not have a valid value: invalid URL escape "%"`}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// survey counts the values in v and how deep they lie; it fails on what no query may hold.
+// survey returns the number of values in v and their depth. It reports values that a query cannot have.
 func survey(t *testing.T, v any) (values, depth int) {
 	t.Helper()
 	inner := func(v any) {
@@ -195,7 +195,7 @@ func survey(t *testing.T, v any) (values, depth int) {
 	switch v := v.(type) {
 	case string:
 		if !utf8.ValidString(v) {
-			t.Errorf("%q is no UTF-8", v)
+			t.Errorf("%q is not UTF-8", v)
 		}
 		return 1, 0
 	case []any:
@@ -210,7 +210,7 @@ func survey(t *testing.T, v any) (values, depth int) {
 			inner(value)
 		}
 	default:
-		t.Errorf("%T is no value of a query", v)
+		t.Errorf("%T is not a value of a query", v)
 	}
 	return values, depth
 }
@@ -229,8 +229,8 @@ func TestQueryRoundTrip(t *testing.T) {
 	})
 }
 
-// encodeQuery writes v as a caller would: names in brackets, lists with indices, or with []
-// where they hold strings only.
+// encodeQuery encodes v as a caller would: names in brackets, lists with indices, or with [] if they
+// have strings only.
 func encodeQuery(name string, v any) []string {
 	var parts []string
 	switch v := v.(type) {

@@ -21,8 +21,8 @@ const (
 	name      = `{"first_name":"Ada"}`
 )
 
-// told lists the failures of an error envelope as "pointer code".
-func told(tb testing.TB, w *httptest.ResponseRecorder) []string {
+// failureList returns the failures of an error envelope as "pointer code", in their order.
+func failureList(tb testing.TB, w *httptest.ResponseRecorder) []string {
 	tb.Helper()
 	out := []string{}
 	details, _ := decode(tb, w)["details"].(map[string]any)
@@ -34,7 +34,7 @@ func told(tb testing.TB, w *httptest.ResponseRecorder) []string {
 	return out
 }
 
-// envelopeOf checks what every error answer has.
+// envelopeOf checks the parts that all error answers have, and returns the envelope.
 func envelopeOf(tb testing.TB, w *httptest.ResponseRecorder, status int) map[string]any {
 	tb.Helper()
 	if w.Code != status {
@@ -56,13 +56,13 @@ func envelopeOf(tb testing.TB, w *httptest.ResponseRecorder, status int) map[str
 	return e
 }
 
-// insights are the names in truto_error_insight.
+// insights returns the names in truto_error_insight.
 func insights(e map[string]any) []string {
 	m, _ := e["truto_error_insight"].(map[string]any)
 	return slices.Sorted(maps.Keys(m))
 }
 
-// counted is a doer that answers well and counts.
+// counted returns a doer that answers with success and counts its calls.
 func counted(calls *atomic.Int64) doer {
 	return func(c *engine.Call) (*engine.Reply, error) {
 		calls.Add(1)
@@ -175,7 +175,7 @@ func TestBadRequests(t *testing.T) {
 			calls.Store(0)
 			w := ask(s, tt.method, tt.target, tt.body, tt.headers...)
 			e := envelopeOf(t, w, tt.status)
-			got := told(t, w)
+			got := failureList(t, w)
 			slices.Sort(got)
 			if diff := cmp.Diff(tt.failures, strings.Join(got, ", ")); diff != "" {
 				t.Errorf("failures (-want +got)\n%s%s", diff, w.Body)
@@ -222,7 +222,7 @@ func TestManyFailuresAreCounted(t *testing.T) {
 	}
 	w := ask(newServer(t, answers(200, hiveUser)), "PATCH", hiveUser1, body+"}")
 	details, _ := envelopeOf(t, w, 400)["details"].(map[string]any)
-	if got := len(told(t, w)); got != 100 || details["truncated"] != float64(70) {
+	if got := len(failureList(t, w)); got != 100 || details["truncated"] != float64(70) {
 		t.Errorf("%d failures, truncated %v", got, details["truncated"])
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"portolan/server"
 )
 
-// Clients whose base URL ends in a slash send two at the start; others end a path with one.
+// Clients whose base URL ends in a slash send two at the start of a path; others send one at its end.
 func TestSlashesAreTolerated(t *testing.T) {
 	var sent string
 	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
@@ -36,9 +36,9 @@ func TestSlashesAreTolerated(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
-	// An id that is missing is not the collection: it is said to be empty.
+	// A missing id is reported as empty.
 	for _, path := range []string{"/unified/ticketing/users/", "//unified/ticketing/users/", "/unified/ticketing/users//"} {
-		if got := told(t, ask(s, "PATCH", path+"?integrated_account_id="+hiveID, name)); len(got) != 1 || got[0] != "{id} format" {
+		if got := failureList(t, ask(s, "PATCH", path+"?integrated_account_id="+hiveID, name)); len(got) != 1 || got[0] != "{id} format" {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
@@ -57,7 +57,7 @@ func TestAdminSlashesAreTolerated(t *testing.T) {
 	}
 }
 
-// The log shows no secret of a link, however many slashes lead to it.
+// The log does not show the secret of a link, even after additional slashes.
 func TestDoubledSlashHidesTheLink(t *testing.T) {
 	var logs bytes.Buffer
 	s := newServer(t, answers(200, hiveUser), server.WithLogger(slog.New(slog.NewJSONHandler(&logs, nil))))
@@ -67,8 +67,8 @@ func TestDoubledSlashHidesTheLink(t *testing.T) {
 	}
 }
 
-// Which models and resources there are is told to callers with a token alone, and guessing
-// a token this way is counted as anywhere else.
+// Only callers with a token see which models and resources exist, and guessing a token this way
+// counts as a failed authentication.
 func TestUnknownResourceWithoutToken(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
 	for _, path := range []string{"/unified/tickting/users/u1", "/unified/ticketing/usrs/u1"} {
@@ -104,12 +104,12 @@ func TestMethodNotAllowedNamesTheVerbs(t *testing.T) {
 	}
 }
 
-// A call that is written down is read as the server reads it from the wire.
+// ReadCall reads a call as the server does.
 func TestReadCall(t *testing.T) {
 	const query = "?integrated_account_id=" + hiveID
 	for target, want := range map[string]string{
 		"/unified/ticketing/users/u1" + query: "ticketing.users.update u1", "//unified/ticketing/users/a%2Fb/" + query: "ticketing.users.update a/b",
-		"/unified/tickting/usrs/u1" + query: "tickting.usrs.update u1", // the gateway knows which models there are
+		"/unified/tickting/usrs/u1" + query: "tickting.usrs.update u1", // the gateway checks whether the model exists
 	} {
 		got, _, p := server.ReadCall("PATCH", target, []byte(name))
 		if p != nil || got.Operation.String()+" "+got.ID != want || got.AccountID != hiveID {

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// A caller who goes away while it waits leaves its place, and an environment in which nobody
-// saves is forgotten.
+// A canceled caller leaves the queue, and the queue of an environment without saves is removed.
 func TestSavesAreCancelled(t *testing.T) {
 	s := newSaves()
 	leave, err := s.enter(t.Context(), "a")

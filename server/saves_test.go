@@ -16,14 +16,14 @@ import (
 	"portolan/server"
 )
 
-// gate is a jsonata.Worker whose compilations of a source that contains its word wait for
-// open, one at a time; others return at once.
+// gate is a jsonata.Worker that blocks the compilation of sources with its word until open is closed;
+// others return at once.
 type gate struct {
 	word string
-	open chan struct{} // closed: nothing waits
+	open chan struct{} // closed: compilations do not block
 
 	mu                     sync.Mutex
-	compiling, most, total int // of those with the word
+	compiling, most, total int // of sources with the word
 }
 
 func (g *gate) Compile(_ context.Context, source string) error {
@@ -36,7 +36,7 @@ func (g *gate) Compile(_ context.Context, source string) error {
 	g.most = max(g.most, g.compiling)
 	alone := g.compiling == 1
 	g.mu.Unlock()
-	if alone { // others are a fault already, and must not wait for the end of the test
+	if alone { // concurrent ones are an error already, and must not block the test
 		<-g.open
 	}
 	g.mu.Lock()
@@ -49,11 +49,11 @@ func (g *gate) Evaluate(context.Context, string, map[string]any) (any, bool, err
 	return nil, false, nil
 }
 
-// gated is an adminFixture whose overrides are compiled by g.
+// gated returns an adminFixture whose overrides are compiled by g.
 func gated(t *testing.T, g *gate) *adminFixture {
 	t.Helper()
 	o := newAdminFixture(t)
-	catalog, found := compileExampleIn(patient().WithWorker(g))
+	catalog, found := compileExampleIn(newLanguage().WithWorker(g))
 	if found.Failed() {
 		t.Fatal(found)
 	}
@@ -66,13 +66,13 @@ func gated(t *testing.T, g *gate) *adminFixture {
 	return o
 }
 
-// saveBody creates an account of example with a response mapping.
+// saveBody returns a body that creates an account of example with a response mapping.
 func saveBody(mapping string) string {
 	return fmt.Sprintf(`{"integration":"example","context":{"site":"a","api_key":"canary-1"},"overrides":{"ticketing.users.update":{"response_mapping":%q}}}`, mapping)
 }
 
-// Of 24 saves at once in an environment, one compiles, seven wait and the others are
-// refused. Other environments notice nothing.
+// Of 24 concurrent saves in an environment, one compiles, seven wait and the others are refused. Other
+// environments are not affected.
 func TestOneSaveAtATime(t *testing.T) {
 	g := &gate{word: "slow", open: make(chan struct{})}
 	o := gated(t, g)
@@ -104,8 +104,8 @@ func TestOneSaveAtATime(t *testing.T) {
 	o.must(201, "root", http.MethodPost, "/integrated-account", saveBody(`{ "name": "slow again" }`))
 }
 
-// An override whose regular expressions cost seconds and hundreds of megabytes is refused
-// at its place, and nothing compiles it.
+// An override whose regular expressions would cost seconds and hundreds of megabytes is refused
+// with its place, without being compiled.
 func TestCostlyOverrideIsRefused(t *testing.T) {
 	mapping := "{\n  \"name\": $match(response.name, /" + strings.Repeat(`a{0,1000}`, 1500) + "/).match }"
 	for name, newAdminFixture := range map[string]func(t *testing.T) *adminFixture{

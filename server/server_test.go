@@ -31,12 +31,12 @@ const (
 	team    = "00000000-0000-4000-8000-000000000004"
 )
 
-// doer is an engine.Doer that is one function.
+// doer is a function that is an engine.Doer.
 type doer func(*engine.Call) (*engine.Reply, error)
 
 func (d doer) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) { return d(c) }
 
-// answers is a doer that gives one answer to every call.
+// answers returns a doer with the same answer for each call.
 func answers(status int, body string) doer {
 	return func(*engine.Call) (*engine.Reply, error) {
 		h := http.Header{"Content-Type": {"application/json"}}
@@ -60,8 +60,8 @@ func models(tb testing.TB) (schemas.Models, engine.Models) {
 	return unified, out
 }
 
-// builtin compiles the built-in mappings once for all tests: plans are immutable. Their
-// expressions may wait for a busy machine.
+// builtin compiles the built-in mappings once for all tests, because plans are immutable. Their
+// expressions have a long timeout, for busy machines.
 var builtin = sync.OnceValues(func() (*engine.Catalog, []source.Diagnostic) { return compiled(time.Minute) })
 
 func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalog, []source.Diagnostic) {
@@ -111,7 +111,7 @@ func store(tb testing.TB, list []accounts.Account) accounts.Directory {
 	return m
 }
 
-// build builds a server with its gateway; options are those of either.
+// build returns a server and its gateway; options are those of both.
 func build(c *engine.Catalog, eng *engine.Engine, unified schemas.Models, directory accounts.Directory, options ...any) (*server.Server, error) {
 	var inner []gateway.Option
 	var outer []server.Option
@@ -180,7 +180,7 @@ func decode(tb testing.TB, w *httptest.ResponseRecorder) map[string]any {
 
 const hiveUser = `{"id":"u1","profile":{"firstName":"Ada","lastName":"Quill"},"fullName":"Ada Quill","email":"ada@example.com"}`
 
-func TestUpdateGoesThrough(t *testing.T) {
+func TestUpdate(t *testing.T) {
 	var sent *engine.Call
 	s := newServer(t, doer(func(c *engine.Call) (*engine.Reply, error) {
 		sent = c
@@ -216,7 +216,7 @@ func TestUpdateGoesThrough(t *testing.T) {
 func TestLogsAndAnswersHoldNoSecret(t *testing.T) {
 	var logs bytes.Buffer
 	secrets := []string{"hive-secret-key", "pivotal-secret-token", "planhat-secret-token", "teamwork-secret-key", "dGVhbXdvcmstc2VjcmV0LWtleTp4", token}
-	echo := doer(func(c *engine.Call) (*engine.Reply, error) { // a provider that echoes whatever it was sent
+	echo := doer(func(c *engine.Call) (*engine.Reply, error) { // a provider that echoes requests
 		text := c.Target()
 		for _, h := range c.Header {
 			text += " " + h.Name + ": " + h.Value

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -10,18 +9,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"portolan/accounts"
 	"portolan/engine"
-	"portolan/jsonata"
 	"portolan/mappings"
 )
 
-// tagged finds the tags that tell the tenants apart, whatever holds them.
+// tagged matches the tags of tenants in any text.
 var tagged = regexp.MustCompile(`tenant\d\d`)
 
-// tenant is one connected account, its every value tagged.
+// tenant is a connected account whose values all have its tag.
 type tenant struct{ id, tag, query, body string }
 
 const (
@@ -54,7 +51,7 @@ func tenants() ([]tenant, []accounts.Account) {
 	return list, connected
 }
 
-// wholeText is everything that a call carries, Basic credentials decoded.
+// wholeText returns all parts of a call as text, with decoded Basic credentials.
 func wholeText(c *engine.Call) string {
 	text := c.Target() + " " + string(c.Body)
 	for _, h := range c.Header {
@@ -67,7 +64,7 @@ func wholeText(c *engine.Call) string {
 	return text
 }
 
-// foreign gives a tag in text that is not own; "" where there is none.
+// foreign returns a tag in text other than own; "" if there is none.
 func foreign(text, own string) string {
 	for _, tag := range tagged.FindAllString(text, -1) {
 		if tag != own {
@@ -77,14 +74,14 @@ func foreign(text, own string) string {
 	return ""
 }
 
-// credentialTag is the tag of the credentials that a call carries.
+// credentialTag returns the tag of the credentials of a call.
 func credentialTag(c *engine.Call) string {
 	bare := *c
 	bare.URL, bare.Query, bare.Body = "", nil, nil
 	return tagged.FindString(wholeText(&bare))
 }
 
-// echo plays all four providers: the record tells whose credentials the call carried.
+// echo simulates all four providers: the record has the tag of the credentials of the call.
 func echo(t *testing.T) doer {
 	t.Helper()
 	return func(c *engine.Call) (*engine.Reply, error) {
@@ -95,9 +92,9 @@ func echo(t *testing.T) doer {
 		status := http.StatusOK
 		who := map[string]any{"firstName": "echo-" + tag, "lastName": "L", "email": tag + "@example.com", "id": 7}
 		body := map[string]any{
-			"id": "id-" + tag, "fullName": "echo-" + tag, "email": tag + "@example.com", "profile": who, // one provider's
-			"person": map[string]any{"name": "echo-" + tag, "firstName": "echo-" + tag, "id": 7}, // two providers'
-			"_id":    "id-" + tag, "firstName": "echo-" + tag,                                    // another's
+			"id": "id-" + tag, "fullName": "echo-" + tag, "email": tag + "@example.com", "profile": who, // of one provider
+			"person": map[string]any{"name": "echo-" + tag, "firstName": "echo-" + tag, "id": 7}, // of two providers
+			"_id":    "id-" + tag, "firstName": "echo-" + tag,                                    // of another one
 		}
 		if strings.Contains(c.Target(), "refuse") {
 			status, body = http.StatusBadRequest, map[string]any{"message": "refused " + tag, "general_problem": "refused " + tag, "MESSAGE": "refused " + tag}
@@ -111,8 +108,7 @@ func echo(t *testing.T) doer {
 func TestTenantsNeverMix(t *testing.T) {
 	list, connected := tenants()
 	_, known := models(t)
-	patient := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}) // the race detector and 16 workers on few cores take long
-	docs, found := engine.Load(patient, engine.Layer{FS: mappings.FS, Path: "mappings"})
+	docs, found := engine.Load(newLanguage(), engine.Layer{FS: mappings.FS, Path: "mappings"})
 	c, more := engine.Compile(docs, known)
 	if found = append(found, more...); len(found) > 0 {
 		t.Fatal(found)

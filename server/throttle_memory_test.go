@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// However many addresses guess, a bounded number is remembered: those that failed last.
+// The number of remembered addresses is limited to those with the latest failures.
 func TestThrottleForgets(t *testing.T) {
 	th, now := newThrottle(), time.Unix(1_000_000, 0)
 	address := func(i int) netip.Addr {
@@ -20,7 +20,7 @@ func TestThrottleForgets(t *testing.T) {
 	for i := range maxAddresses {
 		fail(i)
 	}
-	th.failed(now, address(0)) // so that 1 is the one that failed longest ago
+	th.failed(now, address(0)) // now address 1 has the oldest failure
 	for i := range 5 {
 		fail(maxAddresses + i)
 	}

@@ -17,7 +17,7 @@ import (
 	"portolan/server"
 )
 
-// from sends a request with a token from an address; forwarded are X-Forwarded-For headers.
+// from sends a request with a token from an address. forwarded has X-Forwarded-For headers.
 func (o *adminFixture) from(address, token string, forwarded ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", "/audit", http.NoBody)
 	r.RemoteAddr = address
@@ -30,7 +30,7 @@ func (o *adminFixture) from(address, token string, forwarded ...string) *httptes
 	return w
 }
 
-// guess tries wrong tokens until it is told to wait, and gives how often it got through.
+// guess sends invalid tokens until it is throttled, and returns the number of attempts before.
 func (o *adminFixture) guess(address string, forwarded ...string) int {
 	for n := range 50 {
 		if o.from(address, fmt.Sprintf("ptl_wrong_%d", n), forwarded...).Code != http.StatusUnauthorized {
@@ -52,13 +52,13 @@ func TestThrottle(t *testing.T) {
 	if refused.Code != 429 || refused.Header().Get("Retry-After") != "3" || decode(t, refused)["error"] != "Too Many Requests" {
 		t.Errorf("%d %v %s", refused.Code, refused.Header(), refused.Body)
 	}
-	// A good token is not even looked at, from another port neither; elsewhere it is.
+	// A valid token is refused too, from all ports of the address; it is valid at other addresses.
 	for address, want := range map[string]int{here: 429, "192.0.2.7:1": 429, "[::ffff:192.0.2.7]:1": 429, there: 200} {
 		if got := o.from(address, adminToken).Code; got != want {
 			t.Errorf("%s: %d", address, got)
 		}
 	}
-	// Unified calls and links stand behind the same door; what needs no token does not.
+	// Unified calls and links are throttled as well; routes without a token are not.
 	for target, want := range map[string]int{"/unified/ticketing/users/u1?integrated_account_id=" + o.ids["default"]: 429, "/healthz": 200} {
 		r := httptest.NewRequest(http.MethodGet, target, http.NoBody)
 		r.RemoteAddr = here
@@ -68,30 +68,29 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("%s: %d", target, w.Code)
 		}
 	}
-	for range 3 { // one more every three seconds
-		o.clock.pass(2 * time.Second)
+	for range 3 { // one more attempt every three seconds
+		o.clock.advance(2 * time.Second)
 		if w := o.from(here, adminToken); w.Code != 429 || w.Header().Get("Retry-After") != "1" {
 			t.Errorf("too soon: %d %q", w.Code, w.Header().Get("Retry-After"))
 		}
-		o.clock.pass(time.Second)
+		o.clock.advance(time.Second)
 		if got := o.guess(here); got != 1 {
 			t.Errorf("%d guesses after 3 seconds", got)
 		}
 	}
-	o.clock.pass(3 * time.Second)
-	for range 100 { // what succeeds costs nothing
+	o.clock.advance(3 * time.Second)
+	for range 100 { // successful requests do not count
 		if got := o.from(here, adminToken).Code; got != 200 {
 			t.Fatalf("%d", got)
 		}
 	}
-	o.clock.pass(time.Hour)
+	o.clock.advance(time.Hour)
 	if got := o.guess(here); got != burst {
 		t.Errorf("%d guesses after an hour", got)
 	}
 }
 
-// Whether a token is unknown, expired or revoked, or the account is another's, looks the
-// same from outside, and counts the same.
+// Unknown, expired and revoked tokens have the same answer and count in the same way.
 func TestFailuresLookAlike(t *testing.T) {
 	o := newAdminFixture(t)
 	var answers []string
@@ -112,7 +111,7 @@ func TestFailuresLookAlike(t *testing.T) {
 	if len(slices.Compact(answers)) != 1 {
 		t.Errorf("they differ: %v", answers)
 	}
-	// A request without a token guesses nothing.
+	// A request without a token does not count.
 	for range 3 * burst {
 		r := httptest.NewRequest("GET", "/audit", http.NoBody)
 		r.RemoteAddr = "192.0.2.9:1"
@@ -127,11 +126,11 @@ func TestCallersAddress(t *testing.T) {
 	const proxy, inner = "10.0.0.1:9", "10.0.0.2"
 	for _, tt := range []struct {
 		name   string
-		one    string   // guesses from here until it is throttled
+		one    string   // the address that sends guesses
 		via    []string // X-Forwarded-For
 		other  string
 		also   []string
-		shared bool // the other then is throttled too
+		shared bool // the other address is throttled too
 	}{
 		{"IPv6, same network", "[2001:db8:1:2::1]:1", nil, "[2001:db8:1:2:ffff::9]:1", nil, true},
 		{"IPv6, other network", "[2001:db8:1:2::1]:1", nil, "[2001:db8:1:3::1]:1", nil, false},
@@ -160,7 +159,7 @@ func TestCallersAddress(t *testing.T) {
 	}
 }
 
-// Guesses under way together are all counted, but not for ever.
+// Concurrent guesses all count, up to a limit.
 func TestThrottleTogether(t *testing.T) {
 	o := newAdminFixture(t)
 	const here = "192.0.2.7:1"
@@ -190,14 +189,14 @@ func TestThrottleTogether(t *testing.T) {
 	if err != nil || wait <= 3 || wait > 63 {
 		t.Errorf("wait %d s, %v", wait, err)
 	}
-	o.clock.pass(time.Duration(wait) * time.Second)
+	o.clock.advance(time.Duration(wait) * time.Second)
 	go func() { <-arrived }()
 	if got := o.from(here, adminToken).Code; got != 200 {
 		t.Errorf("after the wait: %d", got)
 	}
 }
 
-// gatedStore tells when a token arrives and looks at it when it may proceed.
+// gatedStore reports that a token has arrived, and blocks until it may proceed.
 type gatedStore struct {
 	accounts.Store
 	arrived chan<- struct{}
