@@ -61,7 +61,7 @@ func TestAccountLife(t *testing.T) {
 		t.Error(got)
 	}
 	if _, there := o.info(id).Context["region"]; there {
-		t.Error("null took nothing away")
+		t.Error("null removed nothing")
 	}
 	deleted := o.must(200, "root", "DELETE", "/integrated-account/"+id+"?version=3", "", "X-Request-Id", "req-4")
 	if diff := cmp.Diff(map[string]any{"id": strings.ToLower(id)}, deleted); diff != "" {
@@ -78,14 +78,11 @@ func TestAccountLife(t *testing.T) {
 		e := e.(map[string]any)
 		got = append(got, fmt.Sprint(e["action"], " ", e["actor"], " ", e["request_id"], " ", e["before"] != nil, " ", e["after"] != nil))
 	}
-	told := []string{
+	actions := []string{
 		"integrated-account.delete admin req-4 true false", "integrated-account.update admin req-3 true true",
 		"integrated-account.update admin req-2 true true", "integrated-account.create admin req-1 false true",
 	}
-	for i := range told {
-		told[i] = strings.Replace(told[i], " admin ", " token admin (ptl_1234) ", 1)
-	}
-	if diff := cmp.Diff(told, strings.Split(strings.ReplaceAll(strings.Join(got, "\n"), " admin ", " token admin (ptl_1234) "), "\n")); diff != "" {
+	if diff := cmp.Diff(actions, got); diff != "" {
 		t.Error(diff)
 	}
 	o.must(201, "ops", "POST", "/integrated-account", `{"integration":"bare"}`)
@@ -133,7 +130,7 @@ func TestAccountRefusals(t *testing.T) {
 		{"too much", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","api_key":"` + strings.Repeat("k", 65<<10) + `"}}`, []string{"/context limit"}},
 		{"no verify call", "POST", "/integrated-account?verify=true", `{"integration":"bare"}`, []string{"?verify unsupported"}},
 		{"no context at all", "POST", "/integrated-account", `{"integration":"example","context":"canary"}`, []string{"/context type"}},
-		{"required taken away", "PATCH", mine, `{"context":{"api_key":null}}`, []string{"/context/api_key required"}},
+		{"required removed", "PATCH", mine, `{"context":{"api_key":null}}`, []string{"/context/api_key required"}},
 		{"required emptied", "PATCH", mine, `{"context":{"api_key":""}}`, []string{"/context/api_key required"}},
 		{"nothing to change", "PATCH", mine, `{"version":1}`, []string{" empty"}},
 		{"what does not change", "PATCH", mine, `{"integration":"bare","status":"needs_reauth","version":0}`, []string{"/integration additional", "/status enum", "/version range"}},

@@ -101,9 +101,9 @@ func TestCanary(t *testing.T) {
 		} {
 			w.provider = way.provider
 			answer := c.ask(way.status, "PATCH", target+"&truto_response_format="+format, `{"first_name":"Ada"}`)
-			told := strings.Contains(answer.Body.String(), `"debug":{"requestUrl":"https://acme.example.com/api/users/u1"`)
-			if want := format == "debug" && !way.panics; told != want {
-				t.Errorf("%d as %s: debug %t, want %t: %s", way.status, format, told, want, answer.Body)
+			shown := strings.Contains(answer.Body.String(), `"debug":{"requestUrl":"https://acme.example.com/api/users/u1"`)
+			if want := format == "debug" && !way.panics; shown != want {
+				t.Errorf("%d as %s: debug %t, want %t: %s", way.status, format, shown, want, answer.Body)
 			}
 		}
 	}

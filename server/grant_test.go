@@ -205,7 +205,7 @@ func TestRenewalRefused(t *testing.T) {
 		"down": {func(w *fixture, _ string) {
 			w.authority.answer = func(w http.ResponseWriter) bool { w.WriteHeader(503); return true }
 		}, 502, false, "authorization server", false},
-		"no answer of use": {func(w *fixture, _ string) {
+		"unusable answer": {func(w *fixture, _ string) {
 			w.authority.answer = func(w http.ResponseWriter) bool { _, _ = w.Write([]byte("<html>")); return true }
 		}, 502, false, "authorization server", false},
 		"gone": {func(w *fixture, _ string) { w.authority.Close() }, 502, false, "authorization server", false},

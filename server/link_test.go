@@ -106,7 +106,7 @@ func TestCallbackAbuse(t *testing.T) {
 		"another browser": {func(w *fixture, _ *browser, callback string) *httptest.ResponseRecorder {
 			return newBrowser(w).send("GET", callback, nil)
 		}, 403, 0, true},
-		"another browser with a cookie of its own": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
+		"another browser with its own cookie": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			other := newBrowser(w)
 			for name, c := range b.cookies {
 				other.cookies[name] = &http.Cookie{Name: name, Value: "ptb_x" + c.Value}
@@ -139,7 +139,7 @@ func TestCallbackAbuse(t *testing.T) {
 			w.authority.site = "evil.com/"
 			return b.send("GET", callback, nil)
 		}, 502, 1, true},
-		"no answer of use": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
+		"unusable answer": {func(w *fixture, b *browser, callback string) *httptest.ResponseRecorder {
 			w.authority.answer = func(w http.ResponseWriter) bool { _, _ = w.Write([]byte("<script>canary</script>")); return true }
 			return b.send("GET", callback, nil)
 		}, 502, 1, true},

@@ -20,7 +20,7 @@ func TestLinkTokens(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body   string
 		status int
-		told   []string
+		want   []string
 	}{
 		"nothing":           {`{}`, 400, []string{"/integration required"}},
 		"unknown provider":  {`{"integration":"exampel"}`, 400, []string{"/integration enum"}},
@@ -38,7 +38,7 @@ func TestLinkTokens(t *testing.T) {
 			if answer.Code != tt.status {
 				t.Fatalf("%d %s", answer.Code, answer.Body)
 			}
-			if diff := cmp.Diff(tt.told, slices.Sorted(slices.Values(failureList(t, answer)))); diff != "" {
+			if diff := cmp.Diff(tt.want, slices.Sorted(slices.Values(failureList(t, answer)))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})

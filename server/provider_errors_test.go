@@ -331,7 +331,7 @@ func TestResponsePolicy(t *testing.T) {
 			t.Errorf("%s: debug.warnings %v", tt.policy, warnings)
 		}
 		if w := ask(s, "PATCH", hiveUser1+"&truto_response_format=raw", name); w.Header().Get("Portolan-Response-Warnings") != "" {
-			t.Errorf("%s: raw has no record to judge", tt.policy)
+			t.Errorf("%s: raw has no record to check", tt.policy)
 		}
 	}
 }

@@ -76,7 +76,7 @@ type pair struct {
 type segment struct {
 	name  string // without its brackets
 	index int    // of a list entry; or appended or named
-	end   int    // where it ends in the whole name
+	end   int    // its end in the whole name
 }
 
 const (

@@ -86,7 +86,7 @@ func TestUnknownResourceWithoutToken(t *testing.T) {
 		t.Errorf("guesses were not counted: %d", w.Code)
 	}
 	if e := envelopeOf(t, ask(s, "PATCH", "/unified/tickting/users/u1", name), 404); e["message"] != "there is no route /unified/tickting/users/u1" {
-		t.Errorf("a throttled caller is told %s", e["message"])
+		t.Errorf("a throttled caller receives %s", e["message"])
 	}
 }
 

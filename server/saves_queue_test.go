@@ -17,7 +17,7 @@ func TestSavesAreCancelled(t *testing.T) {
 	cancel()
 	for range 2 * maxSaves {
 		if _, err := s.enter(gone, "a"); !errors.Is(err, context.Canceled) {
-			t.Fatalf("a caller who goes away: %v", err)
+			t.Fatalf("a canceled caller: %v", err)
 		}
 	}
 	other, err := s.enter(t.Context(), "b")

@@ -173,7 +173,7 @@ func decode(tb testing.TB, w *httptest.ResponseRecorder) map[string]any {
 	tb.Helper()
 	var out map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
-		tb.Fatalf("answer %d is no JSON object: %q", w.Code, w.Body)
+		tb.Fatalf("answer %d is not a JSON object: %q", w.Code, w.Body)
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"portolan/accounts"
+	"portolan/accounts/database"
 )
 
 // masterKeysVariable is not a flag, because the process list would show the keys.
@@ -50,11 +51,7 @@ type listKeysCommand struct{ storeFlags }
 // Run lists the configured keys and those in use. A database whose keys are not all
 // configured does not open.
 func (c *listKeysCommand) Run(ctx context.Context, p *process) error {
-	keys, err := c.keyring(p)
-	if err != nil {
-		return err
-	}
-	db, err := c.open(ctx, p, p.logger("warn"))
+	keys, db, err := c.openWithKeys(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -78,6 +75,16 @@ func (c *listKeysCommand) Run(ctx context.Context, p *process) error {
 	return writeTable(p.stdout, []string{"KEY", "VALUES", "CONFIGURED", ""}, rows)
 }
 
+// openWithKeys opens the database and returns it with the configured keys.
+func (f storeFlags) openWithKeys(ctx context.Context, p *process) (*accounts.Keyring, *database.DB, error) {
+	keys, err := f.keyring(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := f.open(ctx, p, p.logger("warn"))
+	return keys, db, err
+}
+
 type rotateKeysCommand struct {
 	storeFlags
 
@@ -90,11 +97,7 @@ func (c *rotateKeysCommand) Run(ctx context.Context, p *process) error {
 	if c.Batch < 1 {
 		return usagef("--batch: %d is not at least 1", c.Batch)
 	}
-	keys, err := c.keyring(p)
-	if err != nil {
-		return err
-	}
-	db, err := c.open(ctx, p, p.logger("warn"))
+	keys, db, err := c.openWithKeys(ctx, p)
 	if err != nil {
 		return err
 	}

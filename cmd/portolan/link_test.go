@@ -49,17 +49,9 @@ func visit(t *testing.T, browser *http.Client, method, target string, form url.V
 		req.Header.Set("Origin", req.URL.Scheme+"://"+req.URL.Host) // as browsers do
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	res, err := browser.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	res, body := exchange(t, browser, req)
 	at, _ := res.Location()
-	return res.StatusCode, at, string(body)
+	return res.StatusCode, at, body
 }
 
 // An account that a customer connects at the consent page of a sandbox provider can be called.

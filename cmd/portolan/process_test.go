@@ -69,8 +69,9 @@ func command(t *testing.T, args ...string) string {
 	return strings.TrimSpace(out.String())
 }
 
-// ask sends body as JSON, unless it is nil, and returns the answer.
-func (r *running) ask(t *testing.T, method, target, token string, body any) (*http.Response, map[string]any) {
+// ask sends body as JSON, unless it is nil, and returns the answer. header has further headers as
+// names and values.
+func (r *running) ask(t *testing.T, method, target, token string, body any, header ...string) (*http.Response, map[string]any) {
 	t.Helper()
 	var sent io.Reader
 	if body != nil {
@@ -88,6 +89,9 @@ func (r *running) ask(t *testing.T, method, target, token string, body any) (*ht
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Error(err)
@@ -99,6 +103,21 @@ func (r *running) ask(t *testing.T, method, target, token string, body any) (*ht
 		t.Errorf("%s %s: %s: %v", method, target, res.Status, err)
 	}
 	return res, answer
+}
+
+// exchange sends req and returns the answer and its body.
+func exchange(t *testing.T, client *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
 }
 
 // must is ask; the answer must have this status.

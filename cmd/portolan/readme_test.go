@@ -115,16 +115,7 @@ func (c shellCall) send(t *testing.T, origin string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	req.Header = c.header.Clone()
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(body)
+	return exchange(t, http.DefaultClient, req)
 }
 
 func TestReadmeCall(t *testing.T) {

@@ -116,29 +116,24 @@ func TestStoreLostWhileServing(t *testing.T) {
 		return res.StatusCode
 	}
 	if got := status("ptl_0000000a_no-such-token"); got != http.StatusServiceUnavailable {
-		t.Errorf("%d for a token that nobody can look up", got)
+		t.Errorf("%d for a token that cannot be looked up", got)
 	}
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		got := status(admin)
-		if got == http.StatusServiceUnavailable {
-			break
-		}
-		if got != http.StatusOK || time.Now().After(until) {
-			t.Fatalf("%d without a database", got)
+	await := func(before, after int) {
+		t.Helper()
+		for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			switch got := status(admin); {
+			case got == after:
+				return
+			case got != before || time.Now().After(until):
+				t.Fatalf("got %d, want %d and then %d", got, before, after)
+			}
 		}
 	}
+	await(http.StatusOK, http.StatusServiceUnavailable)
 	r.must(t, http.StatusServiceUnavailable, http.MethodGet, "/readyz", "", nil)
 	r.must(t, http.StatusOK, http.MethodGet, "/healthz", "", nil)
 
 	wire.set(false)
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		got := status(admin)
-		if got == http.StatusOK {
-			break
-		}
-		if got != http.StatusServiceUnavailable || time.Now().After(until) {
-			t.Fatalf("%d with the database back", got)
-		}
-	}
+	await(http.StatusServiceUnavailable, http.StatusOK)
 	r.must(t, http.StatusUnauthorized, http.MethodPatch, target, "ptl_0000000a_no-such-token", ada)
 }

@@ -64,26 +64,8 @@ func start(t *testing.T, args ...string) *running {
 
 func (r *running) patch(t *testing.T, target, token, body string, header ...string) (int, map[string]any) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, r.origin+target, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Error(err)
-		return 0, nil
-	}
-	defer func() { _ = res.Body.Close() }()
-	var out map[string]any
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
-		t.Error(err)
-	}
-	return res.StatusCode, out
+	res, answer := r.ask(t, http.MethodPatch, target, token, json.RawMessage(body), header...)
+	return res.StatusCode, answer
 }
 
 var printedCurl = regexp.MustCompile(`curl -X PATCH 'http://[^/]+(/[^']+)' \\\n  -H 'Authorization: Bearer ([^']+)' -H 'Content-Type: application/json' -d '([^']+)'`)
