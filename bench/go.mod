@@ -1,0 +1,3 @@
+module portolan/bench
+
+go 1.26.0
