@@ -47,15 +47,13 @@ const busy = 0.1
 func (r *result) print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s, `%s`\n", r.at.Format(time.DateOnly), r.machine, r.command)
-	fmt.Fprintf(&b, "%d calls, every answer right; medians of %d rounds\n\n", r.calls, len(r.rounds[0]))
+	fmt.Fprintf(&b, "%d calls, every answer right; median of %d rounds (least–most)\n\n", r.calls, len(r.rounds[0]))
 	r.table(&b, "ratio to "+r.names[0], func(m measure, i int) string {
+		if i == 0 {
+			return "1"
+		}
 		ratios := r.ratios(m, i)
-		return fmt.Sprintf("%.2f", median(ratios))
-	})
-	b.WriteByte('\n')
-	r.table(&b, "least to most of the ratio", func(m measure, i int) string {
-		ratios := r.ratios(m, i)
-		return fmt.Sprintf("%.2f–%.2f", slices.Min(ratios), slices.Max(ratios))
+		return fmt.Sprintf("%.2f (%.2f–%.2f)", median(ratios), slices.Min(ratios), slices.Max(ratios))
 	})
 	b.WriteByte('\n')
 	r.table(&b, "measured", func(m measure, i int) string {
