@@ -7,16 +7,16 @@ import (
 	"portolan/jsonata"
 )
 
-// maxRepetitions is how often a call is sent again after its connection broke.
+// maxRepetitions is how often a call is sent again if its connection broke.
 const maxRepetitions = 1
 
-// scope is what the expressions of a call see, and the account that it is made with.
+// scope is the account and the bindings of a call.
 type scope struct {
 	account  map[string]any // the account's context, defaults included
 	bindings jsonata.Bindings
 }
 
-// scope is that of the first call of a method.
+// scope returns the scope of the first call of a method.
 func (p *Plan) scope(req *Request) (scope, error) {
 	account, err := p.integration.account(p.title, req.Context)
 	if err != nil {
@@ -26,7 +26,7 @@ func (p *Plan) scope(req *Request) (scope, error) {
 	return scope{account, bindings}, err
 }
 
-// with is the scope with more bindings, or others in the place of some.
+// with returns a copy of sc with bindings added or replaced.
 func (sc scope) with(more map[string]any) (scope, error) {
 	bindings, err := sc.bindings.With(more)
 	if err != nil {
@@ -35,52 +35,52 @@ func (sc scope) with(more map[string]any) (scope, error) {
 	return scope{sc.account, bindings}, nil
 }
 
-// errand is one provider call to make: how it is built, and what its answer must be.
-type errand struct {
-	title   string // of the plan or endpoint, for errors
-	step    *step
-	usable  bool // the answer must be JSON
-	renewer Renewer
-	build   func(scope) (*Call, error) // a nil Call: nothing is to be done
+// pendingCall is one provider call to make.
+type pendingCall struct {
+	title    string // of the plan or endpoint, for errors
+	step     *step
+	needJSON bool // the answer must be JSON
+	renewer  Renewer
+	build    func(scope) (*Call, error) // returns nil if there is no call to make
 }
 
-func (p *Plan) errand(ctx context.Context, s *step, req *Request) errand {
-	return errand{p.title, s, true, req.Renewer, func(sc scope) (*Call, error) { return p.buildStep(ctx, s, req, sc) }}
+func (p *Plan) pendingStep(ctx context.Context, s *step, req *Request) pendingCall {
+	return pendingCall{p.title, s, true, req.Renewer, func(sc scope) (*Call, error) { return p.buildStep(ctx, s, req, sc) }}
 }
 
-func (p *Plan) mainErrand(ctx context.Context, req *Request, mode Mode) errand {
-	usable := mode == Full && p.needsAnswer
-	return errand{p.title, p.main, usable, req.Renewer, func(sc scope) (*Call, error) { return p.buildMain(ctx, req, sc) }}
+func (p *Plan) pendingMain(ctx context.Context, req *Request, mode Mode) pendingCall {
+	needJSON := mode == Full && p.needsAnswer
+	return pendingCall{p.title, p.main, needJSON, req.Renewer, func(sc scope) (*Call, error) { return p.buildMain(ctx, req, sc) }}
 }
 
-// outcome is what came of an errand.
-type outcome struct {
-	steps  []StepResult // the calls that were made, the last one decides
-	answer *Answer      // nil: nothing was to be done, or err
-	scope  scope        // for what follows: with renewed credentials, if they were renewed
+// callResult is the result of a pendingCall.
+type callResult struct {
+	steps  []StepResult // the calls made; the last one counts
+	answer *Answer      // nil if no call was to be made, or with err
+	scope  scope        // for the next call, with credentials that were renewed
 	err    error
 }
 
-// last is the call that decided; nil if none was made.
-func (o outcome) last() *StepResult {
-	if len(o.steps) == 0 {
+// last returns the call that counts; nil if none was made.
+func (r callResult) last() *StepResult {
+	if len(r.steps) == 0 {
 		return nil
 	}
-	return &o.steps[len(o.steps)-1]
+	return &r.steps[len(r.steps)-1]
 }
 
-// attempt makes the errand's call. It is the one place that makes a call again:
+// attempt makes a call. Only it makes a call again:
 //
-//   - once with renewed credentials, if the answer means that the present ones are refused;
-//   - once as it is, if its connection broke before any byte of an answer and the call is
+//   - once with renewed credentials, if the provider refuses the present ones;
+//   - once unchanged, if the connection broke before any byte of an answer and the call is
 //     declared repeatable.
-func (e *Engine) attempt(ctx context.Context, x errand, sc scope) outcome {
-	out := outcome{scope: sc}
+func (e *Engine) attempt(ctx context.Context, pending pendingCall, sc scope) callResult {
+	out := callResult{scope: sc}
 	for {
-		call, err := x.build(out.scope)
+		call, err := pending.build(out.scope)
 		if err != nil {
-			if out.err = err; x.step.name != mainCall { // whose error is the method's
-				out.steps = append(out.steps, StepResult{Name: x.step.name, Err: err})
+			if out.err = err; pending.step.name != mainStep { // the main call's error is the method's
+				out.steps = append(out.steps, StepResult{Name: pending.step.name, Err: err})
 			}
 			return out
 		}
@@ -90,23 +90,22 @@ func (e *Engine) attempt(ctx context.Context, x errand, sc scope) outcome {
 		done := e.send(ctx, call)
 		out.answer, out.err = nil, done.Err
 		if done.Err == nil || isFailure(done.Reply, done.Err) {
-			out.answer, out.err = x.step.read(ctx, x.title, done.Reply, x.usable)
+			out.answer, out.err = pending.step.read(ctx, pending.title, done.Reply, pending.needJSON)
 			done.Err = out.err
 		}
 		out.steps = append(out.steps, done)
-		if x.renewer == nil || !refusesCredentials(out.err) {
+		if pending.renewer == nil || !refusesCredentials(out.err) {
 			return out
 		}
-		renewed, err := x.renewer.Renew(ctx)
-		if err != nil {
-			out.err = err
+		renewed, err := pending.renewer.Renew(ctx)
+		if err == nil && renewed == nil {
 			return out
 		}
-		if renewed == nil {
-			return out
+		pending.renewer = nil
+		var account map[string]any
+		if err == nil {
+			account, err = pending.step.Integration.account(pending.title, renewed)
 		}
-		x.renewer = nil
-		account, err := x.step.Integration.account(x.title, renewed)
 		if err == nil {
 			out.scope, err = scope{account, out.scope.bindings}.with(map[string]any{"context": account})
 		}
@@ -117,8 +116,7 @@ func (e *Engine) attempt(ctx context.Context, x errand, sc scope) outcome {
 	}
 }
 
-// send sends call, and sends it again if its connection broke and that is safe. One deadline
-// spans both.
+// send sends call, and again if its connection broke and that is safe. Both share a deadline.
 func (e *Engine) send(ctx context.Context, call *Call) StepResult {
 	began := e.now()
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
@@ -136,8 +134,7 @@ func (e *Engine) send(ctx context.Context, call *Call) StepResult {
 	}
 }
 
-// isFailure reports whether reply, cut off or too large though it is, is an answer whose
-// status says enough.
+// isFailure reports whether a reply that is cut off or too large is a failure by its status.
 func isFailure(reply *Reply, err error) bool {
 	failed, ok := errors.AsType[*Error](err)
 	return ok && failed.Reply != nil && reply.Status >= statusBadRequest

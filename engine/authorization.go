@@ -7,14 +7,14 @@ import (
 	"portolan/jsonata"
 )
 
-// authorize computes what authenticates the call. It refuses a call that would reach the
-// provider without authentication:
+// authorize computes the headers and query parameters that authenticate the call. It refuses a
+// call that would reach the provider without authentication:
 //
-//   - an entry of authorization has no value, though it reads a required credential;
-//   - no entry that reads a secret has a value, though the account must have one of those
-//     credentials or has it: it is required, if only until access_token replaces it, or granted.
+//   - an entry of authorization that reads a required credential has no value;
+//   - no entry that reads a secret has a value, although one of those credentials is required
+//     (even if access_token replaces it), or granted and present.
 //
-// Any other entry without a value is left out.
+// Other entries without a value are left out.
 func (b *builder) authorize(bindings jsonata.Bindings) (header, query []Param) {
 	var unmet []param // entries that could have authenticated the call
 	authenticated := false
@@ -55,7 +55,7 @@ func (b *builder) requires(c Credential) bool {
 	return c.Required && (!c.Replaced || !b.has(Credential{Name: AccessToken}))
 }
 
-// failUnauthorized says why p, an entry of authorization, has no value.
+// failUnauthorized reports that p, an entry of authorization, has no value.
 func (b *builder) failUnauthorized(p param) {
 	err := fmt.Errorf("%s of the integration's authorization has no value", p.name)
 	if i := slices.IndexFunc(p.reads, func(c Credential) bool { return c.Required && !b.has(c) }); i >= 0 {

@@ -14,10 +14,9 @@ import (
 	"portolan/plain"
 )
 
-// Build computes the main provider call that req asks for. before holds the answers of the
-// before steps by name; nil if there are none. It does no I/O and writes into neither
-// argument. Its error is an *Error of KindInvalid (the caller's value cannot be sent),
-// KindAccount (the integrated account's settings) or KindMapping.
+// Build computes the main provider call for req. before holds the answers of the before steps by
+// name. It does no I/O and changes neither argument. Its error is an *Error of KindInvalid,
+// KindAccount or KindMapping.
 func (p *Plan) Build(ctx context.Context, req *Request, before map[string]any) (*Call, error) {
 	sc, err := p.scope(req)
 	if err == nil && len(before) > 0 {
@@ -29,12 +28,10 @@ func (p *Plan) Build(ctx context.Context, req *Request, before map[string]any) (
 	return p.buildMain(ctx, req, sc)
 }
 
-// ErrNothingToSend is the cause of a KindInvalid error: the method writes, and nothing of
-// the request would reach the provider.
+// ErrNothingToSend is the cause of a KindInvalid error of a method that writes.
 var ErrNothingToSend = errors.New("nothing in the request would reach the provider")
 
-// buildMain is Build in a scope that is ready: the mapping's own body and query, the
-// overrides, and what the caller sends on as it is.
+// buildMain is Build in a given scope.
 func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, error) {
 	ctx, cancel := p.withDeadline(ctx)
 	defer cancel()
@@ -58,11 +55,10 @@ func (p *Plan) buildMain(ctx context.Context, req *Request, sc scope) (*Call, er
 	return b.call(req, body, query, req.RemoteQuery)
 }
 
-// withRemoteData lays the caller's remote_data over the mapped body, at the mapping's
-// remote_data_in.
+// withRemoteData merges the caller's remote_data into the mapped body, at remote_data_in.
 func (p *Plan) withRemoteData(body any, extra map[string]any) (any, error) {
-	merged, found, depth := mergeAt(body, p.remoteDataIn, extra)
-	if found == nil {
+	merged, depth, ok := mergeAt(body, p.remoteDataIn, extra)
+	if ok {
 		return merged, nil
 	}
 	where := "this integration's body"
@@ -71,51 +67,31 @@ func (p *Plan) withRemoteData(body any, extra map[string]any) (any, error) {
 	}
 	return nil, &Error{
 		Kind: KindInvalid, Op: p.title, Pointer: "/" + RemoteData,
-		Err: fmt.Errorf("%s cannot be merged: %s is %s", RemoteData, where, jsonKind(found)),
+		Err: fmt.Errorf("%s cannot be merged: %s is not an object", RemoteData, where),
 	}
 }
 
-// jsonKind names what sort of JSON value v is, with its article.
-func jsonKind(v any) string {
-	switch v.(type) {
-	case map[string]any:
-		return "an object"
-	case []any:
-		return "a list"
-	case string:
-		return "a text"
-	case bool:
-		return "true or false"
-	default:
-		return "a number"
-	}
-}
-
-// mergeAt lays over on what stands at path in base, without writing into either. Objects
-// that are missing on the way are made. If anything but an object is there, found is that
-// value, and depth how many names lead to it.
-func mergeAt(base any, path []string, over map[string]any) (merged, found any, depth int) {
-	object, ok := base.(map[string]any)
-	if !ok && base != nil {
-		if len(over) == 0 { // nothing to lay on it
-			return base, nil, 0
-		}
-		return nil, base, 0
+// mergeAt returns base with over merged into the object at path, and changes neither. It adds
+// missing objects. ok is false if the value at the first depth names of path is not an object.
+func mergeAt(base any, path []string, over map[string]any) (merged any, depth int, ok bool) {
+	object, isObject := base.(map[string]any)
+	if !isObject && base != nil {
+		return base, 0, len(over) == 0 // nothing to merge
 	}
 	if len(path) == 0 {
-		return plain.Merge(base, over), nil, 0
+		return plain.Merge(base, over), 0, true
 	}
-	inner, found, depth := mergeAt(object[path[0]], path[1:], over)
-	if found != nil {
-		return nil, found, depth + 1
+	inner, depth, ok := mergeAt(object[path[0]], path[1:], over)
+	if !ok {
+		return nil, depth + 1, false
 	}
 	out := make(map[string]any, len(object)+1)
 	maps.Copy(out, object)
 	out[path[0]] = inner
-	return out, nil, 0
+	return out, 0, true
 }
 
-// buildStep computes the call of a before or after step; nil if its run_if says no.
+// buildStep computes the call of a before or after step; nil if its run_if is not true.
 func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, sc scope) (*Call, error) {
 	ctx, cancel := p.withDeadline(ctx)
 	defer cancel()
@@ -137,28 +113,28 @@ func (p *Plan) buildStep(ctx context.Context, s *step, req *Request, sc scope) (
 	return b.call(req, body, query, nil)
 }
 
-// build computes the endpoint's call for req, without any mapping: its path takes the id.
+// build computes the endpoint's call for req, without a mapping. Its path variables are the id.
 func (e *Endpoint) build(ctx context.Context, req *Request, account map[string]any) (*Call, error) {
 	ctx, cancel := e.Integration.language.WithDeadline(ctx)
 	defer cancel()
-	b := builder{ctx: ctx, title: e.title(), step: &step{Endpoint: e, name: mainCall}, scope: scope{account: account}}
+	b := builder{ctx: ctx, title: e.title(), step: &step{Endpoint: e, name: mainStep}, scope: scope{account: account}}
 	return b.call(req, nil, nil, req.RemoteQuery)
 }
 
 func (e *Endpoint) title() string { return e.Integration.Name + ": " + e.Name }
 
-// place is where an expression stands, for errors.
+// place names an expression, for errors.
 type place struct{ title, step, key string }
 
 // String returns "title: key", with the step between them if it is not the main call.
 func (p place) String() string {
-	if p.step == mainCall {
+	if p.step == mainStep {
 		return p.title + ": " + p.key
 	}
 	return p.title + ": " + p.step + ": " + p.key
 }
 
-// evaluate evaluates x, which stands at. Its error is an *Error of KindMapping or KindCanceled.
+// evaluate evaluates x. Its error is an *Error of KindMapping or KindCanceled.
 func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, at place) (any, bool, error) {
 	v, present, err := x.EvalReady(ctx, bindings)
 	switch {
@@ -171,18 +147,18 @@ func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, a
 	}
 }
 
-// builder computes the parts of one call and keeps the first error.
+// builder computes one call and keeps the first error.
 type builder struct {
 	scope
 
 	ctx       context.Context
 	title     string
-	operation Operation // zero: an endpoint without a mapping
+	operation Operation // zero without a mapping
 	step      *step
 	err       error
 }
 
-// call puts the parts together. remote goes to the provider's query as it is.
+// call returns the call. remote is added to the query unchanged.
 func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, error) {
 	base, shownBase := b.base(req)
 	path, shownPath := b.path(req.ID)
@@ -215,7 +191,7 @@ func (b *builder) fail(err error) {
 	}
 }
 
-// eval evaluates x, which stands under key; nothing after a failure.
+// eval evaluates x, the expression under key, unless there is an error already.
 func (b *builder) eval(x *jsonata.Expr, key string, bindings jsonata.Bindings) (any, bool) {
 	if b.err != nil {
 		return nil, false
@@ -250,9 +226,9 @@ func (b *builder) base(req *Request) (base, shown string) {
 }
 
 func (b *builder) path(id string) (path, shown string) {
-	var hidden map[string]string // what to show for each variable, if the path hides any
+	var maskedValues map[string]string // by variable; nil if none is secret
 	if b.step.hidesPath {
-		hidden = map[string]string{}
+		maskedValues = map[string]string{}
 	}
 	path, err := b.step.path.expand(func(name string) (string, error) {
 		text := id
@@ -269,11 +245,11 @@ func (b *builder) path(id string) (path, shown string) {
 		encoded, err := encodeSegment(text)
 		switch {
 		case err != nil:
-			return "", b.badVariable(name, v, err)
+			return "", b.variableError(name, v, err)
 		case v.secret:
-			hidden[name] = masked
-		case hidden != nil:
-			hidden[name] = encoded
+			maskedValues[name] = masked
+		case maskedValues != nil:
+			maskedValues[name] = encoded
 		}
 		return encoded, nil
 	})
@@ -281,16 +257,16 @@ func (b *builder) path(id string) (path, shown string) {
 		b.fail(err)
 		return "", ""
 	}
-	if hidden == nil {
+	if maskedValues == nil {
 		return path, path
 	}
-	shown, _ = b.step.path.expand(func(name string) (string, error) { return hidden[name], nil })
+	shown, _ = b.step.path.expand(func(name string) (string, error) { return maskedValues[name], nil })
 	return path, shown
 }
 
-// badVariable blames an unusable path variable on the caller if its value comes from the
-// request, and on the mapping otherwise.
-func (b *builder) badVariable(name string, v param, cause error) error {
+// variableError is the error for an invalid path variable: of KindInvalid if its value comes
+// from the request, of KindMapping otherwise.
+func (b *builder) variableError(name string, v param, cause error) error {
 	if v.expr == nil {
 		return &Error{Kind: KindInvalid, Op: b.title, Err: fmt.Errorf("the record's id %w", cause)}
 	}
@@ -300,10 +276,10 @@ func (b *builder) badVariable(name string, v param, cause error) error {
 	return &Error{Kind: KindMapping, Op: b.title + ": path_variables." + name, Pos: v.expr.Pos(), Err: fmt.Errorf("path variable %q %w", name, cause)}
 }
 
-// bodySize is room for the usual body, in bytes.
+// bodySize is the initial capacity of a body, in bytes.
 const bodySize = 256
 
-// body encodes what the request body mapping gives; nil for none.
+// body encodes the mapped request body; nil for none.
 func (b *builder) body(value any) []byte {
 	if b.err != nil || value == nil || b.step.verb == verbGet {
 		return nil
@@ -326,8 +302,8 @@ func (b *builder) body(value any) []byte {
 	return []byte(encodeForm(object))
 }
 
-// query collects the parameters in order: the endpoint's own, the mapping's, the caller's
-// remote_query (which wins over a mapped one of the same name), then what authenticates.
+// query returns the parameters of the endpoint, the mapping, the caller's remote_query and the
+// authorization, in this order. A later one replaces earlier ones of the same name.
 func (b *builder) query(value any, remote []Param, auth jsonata.Bindings, authorizing []Param) []Param {
 	out := b.params(b.step.query, auth)
 	if value != nil {
@@ -335,22 +311,23 @@ func (b *builder) query(value any, remote []Param, auth jsonata.Bindings, author
 		if !ok {
 			b.fail(&Error{
 				Kind: KindMapping, Op: b.title + ": query_mapping", Pos: b.step.queryMap.Pos(),
-				Err: errGivesNoObject,
+				Err: errNotObject,
 			})
 		}
 		mapped := flattenParams(object)
-		out = append(replaced(out, mapped), mapped...)
+		out = replaceParams(out, mapped, sameBaseName)
 	}
-	out = append(replaced(out, remote), remote...)
-	return append(replaced(out, authorizing), authorizing...)
+	return replaceParams(replaceParams(out, remote, sameBaseName), authorizing, sameBaseName)
 }
 
-// replaced is params without those whose name, up to the first bracket, is one of by's.
-func replaced(params, by []Param) []Param {
-	return slices.DeleteFunc(params, func(p Param) bool {
-		return slices.ContainsFunc(by, func(o Param) bool { return baseName(o.Name) == baseName(p.Name) })
-	})
+// replaceParams appends added to params, without those of the same name.
+func replaceParams(params, added []Param, same func(a, b string) bool) []Param {
+	return append(slices.DeleteFunc(params, func(p Param) bool {
+		return slices.ContainsFunc(added, func(o Param) bool { return same(o.Name, p.Name) })
+	}), added...)
 }
+
+func sameBaseName(a, b string) bool { return baseName(a) == baseName(b) }
 
 func baseName(name string) string {
 	name, _, _ = strings.Cut(name, "[")
@@ -367,10 +344,7 @@ func (b *builder) header(hasBody bool, forwarded []Param, auth jsonata.Bindings,
 		out = append(out, Param{Name: "Content-Type", Value: contentType})
 	}
 	for _, more := range [][]Param{b.params(b.step.header, auth), authorizing, forwarded} {
-		out = slices.DeleteFunc(out, func(p Param) bool {
-			return slices.ContainsFunc(more, func(o Param) bool { return strings.EqualFold(o.Name, p.Name) })
-		})
-		out = append(out, more...)
+		out = replaceParams(out, more, strings.EqualFold)
 	}
 	return out
 }
@@ -388,7 +362,7 @@ func (b *builder) params(params []param, bindings jsonata.Bindings) []Param {
 	return out
 }
 
-// param computes p; false if it gives nothing.
+// param computes p; false if it has no value.
 func (b *builder) param(p param, bindings jsonata.Bindings) (Param, bool) {
 	value, present := b.eval(p.expr, p.name, bindings)
 	if !present || value == nil {
@@ -430,8 +404,8 @@ func flattenParams(object map[string]any) []Param {
 
 var callerPath = regexp.MustCompile(`\b(query|rawQuery|body)\s*\.\s*([A-Za-z_]\w*)((?:\[\d+\]|\.[A-Za-z_]\w*)*)`)
 
-// callerField is the part of the request that x reads, as a pointer: the one to name if its
-// value cannot be used. "" if it reads none.
+// callerField returns the pointer of the first part of the request that x reads; "" if there is
+// none.
 func callerField(x *jsonata.Expr) string {
 	m := callerPath.FindStringSubmatch(x.Source)
 	if m == nil {

@@ -51,8 +51,8 @@ func TestRemoteData(t *testing.T) {
 	}{
 		{"over the body", `{ "name": body.first_name, "title": "Ms." }`, "", ada, more, `{"name":"Ada","tags":{"b":true},"title":"Dr."}`},
 		{"alone", `body.first_name ? { "name": body.first_name }`, "", none, more, `{"tags":{"b":true},"title":"Dr."}`},
-		{"a list", `[{ "op": "add", "value": body.first_name }]`, "", ada, more, "/remote_data: remote_data cannot be merged: this integration's body is a list"},
-		{"a text", `body.first_name`, "", ada, more, "/remote_data: remote_data cannot be merged: this integration's body is a text"},
+		{"a list", `[{ "op": "add", "value": body.first_name }]`, "", ada, more, "/remote_data: remote_data cannot be merged: this integration's body is not an object"},
+		{"a text", `body.first_name`, "", ada, more, "/remote_data: remote_data cannot be merged: this integration's body is not an object"},
 		{"a list, and nothing to merge", `[body.first_name]`, "", ada, none, `["Ada"]`},
 		{
 			"in what wraps the body", `{ "person": { "name": body.first_name, "tags": { "a": true } }, "v": 1 }`, "person", ada, more,
@@ -64,10 +64,10 @@ func TestRemoteData(t *testing.T) {
 		{"in null", `{ "name": body.first_name, "person": null }`, "person", ada, more, `{"name":"Ada","person":{"tags":{"b":true},"title":"Dr."}}`},
 		{
 			"in a list", `{ "data": { "people": [body.first_name] } }`, "data.people", ada, more,
-			"/remote_data: remote_data cannot be merged: data.people in this integration's body is a list",
+			"/remote_data: remote_data cannot be merged: data.people in this integration's body is not an object",
 		},
-		{"below a number", `{ "data": 1, "name": body.first_name }`, "data.person", ada, more, "/remote_data: remote_data cannot be merged: data in this integration's body is a number"},
-		{"in a body that is a list", `[body.first_name]`, "person", ada, more, "/remote_data: remote_data cannot be merged: this integration's body is a list"},
+		{"below a number", `{ "data": 1, "name": body.first_name }`, "data.person", ada, more, "/remote_data: remote_data cannot be merged: data in this integration's body is not an object"},
+		{"in a body that is a list", `[body.first_name]`, "person", ada, more, "/remote_data: remote_data cannot be merged: this integration's body is not an object"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var keys []string

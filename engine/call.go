@@ -11,7 +11,7 @@ import (
 )
 
 // Context is an integrated account's credentials and settings, the binding `context` of
-// expressions. It prints as "***", whatever prints it.
+// expressions. It always prints as "***".
 type Context map[string]any
 
 const masked = "***"
@@ -19,21 +19,20 @@ const masked = "***"
 // Format writes "***".
 func (Context) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
-// LogValue gives "***".
+// LogValue returns "***".
 func (Context) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// MarshalJSON gives "***".
+// MarshalJSON returns "***".
 func (Context) MarshalJSON() ([]byte, error) { return []byte(`"` + masked + `"`), nil }
 
-// Param is one header or query parameter of a provider call. One that Secret marks prints
-// as "***".
+// Param is one header or query parameter of a provider call. A secret value prints as "***".
 type Param struct {
 	Name   string
 	Value  string
 	Secret bool
 }
 
-// Shown is the value, or "***" where it is secret.
+// Shown returns the value, or "***" if it is secret.
 func (p Param) Shown() string {
 	if p.Secret {
 		return masked
@@ -41,21 +40,20 @@ func (p Param) Shown() string {
 	return p.Value
 }
 
-// Format writes name=value, or name=*** where the value is secret.
+// Format writes name=value, or name=*** if the value is secret.
 func (p Param) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%s=%s", p.Name, p.Shown()) }
 
-// LogValue gives what Format writes.
+// LogValue returns the text that Format writes.
 func (p Param) LogValue() slog.Value { return slog.StringValue(p.Name + "=" + p.Shown()) }
 
-// MarshalJSON gives {"name", "value"}, the value masked where it is secret.
+// MarshalJSON returns {"name", "value"}, the value masked where it is secret.
 func (p Param) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"name":%q,"value":%q}`, p.Name, p.Shown()), nil
 }
 
-// Call is one request to a provider, fully computed. It is a value: whoever has it may
-// send it, print it or compare it.
+// Call is one request to a provider, fully computed.
 type Call struct {
-	Name       string // step's name, "main" for the call that the method is about
+	Name       string // the step's name; "main" for the main call
 	Method     string
 	URL        string // scheme, host and path, encoded; without query
 	ShownURL   string // URL with secrets replaced by "***"
@@ -64,17 +62,17 @@ type Call struct {
 	Body       []byte // nil: none
 	Repeatable bool   // sending it twice has the effect of once
 
-	// Whose call it is. It is not sent.
+	// These fields are not sent.
 	Integration string
 	Environment string
 	Account     string    // id, unique in its environment; "" for credentials that are not stored
 	Operation   Operation // zero for a call that verifies credentials
 }
 
-// Target is URL and query as they go over the wire. It may hold secrets.
+// Target returns URL and query as they are sent. It may contain secrets.
 func (c *Call) Target() string { return c.target(c.URL, func(p Param) string { return p.Value }) }
 
-// ShownTarget is Target with secrets replaced by "***".
+// ShownTarget returns Target with secrets replaced by "***".
 func (c *Call) ShownTarget() string { return c.target(c.ShownURL, Param.Shown) }
 
 func (c *Call) target(base string, value func(Param) string) string {
@@ -99,10 +97,10 @@ type Reply struct {
 	Status    int
 	Header    map[string][]string // names in canonical form, as net/http has them
 	Body      []byte              // at most the Doer's limit
-	Truncated bool                // Body is not all of it: over the limit, or cut off
+	Truncated bool                // Body is incomplete: the answer is over the limit or cut off
 }
 
-// HeaderValue is the first value of the header called name, in canonical form; "" if there is none.
+// HeaderValue returns the first value of the header called name, in canonical form; "" if there is none.
 func (r *Reply) HeaderValue(name string) string {
 	if values := r.Header[name]; len(values) > 0 {
 		return values[0]
@@ -112,39 +110,37 @@ func (r *Reply) HeaderValue(name string) string {
 
 // Doer sends a Call once: the only I/O of a request. Its errors are *Error of KindUpstream
 // (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline of ctx) or
-// KindProvider (an answer that is no use: larger than the limit, cut off), the last with
-// the Reply as far as it came.
+// KindProvider with the incomplete Reply (larger than the limit, cut off).
 type Doer interface {
 	Do(ctx context.Context, call *Call) (*Reply, error)
 }
 
-// Request is one unified call as the engine takes it: decoded, validated, plain JSON
-// values. The engine only reads it.
+// Request is one unified call: decoded, validated, plain JSON values. The engine only reads it.
 type Request struct {
 	ID          string         // the record's, decoded
 	Body        map[string]any // nil: none
 	Query       map[string]any // the unified parameters, normalised
-	RawQuery    map[string]any // the parameters as decoded, before they were normalised
-	RemoteQuery []Param        // goes to the provider as it is
+	RawQuery    map[string]any // the parameters as decoded, not normalised
+	RemoteQuery []Param        // sent to the provider unchanged
 	Environment string         // the integrated account's
 	Account     string         // the integrated account's id; "" for credentials that are not stored
 	Context     Context        // the integrated account's
-	BaseURL     string         // replaces the integration's; "" for its own
+	BaseURL     string         // replaces the integration's; "" keeps it
 	Header      []Param        // further headers of every provider call
-	Renewer     Renewer        // of the account's credentials; nil: they cannot be renewed
+	Renewer     Renewer        // of the account's credentials; nil if they cannot be renewed
 }
 
-// Renewer gets other credentials for an account whose provider refused those it has.
+// Renewer gets new credentials for an account if the provider refused the present ones.
 type Renewer interface {
-	// Renew returns the account's context with new credentials; nil if there are none that
-	// were not refused yet. Its error ends the call as it is.
+	// Renew returns the account's context with new credentials; nil if there are none. Its error
+	// ends the call and is returned unchanged.
 	Renew(ctx context.Context) (Context, error)
 }
 
-// RemoteData is the body's member that goes to the provider as it is.
+// RemoteData is the body's member that is sent to the provider unchanged.
 const RemoteData = "remote_data"
 
-// requestBindings are what request-side expressions see.
+// requestBindings returns the bindings of request-side expressions.
 func (p *Plan) requestBindings(req *Request, account, before map[string]any) (jsonata.Bindings, error) {
 	// A nil map is an empty object to expressions.
 	bindings, err := jsonata.Ready(map[string]any{

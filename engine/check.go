@@ -13,28 +13,27 @@ import (
 	"portolan/source"
 )
 
-// probe runs the mapping, holds what it does against what it declares, and returns what
-// it does. exprs are those that see the query.
+// probe finds a mapping's support and compares it with its declarations. exprs see the query.
 func (c *compiler) probe(p *Plan, exprs []*jsonata.Expr) Support {
 	op, model := p.doc, p.model
 	support := Support{Query: c.checkQuery(op.querySchema, exprs, model)}
-	if !p.mapsBody() || p.main.bodyMap != nil && p.main.bodyMap.Broken() { // a broken one says nothing of what it would do
+	if !p.mapsBody() || p.main.bodyMap != nil && p.main.bodyMap.Broken() {
 		return support
 	}
 	pr := newProber(c.ctx, p)
 	c.checkDeclared(op.bodySchema, pr.body)
 
-	empty := pr.make(target{absent: true})
-	pr.noise = map[string]bool{}
-	for _, place := range changed(pr.wire(empty), pr.wire(empty)) {
-		pr.noise[place] = true
+	empty := pr.bodyWith(target{absent: true})
+	pr.unstable = map[string]bool{}
+	for _, place := range changedPlaces(pr.outputs(empty), pr.outputs(empty)) {
+		pr.unstable[place] = true
 	}
 	for _, path := range leafPaths(model.Request, nil) {
 		if leaf, ok := c.probeLeaf(pr, op, path); ok {
 			support.Leaves = append(support.Leaves, leaf)
 		}
 	}
-	c.checkIdle(op, model, &support)
+	c.checkUnused(op, model, &support)
 	if pr.failed != nil {
 		c.overran = errors.Is(pr.failed, context.DeadlineExceeded)
 		c.diags.Warnf(pr.failed.Pos, "W001-probe-failed", "the mapping fails for a body that its schemas accept")
@@ -43,8 +42,8 @@ func (c *compiler) probe(p *Plan, exprs []*jsonata.Expr) Support {
 	return support
 }
 
-// sampleQuery holds what query_schema requires and, in arrays, at least one entry with
-// all that is known of it.
+// sampleQuery returns the parameters that query_schema requires. Arrays have one entry with all
+// of its known properties.
 func sampleQuery(s schemaPair) any {
 	out := map[string]any{}
 	for name := range member(s.own, "properties") {
@@ -66,35 +65,26 @@ func sampleQuery(s schemaPair) any {
 	return out
 }
 
-// probeLeaf tries one unified field at every index of every length that it may have, and
-// reports what contradicts its declaration. ok is false where it never reaches the wire.
+// probeLeaf probes one unified field at every index of every allowed length, and reports
+// contradictions to its declaration. ok is false if the field never reaches the provider.
 func (c *compiler) probeLeaf(pr *prober, op *operationDoc, path []string) (leaf Leaf, ok bool) {
 	declaration := findDeclaration(op.bodySchema, path)
-	schema, array := pr.body, schemaPair{}
-	for _, name := range path {
-		if name == "*" {
-			if array.own == nil && array.unified == nil {
-				array = schema
-			}
-			schema = schema.items()
-		} else {
-			schema = schema.property(name)
-		}
-	}
+	schema := pr.body.at(path)
 	leaf = Leaf{Path: "/" + strings.Join(path, "/"), Fields: map[int][]string{}}
 	lengths := []int{1}
-	if slices.Contains(path, "*") {
+	if i := slices.Index(path, "*"); i >= 0 {
+		array := pr.body.at(path[:i])
 		lengths = lengths[:0]
-		for n := max(array.number("minItems", 1), 1); n <= min(array.number("maxItems", beyond), beyond); n++ {
+		for n := max(array.number("minItems", 1), 1); n <= min(array.number("maxItems", maxProbedEntries), maxProbedEntries); n++ {
 			lengths = append(lengths, n)
 		}
 	}
-	lost := map[int]bool{} // indexes that do not always reach the wire
-	var idle []any
+	lost := map[int]bool{} // indexes that do not always reach the provider
+	var unusedValues []any
 	byLength := map[int][]string{}
 	for _, n := range lengths {
 		for i := range n {
-			places, unused := pr.try(schema, target{path: path, length: n, index: i})
+			places, unused := pr.places(schema, target{path: path, length: n, index: i})
 			if len(places) == 0 {
 				lost[i] = true
 			} else {
@@ -102,7 +92,7 @@ func (c *compiler) probeLeaf(pr *prober, op *operationDoc, path []string) (leaf 
 				ok = true
 			}
 			if n == 1 || len(lengths) == 1 {
-				idle = unused
+				unusedValues = unused
 			}
 			if i == 0 {
 				byLength[n] = places
@@ -112,10 +102,12 @@ func (c *compiler) probeLeaf(pr *prober, op *operationDoc, path []string) (leaf 
 	for i := range lost {
 		delete(leaf.Fields, i)
 	}
-	leaf.Values = closedValues(schema)
+	if values, closed := candidates(schema); closed && schema.kind() != "boolean" {
+		leaf.Values = values
+	}
 	if !ok {
 		if declaration.exact {
-			c.notEffective(declaration, leaf.Path)
+			c.reportNotEffective(declaration, leaf.Path)
 		}
 		return leaf, false
 	}
@@ -125,33 +117,26 @@ func (c *compiler) probeLeaf(pr *prober, op *operationDoc, path []string) (leaf 
 	}
 	if len(lost) > 0 {
 		c.diags.Errorf(declaration.array, "E046-array-cut", "entry %d of %s never reaches the provider", slices.Min(slices.Collect(maps.Keys(lost)))+1, leaf.Path)
-		c.diags.Hintf("refuse what is not sent: set maxItems")
+		c.diags.Hintf("set maxItems, so that more entries are refused")
 	}
-	for _, v := range idle {
-		c.idleValue(declaration, leaf.Path, v)
+	for _, v := range unusedValues {
+		c.reportUnusedValue(declaration, leaf.Path, v)
 	}
 	c.checkCollapse(op, leaf, byLength)
 	return leaf, true
 }
 
-func closedValues(s schemaPair) []any {
-	if values, closed := candidates(s); closed && s.kind() != "boolean" {
-		return values
-	}
-	return nil
-}
-
-// declaration is where a mapping's request_body_schema names a field.
+// declaration is a field's place in a mapping's request_body_schema.
 type declaration struct {
 	found bool
-	exact bool       // names this very leaf, not only something around it
-	pos   source.Pos // of the key that names it
-	array source.Pos // of the key that names the array it is in, or pos
+	exact bool       // the leaf itself is declared, not only a property around it
+	pos   source.Pos // of the field's key
+	array source.Pos // of the top-level key
 	enum  *source.Node
 }
 
-// findDeclaration looks path up in the schema. A property without properties of its own
-// declares whatever of its leaves turns out to work.
+// findDeclaration looks path up in the schema. A property without properties declares all of
+// its leaves that probing finds.
 func findDeclaration(schema *source.Node, path []string) declaration {
 	var d declaration
 	at := schema
@@ -160,15 +145,14 @@ func findDeclaration(schema *source.Node, path []string) declaration {
 			return d
 		}
 		if name == "*" {
-			if next := at.Get("items"); next != nil {
-				at = next
-				continue
+			if at = at.Get("items"); at == nil {
+				return d
 			}
-			return d
+			continue
 		}
 		properties := at.Get("properties")
 		if properties == nil {
-			return d // open from here on: found is what it was one level up
+			return d // found is that of the property around it
 		}
 		d.found = false
 		for _, e := range properties.Entries {
@@ -188,13 +172,13 @@ func findDeclaration(schema *source.Node, path []string) declaration {
 	return d
 }
 
-func (c *compiler) notEffective(d declaration, path string) {
+func (c *compiler) reportNotEffective(d declaration, path string) {
 	c.diags.Errorf(d.pos, "E042-not-effective", "%s is declared, but never reaches the provider", path)
-	c.diags.Hintf("use it in request_body_mapping, or take it out of request_body_schema")
+	c.diags.Hintf("use it in request_body_mapping, or remove it from request_body_schema")
 }
 
-// idleValue reports an allowed value that changes nothing on the wire.
-func (c *compiler) idleValue(d declaration, path string, v any) {
+// reportUnusedValue reports an allowed value that the provider never gets.
+func (c *compiler) reportUnusedValue(d declaration, path string, v any) {
 	pos := d.pos
 	if d.enum != nil {
 		for _, item := range d.enum.Items {
@@ -206,15 +190,14 @@ func (c *compiler) idleValue(d declaration, path string, v any) {
 	c.diags.Errorf(pos, "E042-not-effective", "the value %s of %s is declared, but never reaches the provider", plain.Text(v), path)
 }
 
-// checkIdle reports top-level properties that leave it to probing which of their leaves they
-// declare, where probing found none.
-func (c *compiler) checkIdle(op *operationDoc, model Model, support *Support) {
+// checkUnused reports top-level properties without properties of which probing found no leaf.
+func (c *compiler) checkUnused(op *operationDoc, model Model, support *Support) {
 	for _, e := range entries(op.bodySchema.Get("properties")) {
 		field := member(member(model.Request, "properties"), e.Name)
 		leaves := leafPaths(field, []string{e.Name})
 		byName := len(leaves[0]) == 1 || len(entries(e.Value.Get("properties")))+len(entries(e.Value.Get("items").Get("properties"))) > 0
 		if field != nil && e.Name != RemoteData && !byName && !support.Names(e.Name) {
-			c.notEffective(declaration{pos: e.Pos}, "/"+e.Name)
+			c.reportNotEffective(declaration{pos: e.Pos}, "/"+e.Name)
 		}
 	}
 }
@@ -226,12 +209,12 @@ func entries(n *source.Node) []source.Entry {
 	return n.Entries
 }
 
-// checkCollapse finds the singleton trap: one entry sent bare where two are an array.
+// checkCollapse reports an array that is sent as its only entry if it has one.
 func (c *compiler) checkCollapse(op *operationDoc, leaf Leaf, byLength map[int][]string) {
 	one, two := byLength[1], byLength[2]
 	for _, bare := range one {
 		if slices.ContainsFunc(two, func(p string) bool { return p == bare+"/0" || strings.HasPrefix(p, bare+"/0/") }) ||
-			slices.ContainsFunc(two, func(p string) bool { return reindexed(p) == bare && p != bare }) {
+			slices.ContainsFunc(two, func(p string) bool { return p != bare && strings.Replace(p, "/0/", "/", 1) == bare }) {
 			pos := op.step.bodyPos
 			if op.step.body != nil {
 				pos = op.step.body.Pos()
@@ -241,18 +224,14 @@ func (c *compiler) checkCollapse(op *operationDoc, leaf Leaf, byLength map[int][
 					}
 				}
 			}
-			c.diags.Errorf(pos, "E045-array-without-brackets", "%s becomes an array only with two entries; one is sent bare", leaf.Path)
+			c.diags.Errorf(pos, "E045-array-without-brackets", "%s is sent as an array only if it has several entries", leaf.Path)
 			c.diags.Hintf("write the array with [ ]")
 			return
 		}
 	}
 }
 
-// reindexed is a place without its first entry's index: a/0/b gives a/b.
-func reindexed(place string) string { return strings.Replace(place, "/0/", "/", 1) }
-
-// checkDeclared reports names that the unified schema does not have and values that it
-// does not know.
+// checkDeclared reports names and values of a mapping's schema that are not in the unified one.
 func (c *compiler) checkDeclared(n *source.Node, s schemaPair) {
 	if n == nil {
 		return
@@ -276,10 +255,13 @@ func (c *compiler) checkDeclared(n *source.Node, s schemaPair) {
 
 func (c *compiler) unknownField(pos source.Pos, name string, known []string) {
 	c.diags.Errorf(pos, "E041-unknown-field", "the unified schema has no field %q", name)
-	if near := source.Nearest(name, known); near != "" {
-		c.diags.Hintf("did you mean %q?", near)
-	} else {
-		c.diags.Hintf("it has %s", strings.Join(known, ", "))
+	c.suggestOrList(name, known)
+}
+
+// suggestOrList adds the known name that is near name, or all known names, as a hint.
+func (c *compiler) suggestOrList(name string, known []string) {
+	if !c.diags.Suggest(name, known) {
+		c.diags.Hintf("known names: %s", strings.Join(known, ", "))
 	}
 }
 
@@ -295,27 +277,19 @@ func (c *compiler) checkEnum(n *source.Node, s schemaPair) {
 		is := func(v any) bool { return v != nil && plain.Text(v) == item.Text }
 		switch {
 		case isFixed && !slices.ContainsFunc(fixed, is):
-			c.diags.Errorf(item.Pos, "E044-enum-outside-schema", "%q is none of the unified schema's values", item.Text)
-			c.diags.Hintf("it has %s", texts(fixed))
+			c.diags.Errorf(item.Pos, "E044-enum-outside-schema", "the unified schema does not allow the value %q", item.Text)
+			c.diags.Hintf("allowed values: %s", plain.Text(fixed))
 		case isOpen && !slices.ContainsFunc(known, is) && (provider == nil || provider.Text != "true"):
-			c.diags.Errorf(item.Pos, "E044-enum-outside-schema", "%q is none of the unified schema's known values", item.Text)
-			c.diags.Hintf("it knows %s; put x-provider-values: true beside an enum of the provider's own values", texts(known))
+			c.diags.Errorf(item.Pos, "E044-enum-outside-schema", "the unified schema does not know the value %q", item.Text)
+			c.diags.Hintf("known values: %s; add x-provider-values: true if the values are the provider's own", plain.Text(known))
 		}
 	}
 }
 
-func texts(values []any) string {
-	out := make([]string, 0, len(values))
-	for _, v := range values {
-		out = append(out, plain.Text(v))
-	}
-	return strings.Join(out, ", ")
-}
-
 var queryMember = regexp.MustCompile(`\b(query|rawQuery)\s*\.\s*([A-Za-z_]\w*)`)
 
-// checkQuery lists the unified query parameters that the mapping uses, and reports what
-// contradicts query_schema.
+// checkQuery returns the unified query parameters that the mapping uses, sorted, and reports
+// contradictions to query_schema.
 func (c *compiler) checkQuery(querySchema *source.Node, exprs []*jsonata.Expr, model Model) []string {
 	known := slices.Sorted(maps.Keys(member(model.Query, "properties")))
 	uses := map[string]source.Pos{}
@@ -323,7 +297,7 @@ func (c *compiler) checkQuery(querySchema *source.Node, exprs []*jsonata.Expr, m
 		for _, m := range queryMember.FindAllStringSubmatchIndex(x.Source, -1) {
 			name, pos := x.Source[m[4]:m[5]], x.At(m[4])
 			if !slices.Contains(known, name) {
-				if x.Source[m[2]:m[3]] == "query" { // rawQuery holds whatever the caller sent
+				if x.Source[m[2]:m[3]] == "query" { // rawQuery may have any parameter
 					c.unknownQuery(pos, name, known)
 				}
 				continue
@@ -353,12 +327,10 @@ func (c *compiler) checkQuery(querySchema *source.Node, exprs []*jsonata.Expr, m
 
 func (c *compiler) unknownQuery(pos source.Pos, name string, known []string) {
 	c.diags.Errorf(pos, "E041-unknown-field", "the unified method has no query parameter %q", name)
-	if near := source.Nearest(name, known); near != "" {
-		c.diags.Hintf("did you mean %q?", near)
-	}
+	c.diags.Suggest(name, known)
 }
 
-// requestExprs are all expressions of a method that see the request's query.
+// requestExprs returns all expressions of a method that see the request's query.
 func (op *operationDoc) requestExprs() []*jsonata.Expr {
 	var out []*jsonata.Expr
 	for _, s := range slices.Concat([]*stepDoc{&op.step}, op.before, op.after) {
@@ -371,8 +343,8 @@ func (op *operationDoc) requestExprs() []*jsonata.Expr {
 	return slices.DeleteFunc(out, func(x *jsonata.Expr) bool { return x == nil })
 }
 
-// checkResponse holds the fields that a response mapping builds against the unified
-// response schema; closed says that it may build no others.
+// checkResponse checks the fields that a response mapping builds against the unified response
+// schema. If closed is set, other fields are errors.
 func (c *compiler) checkResponse(x *jsonata.Expr, model Model, closed bool) {
 	properties := member(model.Response, "properties")
 	known := slices.Sorted(maps.Keys(properties))
@@ -387,8 +359,8 @@ func (c *compiler) checkResponse(x *jsonata.Expr, model Model, closed bool) {
 			continue
 		}
 		if (schemaPair{unified: member(properties, f.Name)}).kind() == "array" && !f.Array {
-			c.diags.Errorf(x.At(f.Value), "E045-array-without-brackets", "%s is an array, and is built without [ ]", f.Name)
-			c.diags.Hintf("with one match the result would not be an array")
+			c.diags.Errorf(x.At(f.Value), "E045-array-without-brackets", "%s must be an array, but is built without [ ]", f.Name)
+			c.diags.Hintf("the result of a single match is not an array")
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"portolan/source"
 )
 
-// Model is what the engine reads of a unified method's schemas, as plain JSON: names,
-// types and known values. Nothing is validated with them here.
+// Model holds a unified method's schemas as plain JSON. The engine reads names, types and known
+// values from them, and validates nothing.
 type Model struct {
 	Request  map[string]any
 	Query    map[string]any
@@ -26,9 +26,8 @@ type Model struct {
 // Models are the unified methods, by Operation.
 type Models map[Operation]Model
 
-// Compile follows the documents' references and probes what each mapping does. A plan
-// with an error is in the catalog where it could be built at all; whoever serves it must
-// first see that diagnostics have not Failed.
+// Compile resolves the documents' references and probes each mapping. The catalog may contain
+// plans with errors: use it only if the diagnostics have not Failed.
 func Compile(docs *Documents, models Models) (*Catalog, source.Diagnostics) {
 	var diags source.Diagnostics
 	c := &compiler{ctx: context.Background(), models: models, diags: &diags, language: docs.language}
@@ -54,7 +53,7 @@ func Compile(docs *Documents, models Models) (*Catalog, source.Diagnostics) {
 
 type compiler struct {
 	ctx      context.Context // ends probing
-	overran  bool            // an evaluation did, while probing
+	overran  bool            // an evaluation took too long while probing
 	models   Models
 	diags    *source.Diagnostics
 	language *jsonata.Language
@@ -95,8 +94,7 @@ func (c *compiler) integration(name string, doc *integrationDoc) *Integration {
 	return in
 }
 
-// verify is the call that shows whether an account's credentials are good; nil if none is
-// declared or it cannot be made.
+// verify returns the call that checks an account's credentials; nil if there is none.
 func (c *compiler) verify(in *Integration, doc *integrationDoc) *Endpoint {
 	if doc.verify == nil || doc.verify.Kind != source.Scalar {
 		return nil
@@ -107,18 +105,17 @@ func (c *compiler) verify(in *Integration, doc *integrationDoc) *Endpoint {
 	}
 	for _, name := range endpoint.path.variables {
 		c.diags.Errorf(doc.verify.Pos, "E031-missing-path-variable", "%s needs the path variable %q", doc.verify.Text, name)
-		c.diags.Hintf("verify is about no record: name a call whose path has no variables")
+		c.diags.Hintf("name a call whose path has no variables")
 	}
 	return endpoint
 }
 
-func params(docs []paramDoc, credentials []Credential) []param {
+// params returns docs with the credentials that they read.
+func params(docs []param, credentials []Credential) []param {
 	out := make([]param, 0, len(docs))
 	for _, d := range docs {
-		out = append(out, param{
-			name: d.name, expr: d.expr,
-			reads: credentialsRead(d.expr, credentials), secret: usesSecret(d.expr, credentials),
-		})
+		d.reads, d.secret = credentialsRead(d.expr, credentials), usesSecret(d.expr, credentials)
+		out = append(out, d)
 	}
 	return out
 }
@@ -139,13 +136,7 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 		return nil
 	}
 	p.model = model
-	p.main = c.step(in, doc, &op.step)
-	for _, s := range op.before {
-		p.before = append(p.before, c.step(in, doc, s))
-	}
-	for _, s := range op.after {
-		p.after = append(p.after, c.step(in, doc, s))
-	}
+	p.main, p.before, p.after = c.step(in, doc, &op.step), c.steps(in, doc, op.before), c.steps(in, doc, op.after)
 	if slices.Contains(append(p.before, p.after...), nil) || p.main == nil {
 		return nil
 	}
@@ -155,7 +146,7 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 	if op.remoteDataIn != nil {
 		p.remoteDataIn = strings.Split(op.remoteDataIn.Text, ".")
 	}
-	p.needsAnswer = c.needsAnswer(p, op)
+	p.needsAnswer = needsAnswer(p)
 	r := source.Reader{Diags: c.diags}
 	if op.bodySchema != nil {
 		p.bodySchema, p.bodySchemaPos = r.JSON(op.bodySchema), op.bodySchema.Pos
@@ -187,53 +178,40 @@ func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
 	}
 	slices.Sort(resources)
 	slices.Sort(methods)
-	near := ""
 	switch {
 	case len(resources) == 0:
-		c.diags.Errorf(modelPos(m), "E040-unknown-operation", "there is no unified model %q", m.model)
+		pos := m.node.Pos
+		if n := m.node.Get("model"); n != nil {
+			pos = n.Pos
+		}
+		c.diags.Errorf(pos, "E040-unknown-operation", "there is no unified model %q", m.model)
 	case len(methods) == 0:
-		c.diags.Errorf(resourcePos(m.node, op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
-		near = source.Nearest(op.resource, resources)
+		c.diags.Errorf(m.node.Get("resources").KeyPos(op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
+		c.diags.Suggest(op.resource, resources)
 	default:
 		c.diags.Errorf(op.pos, "E040-unknown-operation", "%s.%s has no method %q", m.model, op.resource, op.method)
-		near = source.Nearest(op.method, methods)
-	}
-	if near != "" {
-		c.diags.Hintf("did you mean %q?", near)
+		c.diags.Suggest(op.method, methods)
 	}
 }
 
-func modelPos(m *mappingDoc) source.Pos {
-	if n := m.node.Get("model"); n != nil {
-		return n.Pos
-	}
-	return m.node.Pos
-}
-
-func resourcePos(root *source.Node, resource string) source.Pos {
-	for _, e := range root.Get("resources").Entries {
-		if e.Name == resource {
-			return e.Pos
-		}
-	}
-	return root.Pos
-}
-
-// endpoint finds what a call names; nil if the integration has no such method.
+// endpoint returns the endpoint that a call names; nil if the integration has no such method.
 func (c *compiler) endpoint(in *Integration, doc *integrationDoc, call *source.Node) *Endpoint {
 	if _, declared := doc.methods[call.Text]; !declared {
 		known := slices.Sorted(maps.Keys(doc.methods))
 		c.diags.Errorf(call.Pos, "E033-unknown-call", "the integration has no %q", call.Text)
-		if near := source.Nearest(call.Text, known); near != "" {
-			c.diags.Hintf("did you mean %q?", near)
-		} else {
-			c.diags.Hintf("it has %s", strings.Join(known, ", "))
-		}
+		c.suggestOrList(call.Text, known)
 	}
 	return in.endpoints[call.Text]
 }
 
-// step resolves one call; nil if it names no method of the integration.
+func (c *compiler) steps(in *Integration, doc *integrationDoc, docs []*stepDoc) (out []*step) {
+	for _, s := range docs {
+		out = append(out, c.step(in, doc, s))
+	}
+	return out
+}
+
+// step resolves one call; nil if the integration has no such method.
 func (c *compiler) step(in *Integration, doc *integrationDoc, s *stepDoc) *step {
 	if s.call == nil || s.call.Kind != source.Scalar { // reported when it was read
 		return nil
@@ -250,7 +228,7 @@ func (c *compiler) step(in *Integration, doc *integrationDoc, s *stepDoc) *step 
 	for _, name := range endpoint.path.variables {
 		if _, ok := out.variables[name]; !ok && name != "id" {
 			c.diags.Errorf(s.call.Pos, "E031-missing-path-variable", "%s needs the path variable %q", s.call.Text, name)
-			c.diags.Hintf("give it in path_variables")
+			c.diags.Hintf("declare it in path_variables")
 		}
 	}
 	for _, v := range s.pathVariables {
@@ -263,23 +241,19 @@ func (c *compiler) step(in *Integration, doc *integrationDoc, s *stepDoc) *step 
 
 var answerUse = regexp.MustCompile(`\bresponse\b`)
 
-// needsAnswer reports whether a 2xx answer of the main call must be usable JSON: an
-// expression reads it, or tells success from failure by it.
-func (c *compiler) needsAnswer(p *Plan, op *operationDoc) bool {
+// needsAnswer reports whether a 2xx answer of the main call must be usable JSON because an
+// expression reads it.
+func needsAnswer(p *Plan) bool {
 	exprs := []*jsonata.Expr{p.response}
-	for _, s := range op.after {
-		exprs = append(exprs, s.runIf, s.body, s.query)
-		for _, v := range s.pathVariables {
-			exprs = append(exprs, v.expr)
-		}
+	for _, s := range p.after {
+		exprs = append(exprs, s.exprs()...)
 	}
 	uses := func(x *jsonata.Expr, re *regexp.Regexp) bool { return x != nil && re.MatchString(x.Source) }
 	return uses(p.integration.errors.when, regexp.MustCompile(`\berror\b`)) ||
 		slices.ContainsFunc(exprs, func(x *jsonata.Expr) bool { return uses(x, answerUse) })
 }
 
-// contentHash is over what the plan does, not over how its files are written: neither
-// comments nor layout, of YAML or inside an expression, change it.
+// contentHash returns a hash that comments and layout, of YAML and of expressions, do not change.
 func contentHash(nodes ...*source.Node) string {
 	r := source.Reader{Diags: &source.Diagnostics{}}
 	content := make([]any, 0, len(nodes))
@@ -295,8 +269,7 @@ func hashOf(content any) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// withoutLayout rewrites every text as its tokens: most are expressions, and to the others
-// it does no harm.
+// withoutLayout replaces every text by its tokens. Most texts are expressions.
 func withoutLayout(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

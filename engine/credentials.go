@@ -9,8 +9,7 @@ import (
 	"portolan/source"
 )
 
-// credentialsRead are those of credentials that x reads: those it names, or all of them if
-// it may take any.
+// credentialsRead returns the credentials that x may read.
 func credentialsRead(x *jsonata.Expr, credentials []Credential) []Credential {
 	members, whole := x.Uses("context")
 	var out []Credential
@@ -22,14 +21,12 @@ func credentialsRead(x *jsonata.Expr, credentials []Credential) []Credential {
 	return out
 }
 
-// usesSecret reports whether x may read a secret credential: it names one, or takes the
-// context otherwise than by a plain member.
+// usesSecret reports whether x may read a secret credential: by its name, or by reading the
+// context as a whole.
 func usesSecret(x *jsonata.Expr, credentials []Credential) bool {
 	_, whole := x.Uses("context")
-	return whole || slices.ContainsFunc(credentialsRead(x, credentials), isSecret)
+	return whole || slices.ContainsFunc(credentialsRead(x, credentials), func(c Credential) bool { return c.Secret })
 }
-
-func isSecret(c Credential) bool { return c.Secret }
 
 func credentialNames(credentials []Credential) []string {
 	names := make([]string, 0, len(credentials))
@@ -42,13 +39,11 @@ func credentialNames(credentials []Credential) []string {
 // unknownCredential reports at pos a credential that is not one of known.
 func unknownCredential(diags *source.Diagnostics, pos source.Pos, name string, known []string) {
 	diags.Errorf(pos, "E035-unknown-credential", "the integration has no credential %q", name)
-	if near := source.Nearest(name, known); near != "" {
-		diags.Hintf("did you mean %q?", near)
-	}
+	diags.Suggest(name, known)
 }
 
-// checkIntegrationCredentials reports the credentials that the expressions of
-// integration.yaml name and that it does not declare.
+// checkIntegrationCredentials reports undeclared credentials in the expressions of
+// integration.yaml.
 func (c *compiler) checkIntegrationCredentials(doc *integrationDoc) {
 	params := slices.Concat(doc.authorization.header, doc.authorization.query)
 	for _, name := range slices.Sorted(maps.Keys(doc.methods)) {
@@ -59,8 +54,8 @@ func (c *compiler) checkIntegrationCredentials(doc *integrationDoc) {
 	}
 }
 
-// checkMappingCredentials is checkIntegrationCredentials for a unified method. What it
-// answers may not hold a secret.
+// checkMappingCredentials reports undeclared credentials in the expressions of a unified method,
+// and secret ones in its response_mapping.
 func (c *compiler) checkMappingCredentials(op *operationDoc, credentials []Credential) {
 	for _, x := range op.requestExprs() {
 		c.checkCredentials(x, credentials)
@@ -73,13 +68,13 @@ func (c *compiler) checkMappingCredentials(op *operationDoc, credentials []Crede
 	members, whole := x.Uses("context")
 	for _, m := range members {
 		if slices.ContainsFunc(credentials, func(cr Credential) bool { return cr.Secret && cr.Name == m.Name }) {
-			c.diags.Errorf(x.At(m.Offset), code, "credential %q is secret, and a response_mapping must not read it", m.Name)
-			c.diags.Hintf("what it gives is sent to the caller")
+			c.diags.Errorf(x.At(m.Offset), code, "a response_mapping must not read the secret credential %q", m.Name)
+			c.diags.Hintf("its result is sent to the caller")
 		}
 	}
-	if whole && slices.ContainsFunc(credentials, isSecret) {
-		c.diags.Errorf(x.Pos(), code, "the expression may read all of context, which holds secret credentials")
-		c.diags.Hintf("what it gives is sent to the caller: name the credentials that it needs, one by one")
+	if whole && slices.ContainsFunc(credentials, func(c Credential) bool { return c.Secret }) {
+		c.diags.Errorf(x.Pos(), code, "the expression may read all of context, which contains secret credentials")
+		c.diags.Hintf("its result is sent to the caller: name each credential that it needs")
 	}
 }
 
@@ -95,12 +90,12 @@ func (c *compiler) checkCredentials(x *jsonata.Expr, credentials []Credential) {
 
 var secretName = regexp.MustCompile(`(^|_)(token|secret|password|passwd|api_?key|private_?key)[0-9]*(_|$)`)
 
-// checkSecretName warns of a credential whose name says that it is a secret, and whose
-// declaration says nothing of it: it would be shown in logs and in debug output.
+// checkSecretName warns of a credential with a secret's name that declares neither secret: true
+// nor secret: false. It would be shown in logs and in debug output.
 func (r *reader) checkSecretName(n *source.Node, c Credential) {
 	if c.Secret || n.Get("secret") != nil || !secretName.MatchString(c.Name) {
 		return
 	}
-	r.Diags.Warnf(n.Get("name").Pos, "W002-not-declared-secret", "credential %q is named like a secret, and is not declared as one", c.Name)
-	r.Diags.Hintf("write secret: true, so that it is masked wherever it is shown; secret: false if anybody may see it")
+	r.Diags.Warnf(n.Get("name").Pos, "W002-not-declared-secret", "credential %q is named like a secret, but is not declared as one", c.Name)
+	r.Diags.Hintf("write secret: true to mask it in all output, or secret: false if anybody may see it")
 }

@@ -11,7 +11,7 @@ const (
 	FormatMapping     = "portolan/mapping/v1"
 )
 
-// integrationDoc is integration.yaml as read: how to call a provider over HTTP.
+// integrationDoc is integration.yaml as read.
 type integrationDoc struct {
 	node          *source.Node
 	name, label   string
@@ -26,24 +26,18 @@ type integrationDoc struct {
 	oauth         *oauthDoc             // nil: none
 }
 
-// oauthDoc is how an account connects by the customer's consent.
+// oauthDoc is the key oauth2: how an account connects by the customer's consent.
 type oauthDoc struct {
 	authorizeURL, tokenURL         *template
 	authorizeURLNode, tokenURLNode *source.Node
 	scopes                         []string
 	replaces                       []*source.Node // names of credentials
-	settings                       []paramDoc
+	settings                       []param
 }
 
 // paramDocs are computed headers and query parameters.
 type paramDocs struct {
-	header, query []paramDoc
-}
-
-type paramDoc struct {
-	name string
-	pos  source.Pos // of the name
-	expr *jsonata.Expr
+	header, query []param
 }
 
 type errorsDoc struct {
@@ -51,7 +45,7 @@ type errorsDoc struct {
 }
 
 type rateLimitDoc struct {
-	limit, remaining, reset *jsonata.Expr // nil: not told
+	limit, remaining, reset *jsonata.Expr // nil: unknown
 }
 
 // methodDoc is one HTTP method of a provider's resource.
@@ -63,7 +57,7 @@ type methodDoc struct {
 	repeatable bool
 }
 
-// mappingDoc is <model>.yaml as read: how a provider's resources become unified ones.
+// mappingDoc is <model>.yaml as read.
 type mappingDoc struct {
 	node    *source.Node
 	model   string
@@ -84,15 +78,15 @@ type operationDoc struct {
 	before, after    []*stepDoc
 }
 
-// mainCall is the name of the call that a method is about, where steps have their own.
-const mainCall = "main"
+// mainStep is the name of a method's main call.
+const mainStep = "main"
 
 // stepDoc is one provider call: the main one or a before or after step.
 type stepDoc struct {
 	name          string
 	call          *source.Node
 	runIf         *jsonata.Expr
-	pathVariables []paramDoc
+	pathVariables []param
 	query         *jsonata.Expr
 	body          *jsonata.Expr
 	bodyPos       source.Pos // of the request_body_mapping key

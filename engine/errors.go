@@ -7,59 +7,59 @@ import (
 	"portolan/source"
 )
 
-// Kind says whose fault a run-time Error is and of what sort. The set is closed.
+// Kind classifies run-time errors. The set is closed.
 type Kind int
 
 // The kinds of Error.
 const (
-	KindInvalid  Kind = iota + 1 // the caller's: a value that the mapping cannot send
-	KindProvider                 // the provider answered with a failure, or with something unusable
+	KindInvalid  Kind = iota + 1 // a value of the caller's cannot be sent
+	KindProvider                 // the provider answered with a failure, or its answer is not usable
 	KindUpstream                 // no answer from the provider
 	KindTimeout                  // no answer from the provider in time
-	KindMapping                  // the mapping's: an expression failed, overran or gave nonsense
-	KindCanceled                 // the caller went away
-	KindAccount                  // the integrated account's: a credential is missing or malformed
+	KindMapping                  // an expression failed, took too long or returned an invalid value
+	KindCanceled                 // the caller canceled the request
+	KindAccount                  // a credential of the integrated account is missing or malformed
 )
 
-// String names the kind in lower case.
+// String returns the kind in lower case.
 func (k Kind) String() string {
 	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled", "account"}[k]
 }
 
-// Cause says why a call has no usable answer, in a word for logs. The set is closed.
+// Cause is why a call has no usable answer, in a word for logs. The set is closed.
 type Cause string
 
-// The causes of a call that failed, beside what an answer's status says.
+// The causes of a failed call, beside the statuses of answers.
 const (
 	CauseBlocked     Cause = "blocked"     // the guard does not allow the address or port
 	CauseDNS         Cause = "dns"         // the host name cannot be resolved
-	CauseUnreachable Cause = "unreachable" // there is no way to the host
+	CauseUnreachable Cause = "unreachable" // the network has no route to the host
 	CauseRefused     Cause = "refused"     // the connection was refused
 	CauseReset       Cause = "reset"       // the connection was reset or closed before an answer
-	CauseTLS         Cause = "tls"         // no handshake, or a certificate that is not trusted
+	CauseTLS         Cause = "tls"         // the handshake failed, or the certificate is not trusted
 	CauseDeadline    Cause = "deadline"    // no answer in time
 	CauseRedirect    Cause = "redirect"    // a redirect that is not followed
 	CauseTooLarge    Cause = "too_large"   // the answer is larger than the limit
 	CauseCutOff      Cause = "cut_off"     // the answer ends too early
 	CauseNotJSON     Cause = "not_json"    // the answer is not JSON
 	CauseTooDeep     Cause = "too_deep"    // the answer is nested too deep
-	CauseOther       Cause = "other"       // none of these: what came is not HTTP, for one
+	CauseOther       Cause = "other"       // anything else, for example an answer that is not HTTP
 )
 
 // Error is the one run-time error of this package.
 type Error struct {
 	Kind     Kind
-	Op       string     // what was being done: "users.update: request_body_mapping"
-	Pos      source.Pos // the mapping line that ran; zero unless Kind is KindMapping
-	Pointer  string     // the caller's field at fault ("/roles/0/id", "?collections"); KindInvalid only
-	Provider *Provider  // what the provider said; KindProvider only
-	Reply    *Reply     // the answer as far as it came; nil where there was none
-	Cause    Cause      // why there is no usable answer; "" if the answer's status says it
-	Lost     bool       // the connection broke, or never came to be, before any byte of an answer; KindUpstream only
+	Op       string     // the operation: "users.update: request_body_mapping"
+	Pos      source.Pos // of the expression; zero unless Kind is KindMapping
+	Pointer  string     // the caller's field ("/roles/0/id", "?collections"); KindInvalid only
+	Provider *Provider  // the provider's failure; KindProvider only
+	Reply    *Reply     // the answer, perhaps incomplete; nil if there is none
+	Cause    Cause      // why there is no usable answer; "" if its status is the cause
+	Lost     bool       // there was no connection, or it broke before any byte of an answer; KindUpstream only
 	Err      error      // cause
 }
 
-// Statuses of HTTP that mean something to the engine.
+// Statuses of HTTP that the engine knows.
 const (
 	statusBadRequest   = 400
 	statusUnauthorized = 401
@@ -68,23 +68,26 @@ const (
 
 const verbGet = "GET"
 
-var errGivesNoObject = errors.New("does not return an object")
+// Errors of expressions whose result is of the wrong type.
+var (
+	errNotObject = errors.New("the expression does not return an object")
+	errNotText   = errors.New("the expression does not return a text")
+)
 
 // Provider is a provider's failure, as the integration's `errors` reads it.
 type Provider struct {
-	Status  int // what the failure means, 400 to 599
+	Status  int // the status that the caller gets, 400 to 599
 	Message string
 	Fields  []FieldError
 }
 
-// FieldError is one field that the provider found fault with. Support.Pointer tells which
-// field of the caller's feeds it.
+// FieldError is the provider's error about one field. Support.Pointer finds the caller's field.
 type FieldError struct {
-	Field   string // the provider's name of it
+	Field   string // the provider's name
 	Message string
 }
 
-// Error gives "op: cause".
+// Error returns "op: cause".
 func (e *Error) Error() string {
 	switch {
 	case e.Err != nil && e.Pos.Line > 0:
@@ -98,5 +101,5 @@ func (e *Error) Error() string {
 	}
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

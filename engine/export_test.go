@@ -8,10 +8,3 @@ func ExpandTemplate(text, value string) (string, error) {
 	}
 	return t.expand(func(string) (string, error) { return encodeSegment(value) })
 }
-
-// Kept is how many plans o keeps.
-func Kept(o *Overrides) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.entries)
-}

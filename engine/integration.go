@@ -10,13 +10,14 @@ import (
 	"unicode"
 
 	"portolan/jsonata"
+	"portolan/source"
 )
 
-// Integration is a compiled integration.yaml: how to reach one provider. It is immutable and
-// safe for concurrent use; its slices must only be read.
+// Integration is a compiled integration.yaml: how to call one provider. It is immutable and
+// safe for concurrent use. Its slices must only be read.
 type Integration struct {
 	Name        string
-	Label       string       // for people; the name if the file declares none
+	Label       string       // for display; the name if the file declares none
 	BaseURL     string       // as written, with its variables
 	Credentials []Credential // AccessToken included if accounts can be connected by consent
 	Verify      *Endpoint    // the call that shows whether credentials are good; nil: none
@@ -24,7 +25,7 @@ type Integration struct {
 
 	language   *jsonata.Language
 	base       *template
-	baseSecret bool // a secret credential stands in base
+	baseSecret bool // base contains a secret credential
 	authHeader []param
 	authQuery  []param
 	errors     errorsDoc
@@ -40,8 +41,8 @@ type Credential struct {
 	Pattern     *regexp.Regexp // nil: none; anchored
 	Enum        []string
 	Default     string
-	Granted     bool // comes from the customer's consent: nobody types it in
-	Replaced    bool // not required if AccessToken is there
+	Granted     bool // comes from the customer's consent, not from a form
+	Replaced    bool // not required if there is an AccessToken
 }
 
 // AccessToken is the credential of an account that is connected by its customer's consent.
@@ -70,12 +71,13 @@ func (e *Endpoint) Version() string { return e.version }
 // param is a computed header, query parameter or path variable.
 type param struct {
 	name   string
+	pos    source.Pos // of the name
 	expr   *jsonata.Expr
-	reads  []Credential // what it may read of those that are declared
-	secret bool         // a secret credential feeds it
+	reads  []Credential // the declared credentials that it may read
+	secret bool         // it may read a secret one
 }
 
-// step is one provider call of a method: an endpoint, and what the mapping computes for it.
+// step is one provider call of a method: an endpoint with the mapping's expressions.
 type step struct {
 	*Endpoint
 	name      string
@@ -86,8 +88,17 @@ type step struct {
 	runIf     *jsonata.Expr
 }
 
-// account completes an account's context with the credentials' defaults and checks it against
-// what the integration declares. title names what is being done, for the error.
+// exprs returns all expressions of s.
+func (s *step) exprs() []*jsonata.Expr {
+	out := []*jsonata.Expr{s.runIf, s.bodyMap, s.queryMap}
+	for _, v := range s.variables {
+		out = append(out, v.expr)
+	}
+	return slices.DeleteFunc(out, func(x *jsonata.Expr) bool { return x == nil })
+}
+
+// account checks an account's context against the declared credentials and adds their
+// defaults. title is for the error.
 func (in *Integration) account(title string, context Context) (map[string]any, error) {
 	if problems := CheckContext(in.Credentials, context); len(problems) > 0 {
 		return nil, &Error{Kind: KindAccount, Op: title, Err: errors.New(strings.Join(problems, "; "))}
@@ -95,46 +106,45 @@ func (in *Integration) account(title string, context Context) (map[string]any, e
 	return withDefaults(in.Credentials, context), nil
 }
 
+// withDefaults returns context with the defaults of missing credentials; context itself if there
+// are none.
 func withDefaults(credentials []Credential, context Context) map[string]any {
-	out := map[string]any(context)
-	copied := false
+	needsDefault := func(c Credential) bool {
+		v := context[c.Name]
+		return c.Default != "" && (v == nil || v == "")
+	}
+	if context != nil && !slices.ContainsFunc(credentials, needsDefault) {
+		return context
+	}
+	out := map[string]any{}
+	maps.Copy(out, context)
 	for _, c := range credentials {
-		if v, ok := context[c.Name]; (!ok || v == nil || v == "") && c.Default != "" {
-			if !copied {
-				if out = maps.Clone(out); out == nil {
-					out = map[string]any{}
-				}
-				copied = true
-			}
+		if needsDefault(c) {
 			out[c.Name] = c.Default
 		}
-	}
-	if out == nil {
-		out = map[string]any{}
 	}
 	return out
 }
 
-// Fault is how a credential of an account's context is wrong.
+// Fault is the way in which a credential of an account's context is invalid.
 type Fault int
 
 // The faults.
 const (
 	FaultMissing Fault = iota
-	FaultType          // no text where there must be
-	FaultFormat        // a control character, or not of the pattern
-	FaultEnum          // none of those allowed
+	FaultType          // it must be text
+	FaultFormat        // it contains a control character, or does not match the pattern
+	FaultEnum          // it is not an allowed value
 )
 
-// ContextProblem is what is wrong with one credential of an account's context.
+// ContextProblem is an invalid credential of an account's context.
 type ContextProblem struct {
 	Credential Credential
 	Fault      Fault
 	Message    string // one sentence that names the credential, without its value
 }
 
-// CheckContext says what of an integrated account's context breaks its integration's
-// credentials, one sentence each, without the values.
+// CheckContext returns the messages of ContextProblems.
 func CheckContext(credentials []Credential, context Context) []string {
 	var out []string
 	for _, p := range ContextProblems(credentials, context) {
@@ -143,7 +153,7 @@ func CheckContext(credentials []Credential, context Context) []string {
 	return out
 }
 
-// ContextProblems is CheckContext for those who ask which credential each sentence is about.
+// ContextProblems returns the credentials of an account's context that are missing or invalid.
 func ContextProblems(credentials []Credential, context Context) []ContextProblem {
 	token, _ := context[AccessToken].(string)
 	var problems []ContextProblem
@@ -163,11 +173,11 @@ func ContextProblems(credentials []Credential, context Context) []ContextProblem
 				found(FaultType, "must be text")
 			}
 		case strings.ContainsFunc(text, unicode.IsControl): // most end up in headers
-			found(FaultFormat, "holds a control character")
+			found(FaultFormat, "contains a control character")
 		case c.Pattern != nil && !c.Pattern.MatchString(text):
 			found(FaultFormat, "does not match its pattern")
 		case c.Enum != nil && !slices.Contains(c.Enum, text):
-			found(FaultEnum, "is none of "+strings.Join(c.Enum, ", "))
+			found(FaultEnum, "must be one of "+strings.Join(c.Enum, ", "))
 		}
 	}
 	return problems

@@ -57,10 +57,10 @@ func TestCheckContext(t *testing.T) {
 		{"an empty token", engine.Context{"site": "a", "access_token": ""}, []string{`credential "api_key" is missing`}},
 		{"a token that is no text", engine.Context{"site": "a", "access_token": 7.0}, []string{`credential "api_key" is missing`, `credential "access_token" must be text`}},
 		{"a token replaces only what is said", engine.Context{"access_token": "t"}, []string{`credential "site" is missing`}},
-		{"a line break", engine.Context{"site": "a", "api_key": "k\nX-Evil: 1"}, []string{`credential "api_key" holds a control character`}},
-		{"NUL", engine.Context{"site": "a", "api_key": "k\x00"}, []string{`credential "api_key" holds a control character`}},
-		{"a C1 control", engine.Context{"site": "a", "access_token": "k\u0085"}, []string{`credential "access_token" holds a control character`}},
-		{"several", engine.Context{"site": "evil.com/", "realm": "mars", "api_key": "k"}, []string{`credential "site" does not match its pattern`, `credential "realm" is none of eu, us`}},
+		{"a line break", engine.Context{"site": "a", "api_key": "k\nX-Evil: 1"}, []string{`credential "api_key" contains a control character`}},
+		{"NUL", engine.Context{"site": "a", "api_key": "k\x00"}, []string{`credential "api_key" contains a control character`}},
+		{"a C1 control", engine.Context{"site": "a", "access_token": "k\u0085"}, []string{`credential "access_token" contains a control character`}},
+		{"several", engine.Context{"site": "evil.com/", "realm": "mars", "api_key": "k"}, []string{`credential "site" does not match its pattern`, `credential "realm" must be one of eu, us`}},
 		{"undeclared ones", engine.Context{"site": "a", "api_key": "k", "other": "\n"}, nil},
 	} {
 		if diff := cmp.Diff(c.want, engine.CheckContext(credentials, c.context)); diff != "" {
@@ -107,7 +107,7 @@ func TestOAuthEndpoints(t *testing.T) {
 		{engine.Context{"site": "b", "access_token": "t"}, [3]string{2: `acme: oauth2: credential "zone" is missing`}},
 		{engine.Context{"zone": "z1"}, [3]string{2: `acme: oauth2: credential "site" is missing`}},
 		{engine.Context{"site": "evil.com/", "zone": "z1"}, [3]string{2: `acme: oauth2: credential "site" does not match its pattern`}},
-		{engine.Context{"site": "a", "realm": "x/../", "zone": "z1"}, [3]string{2: `acme: oauth2: credential "realm" is none of eu, us`}},
+		{engine.Context{"site": "a", "realm": "x/../", "zone": "z1"}, [3]string{2: `acme: oauth2: credential "realm" must be one of eu, us`}},
 		{engine.Context{"site": []any{"a"}, "zone": "z1"}, [3]string{2: `acme: oauth2: credential "site" must be text`}},
 	} {
 		authorize, token, err := o.Endpoints(c.account)

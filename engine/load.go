@@ -10,23 +10,23 @@ import (
 	"portolan/source"
 )
 
-// Layer is one folder tree of mappings, a folder for each provider. Path stands in front
-// of file names in diagnostics. Only, where set, is the one provider folder to read.
+// Layer is a directory of mappings with a folder for each provider. Path is the prefix of file
+// names in diagnostics. Only is the one provider folder to read; "" reads all.
 type Layer struct {
 	FS   fs.FS
 	Path string
 	Only string
 }
 
-// Names of the files in a provider's folder. Any other .yaml file is a mapping, named
-// after its model.
+// Names of the files in a provider's folder. Other .yaml files are mappings, named after their
+// models.
 const (
 	IntegrationFile = "integration.yaml"
-	SandboxFile     = "sandbox.yaml" // not the engine's: it plays the provider
+	SandboxFile     = "sandbox.yaml" // read by the sandbox, not by the engine
 )
 
-// Documents are mapping folders as read: syntax checked, expressions compiled,
-// references not yet followed.
+// Documents are mapping folders as read. Their expressions are compiled, their references are
+// not resolved.
 type Documents struct {
 	language  *jsonata.Language
 	providers []*providerDocs // by name
@@ -34,11 +34,11 @@ type Documents struct {
 
 type providerDocs struct {
 	name        string
-	integration *integrationDoc // nil where it could not be read
+	integration *integrationDoc // nil if it could not be read
 	mappings    []*mappingDoc
 }
 
-// reader reads the YAML of mappings. Its own methods stand beside the keys that they read.
+// reader reads the YAML of mappings.
 type reader struct{ jsonata.Reader }
 
 func newReader(diags *source.Diagnostics, language *jsonata.Language) *reader {
@@ -64,12 +64,13 @@ func Load(language *jsonata.Language, layers ...Layer) (*Documents, source.Diagn
 			}
 		}
 		if !slices.ContainsFunc(folder.files, func(f sourceFile) bool { return f.name == IntegrationFile }) {
-			diags.Errorf(source.Pos{File: path.Join(folder.path, IntegrationFile), Line: 1, Col: 1}, "E060-missing-file",
-				"provider %q has no %s", folder.name, IntegrationFile)
+			diags.Errorf(startOf(path.Join(folder.path, IntegrationFile)), "E060-missing-file", "provider %q has no %s", folder.name, IntegrationFile)
 		}
 	}
 	return docs, diags
 }
+
+func startOf(file string) source.Pos { return source.Pos{File: file, Line: 1, Col: 1} }
 
 type sourceFolder struct {
 	name, path string
@@ -85,20 +86,20 @@ type sourceFile struct {
 func (f sourceFile) parse(diags *source.Diagnostics) *source.Node {
 	src, err := fs.ReadFile(f.fsys, f.fsPath)
 	if err != nil {
-		diags.Errorf(source.Pos{File: f.path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+		diags.Errorf(startOf(f.path), "E061-unreadable-file", "%s", err)
 		return nil
 	}
 	return source.ParseYAML(f.path, src, diags)
 }
 
-// findFolders lists the provider folders of all layers, each file from the last layer
-// that has it.
+// findFolders returns the provider folders of all layers, sorted by name, with each file of the
+// last layer that has it.
 func findFolders(layers []Layer, diags *source.Diagnostics) []sourceFolder {
 	folders := map[string]*sourceFolder{}
 	for _, layer := range layers {
 		entries, err := fs.ReadDir(layer.FS, ".")
 		if err != nil {
-			diags.Errorf(source.Pos{File: layer.Path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+			diags.Errorf(startOf(layer.Path), "E061-unreadable-file", "%s", err)
 			continue
 		}
 		for _, e := range entries {
@@ -111,7 +112,7 @@ func findFolders(layers []Layer, diags *source.Diagnostics) []sourceFolder {
 				folders[e.Name()] = f
 			}
 			f.path = path.Join(layer.Path, e.Name())
-			f.lay(layer, diags)
+			f.addFiles(layer, diags)
 		}
 	}
 	out := make([]sourceFolder, 0, len(folders))
@@ -124,10 +125,10 @@ func findFolders(layers []Layer, diags *source.Diagnostics) []sourceFolder {
 	return out
 }
 
-func (f *sourceFolder) lay(layer Layer, diags *source.Diagnostics) {
+func (f *sourceFolder) addFiles(layer Layer, diags *source.Diagnostics) {
 	entries, err := fs.ReadDir(layer.FS, f.name)
 	if err != nil {
-		diags.Errorf(source.Pos{File: f.path, Line: 1, Col: 1}, "E061-unreadable-file", "%s", err)
+		diags.Errorf(startOf(f.path), "E061-unreadable-file", "%s", err)
 		return
 	}
 	for _, e := range entries {

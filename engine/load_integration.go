@@ -36,19 +36,12 @@ func readIntegration(r *reader, root *source.Node, folder string) *integrationDo
 		"verify":        func(n *source.Node) { r.String(n); doc.verify = n },
 		"oauth2":        func(n *source.Node) { doc.oauth = readOAuth(r, n) },
 		"errors": func(n *source.Node) {
-			r.Object(n, source.Fields{
-				"when":    func(n *source.Node) { doc.errors.when = r.Expr(n, errorBindings...) },
-				"status":  func(n *source.Node) { doc.errors.status = r.Expr(n, errorBindings...) },
-				"message": func(n *source.Node) { doc.errors.message = r.Expr(n, errorBindings...) },
-				"fields":  func(n *source.Node) { doc.errors.fields = r.Expr(n, errorBindings...) },
-			})
+			e := &doc.errors
+			readExprs(r, n, errorBindings, map[string]**jsonata.Expr{"when": &e.when, "status": &e.status, "message": &e.message, "fields": &e.fields})
 		},
 		"rate_limit": func(n *source.Node) {
-			r.Object(n, source.Fields{
-				"limit":     func(n *source.Node) { doc.rateLimit.limit = r.Expr(n, rateLimitBindings...) },
-				"remaining": func(n *source.Node) { doc.rateLimit.remaining = r.Expr(n, rateLimitBindings...) },
-				"reset":     func(n *source.Node) { doc.rateLimit.reset = r.Expr(n, rateLimitBindings...) },
-			})
+			l := &doc.rateLimit
+			readExprs(r, n, rateLimitBindings, map[string]**jsonata.Expr{"limit": &l.limit, "remaining": &l.remaining, "reset": &l.reset})
 		},
 		"resources": func(n *source.Node) {
 			r.Members(n, func(resource source.Entry) {
@@ -63,6 +56,15 @@ func readIntegration(r *reader, root *source.Node, folder string) *integrationDo
 	checkURL(r, doc.credentials, "base_url", doc.baseURL, doc.baseURLNode)
 	checkOAuth(r, doc)
 	return doc
+}
+
+// readExprs reads an object of expressions into the variables by key.
+func readExprs(r *reader, n *source.Node, bindings []string, into map[string]**jsonata.Expr) {
+	fields := source.Fields{}
+	for key, x := range into {
+		fields[key] = func(n *source.Node) { *x = r.Expr(n, bindings...) }
+	}
+	r.Object(n, fields)
 }
 
 func readCredentials(r *reader, n *source.Node) []Credential {
@@ -87,17 +89,17 @@ func readCredentials(r *reader, n *source.Node) []Credential {
 	return out
 }
 
-// pattern reads a regular expression, which is made to match the whole value.
+// pattern reads a regular expression and anchors it at both ends.
 func (r *reader) pattern(n *source.Node) *regexp.Regexp {
 	text := r.String(n)
 	err := jsonata.CheckRegexp(text)
-	costly, is := errors.AsType[*jsonata.SyntaxError](err)
+	costly, ok := errors.AsType[*jsonata.SyntaxError](err)
 	switch {
-	case is:
+	case ok:
 		r.Diags.Errorf(n.Pos, costly.Code, "pattern %s", costly)
 		return nil
 	case err != nil:
-		r.Diags.Errorf(n.Pos, "E006-bad-value", "pattern does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "pattern is not a valid regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		return nil
 	}
 	return regexp.MustCompile(`\A(?:` + text + `)\z`)
@@ -109,8 +111,8 @@ func readParams(r *reader, n *source.Node, bindings []string) paramDocs {
 		"headers": func(n *source.Node) {
 			p.header = readParamList(r, n, bindings)
 			r.Members(n, func(e source.Entry) {
-				if !validHeaderName(e.Name) {
-					r.Diags.Errorf(e.Pos, "E006-bad-value", "%q is no header name", e.Name)
+				if !headerName.MatchString(e.Name) {
+					r.Diags.Errorf(e.Pos, "E006-bad-value", "%q is not a valid header name", e.Name)
 				}
 			})
 		},
@@ -119,17 +121,15 @@ func readParams(r *reader, n *source.Node, bindings []string) paramDocs {
 	return p
 }
 
-func readParamList(r *reader, n *source.Node, bindings []string) []paramDoc {
-	var out []paramDoc
+func readParamList(r *reader, n *source.Node, bindings []string) []param {
+	var out []param
 	r.Members(n, func(e source.Entry) {
-		out = append(out, paramDoc{name: e.Name, pos: e.Pos, expr: r.Expr(e.Value, bindings...)})
+		out = append(out, param{name: e.Name, pos: e.Pos, expr: r.Expr(e.Value, bindings...)})
 	})
 	return out
 }
 
-func validHeaderName(name string) bool {
-	return regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$").MatchString(name)
-}
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 func readMethod(r *reader, n *source.Node) *methodDoc {
 	m := &methodDoc{}
@@ -146,7 +146,7 @@ func readMethod(r *reader, n *source.Node) *methodDoc {
 	return m
 }
 
-// template reads a URL template; what does not parse gives an empty one.
+// template reads a URL template; an empty one if it is malformed.
 func (r *reader) template(n *source.Node) *template {
 	text := r.String(n)
 	t, err := parseTemplate(text)
@@ -159,8 +159,8 @@ func (r *reader) template(n *source.Node) *template {
 	return t
 }
 
-// checkURL refuses what is no absolute http(s) URL, and variables that could name any
-// host: an account's settings must not choose whom its credentials are sent to.
+// checkURL reports a URL that is not an absolute http or https URL, and variables with which an
+// account could send its credentials to any host.
 func checkURL(r *reader, credentials []Credential, key string, t *template, n *source.Node) {
 	if n == nil || n.Text == "" { // reported as missing
 		return
@@ -168,28 +168,28 @@ func checkURL(r *reader, credentials []Credential, key string, t *template, n *s
 	sample, _ := t.expand(func(string) (string, error) { return "x", nil })
 	u, err := url.Parse(sample)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is no absolute http or https URL without query", key)
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is not an absolute http or https URL without a query", key)
 	}
 	for v, name := range t.variables {
 		i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
 		at := n.At(strings.Index(n.Text, "{"+name+"}"))
 		switch {
 		case i < 0:
-			r.Diags.Errorf(at, "E031-missing-path-variable", "%s needs %q, which is no credential", key, name)
+			r.Diags.Errorf(at, "E031-missing-path-variable", "%s needs the credential %q, which is not declared", key, name)
 		case credentials[i].Pattern == nil && credentials[i].Enum == nil:
-			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in %s without pattern or enum", name, key)
-			r.Diags.Hintf("declare which values it may have, or an account could send its credentials anywhere")
+			r.Diags.Errorf(at, "E034-open-base-url", "%s contains the credential %q, which has neither pattern nor enum", key, name)
+			r.Diags.Hintf("restrict its values: an account could send its credentials to any host")
 		case inHost(t.literals[:v+1]) && credentials[i].Pattern != nil && slices.ContainsFunc(hostEscapes, credentials[i].Pattern.MatchString):
-			r.Diags.Errorf(at, "E034-open-base-url", "credential %q stands in the host of %s, and its pattern lets it name another host", name, key)
-			r.Diags.Hintf("let it match letters, digits, - and . only")
+			r.Diags.Errorf(at, "E034-open-base-url", "the pattern of credential %q lets it change the host of %s", name, key)
+			r.Diags.Hintf("allow only letters, digits, - and .")
 		}
 	}
 }
 
-// hostEscapes are values with which a host ends, or begins, at another place.
+// hostEscapes are values that change where a URL's host begins or ends.
 var hostEscapes = []string{"a/b", "a?b", "a#b", "a@b", "a:1", `a\b`, "a%b"}
 
-// inHost reports whether what follows these literals of a URL belongs to its host.
+// inHost reports whether a variable after these literals of a URL is part of its host.
 func inHost(before []string) bool {
 	_, rest, _ := strings.Cut(strings.Join(before, "x"), "://")
 	return !strings.Contains(rest, "/")
@@ -217,8 +217,8 @@ func readOAuth(r *reader, n *source.Node) *oauthDoc {
 	return doc
 }
 
-// checkOAuth holds oauth2 against the credentials that the account has otherwise, and
-// completes them: with AccessToken, and with which of them it replaces.
+// checkOAuth checks oauth2 against the declared credentials, marks those that it replaces, and
+// adds AccessToken.
 func checkOAuth(r *reader, doc *integrationDoc) {
 	if doc.oauth == nil {
 		return
@@ -233,23 +233,17 @@ func checkOAuth(r *reader, doc *integrationDoc) {
 	for _, s := range doc.oauth.settings {
 		r.credential(doc.credentials, s.name, s.pos)
 	}
-	for _, n := range credentialNodes(doc.node) {
-		if name := n.Get("name"); name != nil && name.Text == AccessToken {
-			r.Diags.Errorf(name.Pos, "E006-bad-value", "%q is what oauth2 gives, and no name for another credential", AccessToken)
+	if n := doc.node.Get("credentials"); n != nil {
+		for _, item := range n.Items {
+			if name := item.Get("name"); name != nil && name.Text == AccessToken {
+				r.Diags.Errorf(name.Pos, "E006-bad-value", "the name %q is reserved for the token of oauth2", AccessToken)
+			}
 		}
 	}
 	doc.credentials = append(doc.credentials, Credential{Name: AccessToken, Label: "Access token", Secret: true, Granted: true})
 }
 
-// credentialNodes are the credentials as written; none if the key is missing or is not a list.
-func credentialNodes(root *source.Node) []*source.Node {
-	if n := root.Get("credentials"); n != nil {
-		return n.Items
-	}
-	return nil
-}
-
-// credential finds the credential called name; what there is none of is reported at pos.
+// credential returns the index of the credential called name, and reports at pos if there is none.
 func (r *reader) credential(credentials []Credential, name string, pos source.Pos) int {
 	i := slices.IndexFunc(credentials, func(c Credential) bool { return c.Name == name })
 	if i < 0 {

@@ -41,7 +41,7 @@ func readMapping(r *reader, root *source.Node, model string) *mappingDoc {
 }
 
 func readOperation(r *reader, n *source.Node) *operationDoc {
-	op := &operationDoc{node: n, step: stepDoc{name: mainCall}}
+	op := &operationDoc{node: n, step: stepDoc{name: mainStep}}
 	fields := stepFields(r, n, &op.step, requestBindings)
 	fields["query_schema"] = func(n *source.Node) { op.querySchema = r.schema(n) }
 	fields["request_body_schema"] = func(n *source.Node) { op.bodySchema = r.schema(n) }
@@ -53,7 +53,7 @@ func readOperation(r *reader, n *source.Node) *operationDoc {
 	r.Object(n, fields, "call")
 	if op.remoteDataIn != nil && op.step.body == nil {
 		r.Diags.Errorf(op.remoteDataIn.Pos, "E005-missing-key", "remote_data_in needs the key \"request_body_mapping\"")
-		r.Diags.Hintf("without it, remote_data itself is the body")
+		r.Diags.Hintf("without it, the body is remote_data")
 	}
 	return op
 }
@@ -85,16 +85,12 @@ func stepFields(r *reader, parent *source.Node, step *stepDoc, bindings []string
 		"query_mapping":  func(n *source.Node) { step.query = r.Expr(n, bindings...) },
 		"request_body_mapping": func(n *source.Node) {
 			step.body = r.Expr(n, bindings...)
-			for _, e := range parent.Entries {
-				if e.Value == n {
-					step.bodyPos = e.Pos
-				}
-			}
+			step.bodyPos = parent.KeyPos("request_body_mapping")
 		},
 	}
 }
 
-// schema keeps n, a JSON Schema; what is no object is reported.
+// schema returns n, a JSON Schema; nil if it is not an object, which is reported.
 func (r *reader) schema(n *source.Node) *source.Node {
 	if !r.Is(n, source.Object) {
 		return nil
@@ -102,13 +98,13 @@ func (r *reader) schema(n *source.Node) *source.Node {
 	return n
 }
 
-// recordPath keeps n, a plain path to the provider's record: names joined by dots, the
-// first of them response or after.
+// recordPath returns n, a path of names joined by dots that begins with response or after; nil
+// if it is invalid, which is reported.
 func (r *reader) recordPath(n *source.Node) *source.Node {
 	path := r.String(n)
 	first, _, _ := strings.Cut(path, ".")
 	if first != "response" && first != "after" || strings.ContainsAny(path, " []()`'\"$") || strings.Contains(path+".", "..") {
-		r.Diags.Errorf(n.Pos, "E006-bad-value", "record %q is no plain path into response or after", path)
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "record %q is not a path of names that begins with response or after", path)
 		return nil
 	}
 	return n
@@ -116,14 +112,14 @@ func (r *reader) recordPath(n *source.Node) *source.Node {
 
 var bodyPath = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// bodyPath keeps n, a plain path in the mapped body: names joined by dots.
+// bodyPath returns n, a path of names joined by dots; nil if it is invalid, which is reported.
 func (r *reader) bodyPath(n *source.Node) *source.Node {
 	path := r.String(n)
 	switch {
 	case n.Kind != source.Scalar || n.Type == "null" || n.Type == "boolean": // reported by String
 		return nil
 	case !bodyPath.MatchString(path):
-		r.Diags.Errorf(n.Pos, "E006-bad-value", "%q is not a plain path: names joined by dots", path)
+		r.Diags.Errorf(n.Pos, "E006-bad-value", "%q is not a path of names joined by dots", path)
 		return nil
 	}
 	return n

@@ -10,29 +10,29 @@ import (
 	"portolan/plain"
 )
 
-// Override lays own expressions over a method's mapping. Each is evaluated on the same
-// bindings as the mapping's own, except that context holds no secret credential, and gives
-// an object. What is "" leaves the mapping as it is.
+// Override holds a customer's expressions for a method. Each sees the bindings of the mapping's
+// own, except that context has no secret credentials, and returns an object. "" changes nothing.
 type Override struct {
 	RequestBodyMapping, QueryMapping, ResponseMapping string
 
-	// Replace puts what they give in the place of what is below. Without it, it is merged
-	// over: objects deeply, anything else replaced.
+	// Replace puts the results in place of the mapping's. Otherwise they are merged into those:
+	// objects deeply, anything else replaced.
 	Replace bool
 }
 
-// OverrideLayer is an Override with a name for places: Pos.File is
-// Name+"/request_body_mapping", Line and Col are inside that expression's text.
+// OverrideLayer is an Override with a name. In diagnostics, Pos.File is
+// Name+"/request_body_mapping", and Line and Col are places in that expression.
 type OverrideLayer struct {
 	Name string
 	Override
 }
 
-func (l OverrideLayer) isEmpty() bool {
+// IsEmpty reports whether the layer changes nothing.
+func (l OverrideLayer) IsEmpty() bool {
 	return l.RequestBodyMapping == "" && l.QueryMapping == "" && l.ResponseMapping == ""
 }
 
-// mappingKey is a key of a mapping that an override may have as well.
+// mappingKey is a key of a mapping that an override may have too.
 type mappingKey int
 
 const (
@@ -42,7 +42,7 @@ const (
 	mappingKeys // how many there are
 )
 
-// String is the key as it is written.
+// String returns the key as it is written.
 func (k mappingKey) String() string {
 	return [...]string{"request_body_mapping", "query_mapping", "response_mapping"}[k]
 }
@@ -51,10 +51,10 @@ func (l OverrideLayer) source(k mappingKey) string {
 	return [...]string{l.RequestBodyMapping, l.QueryMapping, l.ResponseMapping}[k]
 }
 
-// overlay is a compiled OverrideLayer; nil for what it leaves alone.
-type overlay [mappingKeys]*jsonata.Expr
+// compiledOverride is a compiled OverrideLayer: an expression by mappingKey, or nil.
+type compiledOverride [mappingKeys]*jsonata.Expr
 
-// Base is the plan without overrides; p itself where it has none.
+// Base returns the plan without overrides; p itself if it has none.
 func (p *Plan) Base() *Plan {
 	if p.base != nil {
 		return p.base
@@ -64,10 +64,10 @@ func (p *Plan) Base() *Plan {
 
 // mapsBody reports whether anything maps the main call's body.
 func (p *Plan) mapsBody() bool {
-	return p.main.bodyMap != nil || slices.ContainsFunc(p.over, func(o overlay) bool { return o[bodyKey] != nil })
+	return p.main.bodyMap != nil || slices.ContainsFunc(p.overrides, func(o compiledOverride) bool { return o[bodyKey] != nil })
 }
 
-// mapped is what a step's request_body_mapping or query_mapping gives, overrides included;
+// mapped returns the result of a step's request_body_mapping or query_mapping, with overrides;
 // nil for nothing.
 func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings jsonata.Bindings) (any, error) {
 	x := s.bodyMap
@@ -81,37 +81,38 @@ func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings jso
 			return nil, err
 		}
 	}
-	if len(p.over) == 0 || s != p.main {
+	if len(p.overrides) == 0 || s != p.main {
 		return value, nil
 	}
-	return p.lay(ctx, value, key, bindings)
+	return p.applyOverrides(ctx, value, key, bindings)
 }
 
-// lay puts what the overrides under key give over value, which it does not write into.
-func (p *Plan) lay(ctx context.Context, value any, key mappingKey, bindings jsonata.Bindings) (any, error) {
+// applyOverrides returns value with the results of the overrides under key. It does not change
+// value.
+func (p *Plan) applyOverrides(ctx context.Context, value any, key mappingKey, bindings jsonata.Bindings) (any, error) {
 	account, _ := bindings.Plain("context").(map[string]any)
 	public, err := bindings.With(map[string]any{"context": p.integration.publicContext(account)})
 	if err != nil {
 		return nil, &Error{Kind: KindMapping, Op: p.title, Err: err}
 	}
-	for _, o := range p.over {
+	for _, o := range p.overrides {
 		x := o[key]
 		if x == nil {
 			continue
 		}
-		given, _, err := evaluate(ctx, x, public, place{p.title, mainCall, key.String()})
+		result, _, err := evaluate(ctx, x, public, place{p.title, mainStep, key.String()})
 		if err != nil {
 			return nil, err
 		}
-		object, ok := given.(map[string]any)
+		object, ok := result.(map[string]any)
 		switch {
-		case given == nil:
+		case result == nil:
 			continue
 		case !ok:
-			return nil, &Error{Kind: KindMapping, Op: p.title + ": " + key.String(), Pos: x.Pos(), Err: errGivesNoObject}
+			return nil, &Error{Kind: KindMapping, Op: p.title + ": " + key.String(), Pos: x.Pos(), Err: errNotObject}
 		case key == queryKey:
 			object = p.withoutAuthorizing(object)
-		case key == responseKey: // null says nothing, and clears nothing
+		case key == responseKey: // null does not clear a field
 			object, _ = plain.WithoutNulls(object).(map[string]any)
 		}
 		value = plain.Merge(value, object)
@@ -119,8 +120,7 @@ func (p *Plan) lay(ctx context.Context, value any, key mappingKey, bindings json
 	return value, nil
 }
 
-// publicContext is an account's context as an override may see it: what the integration
-// declares and does not call secret.
+// publicContext returns the declared credentials of an account that are not secret.
 func (in *Integration) publicContext(account map[string]any) map[string]any {
 	out := map[string]any{}
 	for _, c := range in.Credentials {
@@ -131,14 +131,15 @@ func (in *Integration) publicContext(account map[string]any) map[string]any {
 	return out
 }
 
-// withoutAuthorizing is query without what authenticates, in any spelling: an account that
-// has no such credential must not get one from an override.
+// withoutAuthorizing returns query without the parameters that authenticate. An override must
+// not set them even if the account does not.
 func (p *Plan) withoutAuthorizing(query map[string]any) map[string]any {
 	out := maps.Clone(query)
 	maps.DeleteFunc(out, func(name string, _ any) bool { return p.authorizes(name) })
 	return out
 }
 
+// authorizes reports whether the query parameter called name, in any case, authenticates.
 func (p *Plan) authorizes(name string) bool {
 	return slices.ContainsFunc(p.authorizingQuery, func(a string) bool { return strings.EqualFold(a, baseName(name)) })
 }

@@ -17,22 +17,21 @@ const (
 	probeEvaluations = 20
 )
 
-// Override compiles base with the layers over it, the first one lowest, and probes what
-// comes out, so that its Support and Version are its own. base stays as it is. Layers that
-// are empty do not count; without any, the result is base.
+// Override compiles a plan of base and the layers, of which a later one overrides an earlier one,
+// and probes it for its own Support and Version. It does not change base. If all layers are empty,
+// it returns base.
 //
-// What an override cannot do is an error. That it makes more or less of a method work than
-// the mapping declares is its business, and a warning. The plan is there even if there are
-// errors; whoever serves it must first see that the diagnostics have not Failed.
+// An invalid override is an error. One that supports more or less than the mapping declares is a
+// warning. Use the plan only if the diagnostics have not Failed.
 func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.Diagnostics) {
 	base = base.Base()
-	layers = slices.DeleteFunc(slices.Clone(layers), OverrideLayer.isEmpty)
+	layers = slices.DeleteFunc(slices.Clone(layers), OverrideLayer.IsEmpty)
 	if len(layers) == 0 || base.doc == nil {
 		return base, nil
 	}
 	plan, main := *base, *base.main
 	plan.base, plan.main = base, &main
-	o := &overrider{plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
+	o := &overrideCompiler{plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
 	o.reader = newReader(&o.diags, base.integration.language)
 	content := []any{base.version}
 	for _, l := range layers {
@@ -40,24 +39,27 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.D
 	}
 	name, _, _ := strings.Cut(base.version, "@")
 	plan.version = name + "@" + hashOf(content)
-	if !o.diags.Failed() && o.runs() {
+	if !o.diags.Failed() {
+		o.evaluateOnce()
+	}
+	if !o.diags.Failed() {
 		o.probe()
 	}
 	return &plan, o.diags.Sorted()
 }
 
-// overrider compiles overrides into plan.
-type overrider struct {
+// overrideCompiler compiles overrides into plan.
+type overrideCompiler struct {
 	plan   *Plan
 	reader *reader
 	diags  source.Diagnostics
-	exprs  []*jsonata.Expr // of the mapping and the overrides, that see the query
+	exprs  []*jsonata.Expr // of mapping and overrides; they see the query
 }
 
-// layer compiles l over what is there and returns its content for the plan's version.
-func (o *overrider) layer(l OverrideLayer) any {
+// layer compiles l into the plan and returns its content for the plan's version.
+func (o *overrideCompiler) layer(l OverrideLayer) any {
 	p := o.plan
-	var over overlay
+	var over compiledOverride
 	content := []any{l.Replace}
 	regexps := 0
 	for key := range mappingKeys {
@@ -76,13 +78,13 @@ func (o *overrider) layer(l OverrideLayer) any {
 			o.diags.Errorf(over[key].Pos(), "E025-costly-regexp", "the regular expressions of the override compile to about %d instructions; the limit is %d", regexps, jsonata.MaxRegexpSize)
 		}
 	}
-	p.over = append(p.over, over)
+	p.overrides = append(p.overrides, over)
 	p.needsAnswer = p.needsAnswer || over[responseKey] != nil && answerUse.MatchString(over[responseKey].Source)
 	return content
 }
 
-// clear takes away what lies below a layer that replaces.
-func (o *overrider) clear(key mappingKey) {
+// clear removes the expressions under key of the mapping and the layers so far.
+func (o *overrideCompiler) clear(key mappingKey) {
 	p := o.plan
 	below := []*jsonata.Expr{p.main.bodyMap, p.main.queryMap, p.response}[key]
 	switch key {
@@ -94,14 +96,14 @@ func (o *overrider) clear(key mappingKey) {
 		p.response = nil
 	}
 	o.exprs = slices.DeleteFunc(o.exprs, func(x *jsonata.Expr) bool {
-		return x == below || slices.ContainsFunc(p.over, func(lower overlay) bool { return x == lower[key] })
+		return x == below || slices.ContainsFunc(p.overrides, func(lower compiledOverride) bool { return x == lower[key] })
 	})
-	for i := range p.over {
-		p.over[i][key] = nil
+	for i := range p.overrides {
+		p.overrides[i][key] = nil
 	}
 }
 
-func (o *overrider) expr(n *source.Node, key mappingKey) *jsonata.Expr {
+func (o *overrideCompiler) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 	bindings := requestBindings
 	if key == responseKey {
 		bindings = answerBindings
@@ -115,15 +117,15 @@ func (o *overrider) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 	if key == queryKey {
 		for _, f := range x.Fields() {
 			if o.plan.authorizes(f.Name) {
-				o.diags.Errorf(x.At(f.Key), "E036-authorizing-parameter", "the query parameter %q authenticates, and cannot be set here", f.Name)
+				o.diags.Errorf(x.At(f.Key), "E036-authorizing-parameter", "the query parameter %q authenticates and must not be set here", f.Name)
 			}
 		}
 	}
 	return x
 }
 
-// checkContext reports credentials that x names and never sees.
-func (o *overrider) checkContext(x *jsonata.Expr) {
+// checkContext reports credentials that x names but cannot see.
+func (o *overrideCompiler) checkContext(x *jsonata.Expr) {
 	var visible []string
 	for _, c := range o.plan.integration.Credentials {
 		if !c.Secret {
@@ -135,60 +137,59 @@ func (o *overrider) checkContext(x *jsonata.Expr) {
 		switch {
 		case slices.Contains(visible, m.Name):
 		case slices.ContainsFunc(o.plan.integration.Credentials, func(c Credential) bool { return c.Name == m.Name }):
-			o.diags.Errorf(x.At(m.Offset), "E037-secret-credential", "credential %q is secret, and not for an override to read", m.Name)
+			o.diags.Errorf(x.At(m.Offset), "E037-secret-credential", "an override must not read the secret credential %q", m.Name)
 		default:
 			unknownCredential(&o.diags, x.At(m.Offset), m.Name, visible)
 		}
 	}
 }
 
-// runs tries each new expression once on made-up data, and reports those that cost too
-// much or give something else than an object. Other errors may come from the data alone.
-func (o *overrider) runs() bool {
+// evaluateOnce evaluates each new expression on sample data, and reports those that exceed a
+// limit or do not return an object. Other errors may be due to the data.
+func (o *overrideCompiler) evaluateOnce() {
 	p := o.plan
 	pr := newProber(context.Background(), p)
 	body := map[string]any{}
 	for _, path := range leafPaths(p.model.Request, nil) {
 		values, _ := candidates(pr.body.at(path))
-		maps.Copy(body, pr.make(target{path: path, length: 1, value: values[0]}))
+		maps.Copy(body, pr.bodyWith(target{path: path, length: 1, value: values[0]}))
 	}
 	bindings, err := pr.bindings(body)
 	if err == nil {
-		bindings, err = bindings.With(answeredBindings(Answers{Main: &Answer{body: map[string]any{}, isJSON: true, header: map[string]any{}, reply: &Reply{Status: 200}}}))
+		bindings, err = bindings.With(responseBindings(Answers{Main: &Answer{body: map[string]any{}, isJSON: true, header: map[string]any{}, reply: &Reply{Status: 200}}}))
 	}
 	if err != nil {
-		panic(err) // made-up values, plain JSON
+		panic(err) // sample values are plain JSON
 	}
-	for _, over := range p.over {
+	for _, over := range p.overrides {
 		for _, x := range over {
 			if x == nil {
 				continue
 			}
-			given, err := answered(context.Background(), func() (any, error) {
+			result, err := retryOnOverrun(context.Background(), func() (any, error) {
 				v, _, err := x.EvalReady(context.Background(), bindings)
 				return v, err
 			})
-			_, object := given.(map[string]any)
+			_, isObject := result.(map[string]any)
 			switch {
 			case jsonata.Costly(err):
 				o.diags.Errorf(x.Pos(), "E047-costly-override", "%s", err)
-			case err == nil && given != nil && !object:
-				o.diags.Errorf(x.Pos(), "E048-no-object", "the expression %s; it must return an object or nothing", errGivesNoObject)
+			case err == nil && result != nil && !isObject:
+				o.diags.Errorf(x.Pos(), "E048-no-object", "the expression must return an object or nothing")
 			}
 		}
 	}
-	return !o.diags.Failed()
 }
 
-// probe finds what the plan supports now.
-func (o *overrider) probe() {
+// probe finds the plan's support.
+func (o *overrideCompiler) probe() {
 	p := o.plan
 	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.integration.language.EvalTimeout())
 	defer cancel()
 	var found source.Diagnostics
 	c := &compiler{ctx: ctx, diags: &found, language: p.integration.language}
-	var first source.Pos // of what the findings about the request are about
-	for _, over := range p.over {
+	var first source.Pos // of the first request expression, for findings about the request
+	for _, over := range p.overrides {
 		for key, x := range over {
 			switch {
 			case x == nil:
@@ -201,15 +202,14 @@ func (o *overrider) probe() {
 	}
 	p.support = c.probe(p, o.exprs)
 	if c.overran || ctx.Err() != nil {
-		o.diags.Errorf(first, "E047-costly-override", "finding out what reaches the provider takes too long")
+		o.diags.Errorf(first, "E047-costly-override", "probing what reaches the provider takes too long")
 		return
 	}
-	o.tell(found, first)
+	o.report(found, first)
 }
 
-// tell adds what was found. The mapping's own file is not the override's business: what is
-// said of a place in it moves to the expression that changed it.
-func (o *overrider) tell(found source.Diagnostics, first source.Pos) {
+// report adds the findings. Those about the mapping's own file move to first or are dropped.
+func (o *overrideCompiler) report(found source.Diagnostics, first source.Pos) {
 	ownFile := o.plan.doc.node.Pos.File
 	for _, d := range found {
 		switch d.Code {

@@ -14,25 +14,25 @@ import (
 type Plan struct {
 	integration      *Integration
 	operation        Operation
-	title            string // what it does, for errors: the operation's name
+	title            string // the operation's name, for errors
 	version          string
 	main             *step
 	before, after    []*step
 	response         *jsonata.Expr
 	record           []string // names of the path to the provider's record
 	remoteDataIn     []string // names of the path, in the mapped body, at which remote_data is merged
-	bodySchema       any      // plain JSON; nil: none declared
+	bodySchema       any      // plain JSON; nil: none
 	bodySchemaPos    source.Pos
 	querySchema      any
 	querySchemaPos   source.Pos
 	support          Support
-	needsAnswer      bool // something reads the main answer's body
+	needsAnswer      bool // an expression reads the main answer's body
 	authorizingQuery []string
 
-	base  *Plan         // without overrides; nil: this one has none
-	over  []overlay     // the lowest first
-	doc   *operationDoc // what base was made of, to probe it again with overrides
-	model Model
+	base      *Plan              // without overrides; nil: this one has none
+	overrides []compiledOverride // the lowest first
+	doc       *operationDoc      // what base was made of, to probe it again with overrides
+	model     Model
 }
 
 // Operation names a unified method: ticketing, users, update.
@@ -50,13 +50,13 @@ func ParseOperation(name string) (Operation, bool) {
 	return Operation{parts[0], parts[1], parts[2]}, true
 }
 
-// Integration is the integration whose method the plan carries out.
+// Integration returns the integration whose method the plan carries out.
 func (p *Plan) Integration() *Integration { return p.integration }
 
-// Operation is the unified method that the plan carries out.
+// Operation returns the unified method that the plan carries out.
 func (p *Plan) Operation() Operation { return p.operation }
 
-// BeforeSteps are the names of the steps that run before the main call, in their order.
+// BeforeSteps returns the names of the steps that run before the main call, in order.
 func (p *Plan) BeforeSteps() []string {
 	names := make([]string, 0, len(p.before))
 	for _, s := range p.before {
@@ -65,29 +65,40 @@ func (p *Plan) BeforeSteps() []string {
 	return names
 }
 
-// Version names the plan and its content: <integration>/<model>.<resource>.<method>@<hash>.
-// Comments and layout of the mapping do not change it.
+// Version returns <integration>/<model>.<resource>.<method>@<hash>. Comments and layout of the
+// mapping do not change it.
 func (p *Plan) Version() string { return p.version }
 
-// BodySchema is the mapping's request_body_schema as plain JSON and its place; nil if none
-// is declared. It must only be read.
+// BodySchema returns the mapping's request_body_schema as plain JSON and its place; nil if there
+// is none. It must only be read.
 func (p *Plan) BodySchema() (any, source.Pos) { return p.bodySchema, p.bodySchemaPos }
 
-// QuerySchema is the mapping's query_schema as plain JSON and its place; nil if none is
-// declared. It must only be read.
+// QuerySchema returns the mapping's query_schema as plain JSON and its place; nil if there is
+// none. It must only be read.
 func (p *Plan) QuerySchema() (any, source.Pos) { return p.querySchema, p.querySchemaPos }
 
-// Support reports which unified fields reach the provider.
+// Support returns the unified fields that reach the provider.
 func (p *Plan) Support() *Support { return &p.support }
 
-// AuthorizingQuery names the query parameters that authenticate towards the provider. It
-// must only be read.
+// AuthorizingQuery returns the names of the query parameters that authenticate. It must only be
+// read.
 func (p *Plan) AuthorizingQuery() []string { return p.authorizingQuery }
 
-// withDeadline gives ctx the deadline of a phase. If a worker evaluates overrides,
-// each evaluation has its own deadline instead: waiting for a worker is nobody's fault.
+// exprs returns the expressions of s, with those of the overrides if s is the main call.
+func (p *Plan) exprs(s *step) []*jsonata.Expr {
+	out := s.exprs()
+	for _, over := range p.overrides {
+		if s == p.main {
+			out = append(out, over[bodyKey], over[queryKey])
+		}
+	}
+	return slices.DeleteFunc(out, func(x *jsonata.Expr) bool { return x == nil })
+}
+
+// withDeadline adds the deadline of an evaluation to ctx, for several evaluations in a row. If a
+// worker evaluates overrides, each has its own deadline, because it may wait for a worker.
 func (p *Plan) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if len(p.over) > 0 && p.integration.language.HasWorker() {
+	if len(p.overrides) > 0 && p.integration.language.HasWorker() {
 		return ctx, func() {}
 	}
 	return p.integration.language.WithDeadline(ctx)
@@ -99,10 +110,10 @@ type Catalog struct {
 	plans        map[string]map[Operation]*Plan
 }
 
-// Integrations are all integrations, sorted by name. The slice must only be read.
+// Integrations returns all integrations, sorted by name. The slice must only be read.
 func (c *Catalog) Integrations() []*Integration { return c.integrations }
 
-// Integration finds an integration by name; nil if there is none.
+// Integration returns an integration by name; nil if there is none.
 func (c *Catalog) Integration(name string) *Integration {
 	i, found := slices.BinarySearchFunc(c.integrations, name, func(in *Integration, name string) int { return strings.Compare(in.Name, name) })
 	if !found {
@@ -111,10 +122,10 @@ func (c *Catalog) Integration(name string) *Integration {
 	return c.integrations[i]
 }
 
-// Plan finds the plan of an integration's method; nil if the integration does not map it.
+// Plan returns the plan of an integration's method; nil if the integration does not map it.
 func (c *Catalog) Plan(integration string, op Operation) *Plan { return c.plans[integration][op] }
 
-// Plans are all plans, sorted by integration and operation.
+// Plans returns all plans, sorted by integration and operation.
 func (c *Catalog) Plans() []*Plan {
 	var out []*Plan
 	for _, plans := range c.plans {
@@ -126,7 +137,7 @@ func (c *Catalog) Plans() []*Plan {
 	return out
 }
 
-// Methods are the methods of a resource that an integration maps, sorted.
+// Methods returns the methods of a resource that an integration maps, sorted.
 func (c *Catalog) Methods(integration, model, resource string) []string {
 	var out []string
 	for op := range c.plans[integration] {

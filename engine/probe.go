@@ -12,22 +12,21 @@ import (
 	"portolan/plain"
 )
 
-// prober runs a write mapping on made-up bodies to learn which unified fields reach the
-// wire, and where. What a mapping's text says is not believed: only what it does.
+// prober evaluates a write mapping on sample bodies to find which unified fields reach the
+// provider, and where.
 type prober struct {
-	ctx    context.Context
-	plan   *Plan
-	body   schemaPair // unified request schema beside the mapping's own
-	query  map[string]any
-	noise  map[string]bool // places on the wire that differ between two equal bodies
-	failed *Error          // the first evaluation that failed
+	ctx      context.Context
+	plan     *Plan
+	body     schemaPair // unified request schema beside the mapping's own
+	query    map[string]any
+	unstable map[string]bool // places on the wire that differ between evaluations of the same body
+	failed   *Error          // the first evaluation that failed
 }
 
-// probeAttempts is how often an evaluation is tried that overruns: on a busy machine that
-// says nothing about the mapping.
+// probeAttempts is how often an evaluation that takes too long is tried: the machine may be busy.
 const probeAttempts = 3
 
-// newProber probes p until ctx ends.
+// newProber builds a prober for p. ctx ends its evaluations.
 func newProber(ctx context.Context, p *Plan) *prober {
 	own, _ := p.bodySchema.(map[string]any)
 	query, _ := p.querySchema.(map[string]any)
@@ -36,17 +35,17 @@ func newProber(ctx context.Context, p *Plan) *prober {
 	return pr
 }
 
-// target is one leaf in one body: entry index of length entries where it is in an array.
+// target is one leaf in one body: in an array, of the entry at index of length entries.
 type target struct {
 	path          []string
 	length, index int
 	value         any
 	absent        bool
-	filler        int // which of its known values a neighbour takes
+	filler        int // index of the known value that neighbours have
 }
 
-// make builds the smallest body that both schemas accept and that holds t.
-func (p *prober) make(t target) map[string]any {
+// bodyWith returns the smallest body with t that both schemas accept.
+func (p *prober) bodyWith(t target) map[string]any {
 	body, _ := p.object(p.body, t, t.path).(map[string]any)
 	return body
 }
@@ -86,13 +85,12 @@ func (p *prober) value(s schemaPair, t target, path []string) (any, bool) {
 	return list, true
 }
 
-// sample is the smallest value that both schemas accept.
+// sample returns the smallest value that both schemas accept.
 func sample(s schemaPair, filler int) any {
-	if v, ok := s.own["const"]; ok {
-		return v
-	}
-	if v, ok := s.unified["const"]; ok {
-		return v
+	for _, schema := range []map[string]any{s.own, s.unified} {
+		if v, ok := schema["const"]; ok {
+			return v
+		}
 	}
 	if values, _ := s.find("enum").([]any); len(values) > 0 {
 		return values[filler%len(values)]
@@ -119,7 +117,7 @@ func sample(s schemaPair, filler int) any {
 	}
 }
 
-// mark is a text that names itself, in the format that the schema asks for.
+// mark returns a text with the name, in the schema's format.
 func mark(s schemaPair, name string) string {
 	switch s.find("format") {
 	case "email":
@@ -135,8 +133,8 @@ func mark(s schemaPair, name string) string {
 	}
 }
 
-// candidates are the values to try at a leaf. Where closed, each is a case of its own
-// that must change something; otherwise two values of one kind that must differ.
+// candidates returns the values to probe a leaf with. If closed, they are all allowed values;
+// otherwise two different ones.
 func candidates(s schemaPair) (values []any, closed bool) {
 	if v, ok := s.own["const"]; ok {
 		return []any{v}, true
@@ -162,30 +160,30 @@ func candidates(s schemaPair) (values []any, closed bool) {
 	}
 }
 
-// probeKey is the member that a probed object without properties of its own holds.
+// probeKey is the member of a probed object without properties.
 const probeKey = "probe"
 
-// wire is everything that the mapping computes from body, as place → JSON text. Places of
-// the main call's body have no prefix; others start with a zone such as "?" or "<step>:".
-func (p *prober) wire(body map[string]any) map[string]string {
+// outputs returns everything that the mapping computes from body, as place → JSON text. Places
+// outside the main call's body have a prefix such as "?" or "<step>:".
+func (p *prober) outputs(body map[string]any) map[string]string {
 	var out map[string]string
 	var failed *Error
 	for range probeAttempts {
-		if out, failed = p.evaluate(body); failed == nil || !errors.Is(failed, context.DeadlineExceeded) || p.ctx.Err() != nil {
+		if out, failed = p.computeOutputs(body); failed == nil || !errors.Is(failed, context.DeadlineExceeded) || p.ctx.Err() != nil {
 			break
 		}
 	}
 	if p.failed == nil {
 		p.failed = failed
 	}
-	for place := range p.noise {
+	for place := range p.unstable {
 		delete(out, place)
 	}
 	return out
 }
 
-// evaluate computes wire without regard to noise, and the first error.
-func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *Error) {
+// computeOutputs returns outputs with the unstable ones, and the first error.
+func (p *prober) computeOutputs(body map[string]any) (out map[string]string, failed *Error) {
 	ctx, cancel := p.plan.withDeadline(p.ctx)
 	defer cancel()
 	out = map[string]string{}
@@ -200,26 +198,26 @@ func (p *prober) evaluate(body map[string]any) (out map[string]string, failed *E
 	bindings, err := p.bindings(body)
 	put("", nil, err)
 	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
-		zone := ""
+		prefix := ""
 		if s != p.plan.main {
-			zone = s.name + ":"
+			prefix = s.name + ":"
 		}
 		if s.runIf != nil {
 			v, _, err := evaluate(ctx, s.runIf, bindings, place{p.plan.title, s.name, "run_if"})
-			if errors.Is(err, context.DeadlineExceeded) { // another failure may be for want of answers
-				put(zone, nil, err)
+			if errors.Is(err, context.DeadlineExceeded) { // others may be due to missing answers
+				put(prefix, nil, err)
 			}
 			if err != nil || !plain.Truthy(v) {
 				continue
 			}
 		}
 		v, err := p.plan.mapped(ctx, s, bodyKey, bindings)
-		put(zone, v, err)
+		put(prefix, v, err)
 		v, err = p.plan.mapped(ctx, s, queryKey, bindings)
-		put(zone+"?", v, err)
+		put(prefix+"?", v, err)
 		for name, variable := range s.variables {
 			v, _, err := evaluate(ctx, variable.expr, bindings, place{p.plan.title, s.name, "path_variables." + name})
-			put(zone+"{"+name+"}", v, err)
+			put(prefix+"{"+name+"}", v, err)
 		}
 	}
 	return out, failed
@@ -230,7 +228,7 @@ func (p *prober) bindings(body map[string]any) (jsonata.Bindings, error) {
 	return p.plan.requestBindings(req, map[string]any{}, nil)
 }
 
-// flattenJSON writes each scalar and empty array of v to out. Empty objects are nothing.
+// flattenJSON writes each scalar and empty array of v to out, and no empty object.
 func flattenJSON(out map[string]string, place string, v any) {
 	join := func(name string) string { return strings.TrimPrefix(place+"/"+name, "/") }
 	switch v := v.(type) {
@@ -251,8 +249,8 @@ func flattenJSON(out map[string]string, place string, v any) {
 	}
 }
 
-// changed lists the places at which two wires differ, sorted.
-func changed(a, b map[string]string) []string {
+// changedPlaces returns the places at which two outputs differ, sorted.
+func changedPlaces(a, b map[string]string) []string {
 	var out []string
 	for place, v := range a {
 		if w, ok := b[place]; !ok || v != w {
@@ -268,40 +266,39 @@ func changed(a, b map[string]string) []string {
 	return out
 }
 
-// try finds the places that the leaf at t feeds, and those of its closed values that feed
-// nothing.
-func (p *prober) try(s schemaPair, t target) (places []string, idle []any) {
+// places returns the places that the leaf at t reaches, and its allowed values that reach none.
+func (p *prober) places(s schemaPair, t target) (places []string, unused []any) {
 	values, closed := candidates(s)
 	if !closed {
-		places = trimProbeKey(p.differ(t, values[0], values[1]))
+		places = trimProbeKey(p.differingPlaces(t, values[0], values[1]))
 		if len(places) == 0 && s.kind() == "object" {
-			places = p.tryNamed(t)
+			places = p.namedPlaces(t)
 		}
 		return places, nil
 	}
 	for _, v := range values {
 		t.value = v
-		found := p.tryClosed(t, len(values))
+		found := p.closedPlaces(t, len(values))
 		if len(found) == 0 {
-			idle = append(idle, v)
+			unused = append(unused, v)
 		}
 		places = append(places, found...)
 	}
 	slices.Sort(places)
-	return slices.Compact(places), idle
+	return slices.Compact(places), unused
 }
 
-// differ lists the places that tell one value at t from another.
-func (p *prober) differ(t target, a, b any) []string {
+// differingPlaces returns the places that differ between two values at t.
+func (p *prober) differingPlaces(t target, a, b any) []string {
 	t.value = a
-	one := p.wire(p.make(t))
+	one := p.outputs(p.bodyWith(t))
 	t.value = b
-	return changed(one, p.wire(p.make(t)))
+	return changedPlaces(one, p.outputs(p.bodyWith(t)))
 }
 
-// tryNamed tries t, an object of which no schema names a member, with the members that the
-// expressions name: as texts, as numbers, and as objects of such members.
-func (p *prober) tryNamed(t target) []string {
+// namedPlaces probes t, an object without properties, with members of all names in the
+// expressions: as texts, as numbers, and as objects.
+func (p *prober) namedPlaces(t target) []string {
 	names := p.plan.requestNames()
 	of := func(v any) map[string]any {
 		out := map[string]any{}
@@ -310,48 +307,37 @@ func (p *prober) tryNamed(t target) []string {
 		}
 		return out
 	}
-	failed := p.failed // that an expression wants another kind of member says nothing
+	failed := p.failed // an expression may fail because of the members' type
 	defer func() { p.failed = failed }()
 	for _, values := range [][2]any{{"probe-one", "the-second-probe"}, {json.Number("11"), json.Number("22")}, {of("probe-one"), of("the-second-probe")}} {
-		if places := p.differ(t, of(values[0]), of(values[1])); len(places) > 0 {
+		if places := p.differingPlaces(t, of(values[0]), of(values[1])); len(places) > 0 {
 			return places
 		}
 	}
 	return nil
 }
 
-// requestNames are the names and texts in the expressions that make the requests.
+// requestNames returns the names and texts in the expressions of requests.
 func (p *Plan) requestNames() map[string]bool {
-	var exprs []*jsonata.Expr
-	for _, s := range slices.Concat([]*step{p.main}, p.before, p.after) {
-		exprs = append(exprs, s.bodyMap, s.queryMap, s.runIf)
-		for _, v := range s.variables {
-			exprs = append(exprs, v.expr)
-		}
-	}
-	for _, over := range p.over {
-		exprs = append(exprs, over[bodyKey], over[queryKey])
-	}
 	names := map[string]bool{}
-	for _, x := range exprs {
-		if x == nil {
-			continue
-		}
-		for _, name := range x.Names() {
-			names[name] = true
+	for _, s := range slices.Concat([]*step{p.main}, p.before, p.after) {
+		for _, x := range p.exprs(s) {
+			for _, name := range x.Names() {
+				names[name] = true
+			}
 		}
 	}
 	return names
 }
 
-// tryClosed compares t with the same body without the leaf. Neighbours that must have a
-// value too take each known one in turn: beside an equal one, nothing might change.
-func (p *prober) tryClosed(t target, values int) []string {
+// closedPlaces compares t with the same body without the leaf. Required neighbours take each
+// known value in turn, because an equal neighbour could hide the change.
+func (p *prober) closedPlaces(t target, values int) []string {
 	without := t
 	without.absent = true
 	for t.filler = range max(values, 1) {
 		without.filler = t.filler
-		if places := changed(p.wire(p.make(t)), p.wire(p.make(without))); len(places) > 0 {
+		if places := changedPlaces(p.outputs(p.bodyWith(t)), p.outputs(p.bodyWith(without))); len(places) > 0 {
 			return places
 		}
 		if t.length == 1 {
@@ -363,9 +349,7 @@ func (p *prober) tryClosed(t target, values int) []string {
 
 func trimProbeKey(places []string) []string {
 	for i, place := range places {
-		if at := strings.LastIndexByte(place, '/'); at >= 0 && place[at+1:] == probeKey {
-			places[i] = place[:at]
-		}
+		places[i] = strings.TrimSuffix(place, "/"+probeKey)
 	}
 	return places
 }

@@ -3,16 +3,18 @@ package engine
 import (
 	"maps"
 	"slices"
+
+	"portolan/plain"
 )
 
-// schemaPair is one place in the unified schema beside the same place in the mapping's.
+// schemaPair is one place in the unified schema and in the mapping's.
 type schemaPair struct{ unified, own map[string]any }
 
 func (s schemaPair) property(name string) schemaPair {
 	return schemaPair{member(member(s.unified, "properties"), name), member(member(s.own, "properties"), name)}
 }
 
-// at is the place of a leaf of leafPaths.
+// at returns the place of a path of leafPaths.
 func (s schemaPair) at(path []string) schemaPair {
 	for _, name := range path {
 		if name == "*" {
@@ -28,7 +30,7 @@ func (s schemaPair) items() schemaPair {
 	return schemaPair{member(s.unified, "items"), member(s.own, "items")}
 }
 
-// find is the keyword's value, the mapping's own before the unified one.
+// find returns a keyword's value, of the mapping's schema or else of the unified one.
 func (s schemaPair) find(keyword string) any {
 	if v, ok := s.own[keyword]; ok {
 		return v
@@ -50,13 +52,13 @@ func (s schemaPair) required() []string {
 }
 
 func (s schemaPair) number(keyword string, otherwise int) int {
-	if n, ok := wholeNumber(s.find(keyword)); ok {
+	if n, ok := plain.Int(s.find(keyword)); ok {
 		return n
 	}
 	return otherwise
 }
 
-// kind is the JSON type, null set aside; "" where none is said.
+// kind returns the JSON type other than null; "" if none is declared.
 func (s schemaPair) kind() string {
 	for _, schema := range []map[string]any{s.own, s.unified} {
 		switch t := schema["type"].(type) {
@@ -80,8 +82,8 @@ func member(m map[string]any, name string) map[string]any {
 	return v
 }
 
-// leafPaths lists the leaves under a schema: "emails", "*", "email". An object without
-// properties is one leaf.
+// leafPaths returns the paths of a schema's leaves: "emails", "*", "email". An object without
+// properties is a leaf.
 func leafPaths(schema map[string]any, path []string) [][]string {
 	extend := func(name string) []string { return append(slices.Clone(path), name) }
 	if properties := member(schema, "properties"); len(properties) > 0 {

@@ -8,30 +8,24 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"portolan/jsonata"
 	"portolan/plain"
 )
 
-// maxMessage is how much of a provider's text becomes an error's message, in bytes.
+// maxMessage is the longest error message of a provider's, in bytes.
 const maxMessage = 2000
 
-// Read tells a success of the main call from a failure, as the integration's `errors` say.
-// usable asks for JSON as well if an expression reads it; an empty body always is a success.
-// It does no I/O. Its error is an *Error of KindProvider or KindMapping.
-func (p *Plan) Read(ctx context.Context, reply *Reply, usable bool) (*Answer, error) {
-	return p.main.read(ctx, p.title, reply, usable && p.needsAnswer)
+// Read reads the main call's reply. Its error is an *Error of KindProvider, for a failure by the
+// integration's `errors`, or KindMapping. If needJSON is set and an expression reads the answer, a
+// body that is neither JSON nor empty is a failure too. Read does no I/O.
+func (p *Plan) Read(ctx context.Context, reply *Reply, needJSON bool) (*Answer, error) {
+	return p.main.read(ctx, p.title, reply, needJSON && p.needsAnswer)
 }
 
-func (s *step) read(ctx context.Context, title string, reply *Reply, usable bool) (*Answer, error) {
-	answer := readAnswer(reply)
-	return answered(ctx, func() (*Answer, error) { return s.judge(ctx, title, answer, usable) })
-}
-
-// answered runs evaluate, and once more if it overran: the deadline is wall clock, which a
-// busy machine can use up, and the provider has done its part already.
-func answered[T any](ctx context.Context, evaluate func() (T, error)) (T, error) {
+// retryOnOverrun calls evaluate, and again if it took too long: the machine may be busy, and the
+// provider's call is made already.
+func retryOnOverrun[T any](ctx context.Context, evaluate func() (T, error)) (T, error) {
 	v, err := evaluate()
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return evaluate()
@@ -39,19 +33,18 @@ func answered[T any](ctx context.Context, evaluate func() (T, error)) (T, error)
 	return v, err
 }
 
-func (s *step) judge(ctx context.Context, title string, answer *Answer, usable bool) (*Answer, error) {
-	ctx, cancel := s.Integration.language.WithDeadline(ctx)
-	defer cancel()
-	reply := answer.reply
-	if err := s.checkAnswer(ctx, title, answer); err != nil {
+func (s *step) read(ctx context.Context, title string, reply *Reply, needJSON bool) (*Answer, error) {
+	answer := readAnswer(reply)
+	answer, err := retryOnOverrun(ctx, func() (*Answer, error) { return answer, s.checkAnswer(ctx, title, answer) })
+	if err != nil {
 		return nil, err
 	}
-	if usable && !answer.isJSON && len(bytes.TrimSpace(reply.Body)) > 0 {
+	if needJSON && !answer.isJSON && len(bytes.TrimSpace(reply.Body)) > 0 {
 		message := "the provider's answer is not JSON"
-		if answer.unread == CauseTooDeep {
+		if answer.notJSON == CauseTooDeep {
 			message = "the provider's answer is nested too deep"
 		}
-		return nil, s.unusable(title, reply, answer.unread, message)
+		return nil, s.unusable(title, reply, answer.notJSON, message)
 	}
 	return answer, nil
 }
@@ -64,7 +57,7 @@ func (s *step) unusable(title string, reply *Reply, cause Cause, message string)
 }
 
 func (s *step) op(title string) string {
-	if s.name == mainCall {
+	if s.name == mainStep {
 		return title
 	}
 	return title + ": " + s.name
@@ -72,6 +65,8 @@ func (s *step) op(title string) string {
 
 // checkAnswer applies the integration's `errors`; nil for success.
 func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) error {
+	ctx, cancel := s.Integration.language.WithDeadline(ctx)
+	defer cancel()
 	reply := answer.reply
 	if reply.Status < 200 || reply.Status > 299 && reply.Status < statusBadRequest {
 		cause := CauseRedirect
@@ -92,7 +87,7 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 		values["error"] = strings.ToValidUTF8(string(reply.Body), "\uFFFD")
 	}
 	bindings, err := jsonata.Ready(values)
-	if err != nil { // nested too deep: the provider's fault
+	if err != nil { // nested too deep
 		return s.unusable(title, reply, CauseTooDeep, "the provider's answer cannot be read: "+err.Error())
 	}
 	if rules.when != nil {
@@ -104,11 +99,11 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 			return nil
 		}
 	}
-	said, err := s.readFailure(ctx, title, reply, bindings)
+	failure, err := s.readFailure(ctx, title, reply, bindings)
 	if err != nil {
 		return withReply(err, reply)
 	}
-	return &Error{Kind: KindProvider, Op: s.op(title), Provider: said, Reply: reply}
+	return &Error{Kind: KindProvider, Op: s.op(title), Provider: failure, Reply: reply}
 }
 
 func withReply(err error, reply *Reply) error {
@@ -122,9 +117,9 @@ func statusBinding(reply *Reply) any { return json.Number(strconv.Itoa(reply.Sta
 
 func (s *step) readFailure(ctx context.Context, title string, reply *Reply, bindings jsonata.Bindings) (*Provider, error) {
 	rules := s.Integration.errors
-	said := &Provider{Status: reply.Status}
+	out := &Provider{Status: reply.Status}
 	if reply.Status < statusBadRequest {
-		said.Status = statusBadGateway
+		out.Status = statusBadGateway
 	}
 	read := func(x *jsonata.Expr, key string) (any, error) {
 		if x == nil {
@@ -137,26 +132,26 @@ func (s *step) readFailure(ctx context.Context, title string, reply *Reply, bind
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := wholeNumber(status); ok && n >= statusBadRequest && n <= 599 {
-		said.Status = n
+	if n, ok := plain.Int(status); ok && n >= statusBadRequest && n <= 599 {
+		out.Status = n
 	}
 	message, err := read(rules.message, "errors.message")
 	if err != nil {
 		return nil, err
 	}
 	text, _ := message.(string)
-	if said.Message = cut(strings.TrimSpace(text)); said.Message == "" {
-		said.Message = cut(findMessage(bindings.Plain("error"), 0))
+	if out.Message = truncate(strings.TrimSpace(text)); out.Message == "" {
+		out.Message = truncate(findMessage(bindings.Plain("error"), 0))
 	}
-	if said.Message == "" {
-		said.Message = fmt.Sprintf("the provider answered with status %d", reply.Status)
+	if out.Message == "" {
+		out.Message = fmt.Sprintf("the provider answered with status %d", reply.Status)
 	}
 	fields, err := read(rules.fields, "errors.fields")
 	if err != nil {
 		return nil, err
 	}
-	said.Fields = fieldErrors(fields)
-	return said, nil
+	out.Fields = fieldErrors(fields)
+	return out, nil
 }
 
 func fieldErrors(v any) []FieldError {
@@ -170,20 +165,20 @@ func fieldErrors(v any) []FieldError {
 		field, _ := object["field"].(string)
 		message, _ := object["message"].(string)
 		if field != "" {
-			out = append(out, FieldError{Field: field, Message: cut(message)})
+			out = append(out, FieldError{Field: field, Message: truncate(message)})
 		}
 	}
 	return out
 }
 
-// findMessage walks an error body for the text that most likely says what is wrong.
+// findMessage returns the text of an error body that is most likely its message.
 func findMessage(v any, depth int) string {
 	if depth > 4 {
 		return ""
 	}
 	switch v := v.(type) {
 	case string:
-		if v = strings.TrimSpace(v); strings.HasPrefix(v, "<") { // a page is no message
+		if v = strings.TrimSpace(v); strings.HasPrefix(v, "<") { // HTML
 			return ""
 		}
 		return v
@@ -203,65 +198,50 @@ func findMessage(v any, depth int) string {
 	return ""
 }
 
-// cut shortens text to maxMessage bytes at a rune's boundary.
-func cut(text string) string {
+// truncate shortens text to maxMessage bytes at a rune's boundary.
+func truncate(text string) string {
 	if len(text) <= maxMessage {
 		return text
 	}
-	end := maxMessage
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
+	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
-func wholeNumber(v any) (int, bool) {
-	switch v := v.(type) {
-	case float64:
-		return int(v), v == float64(int(v))
-	case json.Number:
-		i, err := v.Int64()
-		return int(i), err == nil
-	}
-	return 0, false
-}
-
-// RateLimit is what a provider's answer says of its limits; "" for what it does not say.
-// Reset is in seconds from now.
+// RateLimit is the rate limit of a provider's answer; "" for what is unknown. Reset is in seconds
+// from now.
 type RateLimit struct{ Limit, Remaining, Reset string }
 
-// epochFrom is the number from which a reset is an epoch in seconds, not a wait.
-const epochFrom = 1_000_000_000
+// minEpoch is the smallest reset that is an epoch in seconds, not a duration.
+const minEpoch = 1_000_000_000
 
-// rateLimit reads an answer's limits; what it does not tell stays as it was before. A
-// mapping mistake here is not worth a failed call: it gives nothing.
-func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, was RateLimit) RateLimit {
+// rateLimit returns an answer's limits, and earlier for those that are missing or that an
+// expression fails to read.
+func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, earlier RateLimit) RateLimit {
 	rules := in.rateLimit
 	if rules == (rateLimitDoc{}) {
-		return was
+		return earlier
 	}
 	ctx, cancel := in.language.WithDeadline(ctx)
 	defer cancel()
 	bindings, err := jsonata.Ready(map[string]any{"headers": headerBinding(reply), "status": statusBinding(reply)})
 	if err != nil {
-		return was
+		return earlier
 	}
-	read := func(x *jsonata.Expr, was string) string {
+	read := func(x *jsonata.Expr, otherwise string) string {
 		if x == nil {
-			return was
+			return otherwise
 		}
 		v, present, err := x.EvalReady(ctx, bindings)
 		if err != nil || !present || v == nil {
-			return was
+			return otherwise
 		}
 		return plain.Text(v)
 	}
-	rate := RateLimit{Limit: read(rules.limit, was.Limit), Remaining: read(rules.remaining, was.Remaining), Reset: read(rules.reset, "")}
+	rate := RateLimit{Limit: read(rules.limit, earlier.Limit), Remaining: read(rules.remaining, earlier.Remaining), Reset: read(rules.reset, "")}
 	if rate.Reset == "" {
-		rate.Reset = was.Reset
+		rate.Reset = earlier.Reset
 		return rate
 	}
-	if epoch, err := strconv.ParseInt(rate.Reset, 10, 64); err == nil && epoch >= epochFrom {
+	if epoch, err := strconv.ParseInt(rate.Reset, 10, 64); err == nil && epoch >= minEpoch {
 		rate.Reset = strconv.FormatInt(max(epoch-e.now().Unix(), 0), 10)
 	}
 	return rate

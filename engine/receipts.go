@@ -8,26 +8,26 @@ import (
 	"portolan/plain"
 )
 
-// Outcome is what becomes of one unified field or query parameter.
+// Outcome is what happens to a unified field or query parameter.
 type Outcome string
 
 // The outcomes of a Receipt.
 const (
-	Applied       Outcome = "applied"        // it reaches the provider, mapped
+	Applied       Outcome = "applied"        // it is mapped and sent
 	Unsupported   Outcome = "unsupported"    // this mapping does not use it
-	PassedThrough Outcome = "passed_through" // it goes to the provider as it is
+	PassedThrough Outcome = "passed_through" // it is sent unchanged
 )
 
-// Receipt says what becomes of one part of a request. Pointer leads into the body
-// ("/emails/0/type") or names a query parameter ("?collections").
+// Receipt is the outcome of one part of a request. Pointer names a part of the body
+// ("/emails/0/type") or a query parameter ("?collections").
 type Receipt struct {
 	Pointer string  `json:"pointer"`
 	Outcome Outcome `json:"outcome"`
 }
 
-// Receipts accounts for every leaf of req's body and every unified query parameter,
-// sorted by pointer within body and query. A field of which no leaf is used is named
-// once; so is one that holds any value (custom_fields).
+// Receipts returns a receipt for every leaf of req's body and every unified query parameter,
+// sorted by pointer within body and query. A field without a used leaf, or with any value
+// (custom_fields), has one receipt.
 func (p *Plan) Receipts(req *Request) []Receipt {
 	var out []Receipt
 	for _, name := range slices.Sorted(maps.Keys(req.Body)) {
@@ -42,11 +42,7 @@ func (p *Plan) Receipts(req *Request) []Receipt {
 		out = append(out, leaves...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Query)) {
-		outcome := Unsupported
-		if slices.Contains(p.support.Query, name) {
-			outcome = Applied
-		}
-		out = append(out, Receipt{"?" + name, outcome})
+		out = append(out, Receipt{"?" + name, outcomeOf(slices.Contains(p.support.Query, name))})
 	}
 	if len(req.RemoteQuery) > 0 {
 		out = append(out, Receipt{"?remote_query", PassedThrough})
@@ -54,16 +50,16 @@ func (p *Plan) Receipts(req *Request) []Receipt {
 	return out
 }
 
-// maxReceiptPointer is the length in bytes from which nothing in a body is looked into any
-// further: no unified field has a pointer as long, and each leaf's receipt repeats it.
+// maxReceiptPointer is the longest pointer whose value is examined, in bytes. Those of unified
+// fields are shorter.
 const maxReceiptPointer = 256
 
 func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
 	if len(pointer) > maxReceiptPointer {
 		return append(out, Receipt{pointer, Unsupported})
 	}
-	if pattern, _ := generalise(pointer); p.support.leaf(pattern) != nil {
-		return append(out, Receipt{pointer, p.outcome(p.support.Reaches(pointer))})
+	if pattern, _ := pointerPattern(pointer); p.support.leaf(pattern) != nil {
+		return append(out, Receipt{pointer, outcomeOf(p.support.Reaches(pointer))})
 	}
 	switch v := v.(type) {
 	case map[string]any:
@@ -84,11 +80,11 @@ func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
 	default:
 		return append(out, Receipt{pointer, Unsupported})
 	}
-	// an empty array or object, or null: it stands for all of its leaves
-	return append(out, Receipt{pointer, p.outcome(p.support.Names(pointer[1:]))})
+	// an empty array or object, or null, stands for all of its leaves
+	return append(out, Receipt{pointer, outcomeOf(p.support.Names(pointer[1:]))})
 }
 
-func (p *Plan) outcome(reaches bool) Outcome {
+func outcomeOf(reaches bool) Outcome {
 	if reaches {
 		return Applied
 	}

@@ -4,10 +4,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"portolan/plain"
 )
 
-// Support says which unified fields of a method reach the provider, as probing found. It
-// is immutable.
+// Support is the unified fields of a method that reach the provider. It is immutable.
 type Support struct {
 	Leaves []Leaf   // sorted by Path
 	Query  []string // names of the unified query parameters that the mapping uses, sorted
@@ -16,19 +17,19 @@ type Support struct {
 // Leaf is one unified field that reaches the provider.
 type Leaf struct {
 	Path   string           // "/emails/*/email": * stands for any index
-	Fields map[int][]string // the provider's fields that it feeds, "person/email-alt-1", by index; index 0 outside arrays
-	Values []any            // what it may be, where the mapping says so
+	Fields map[int][]string // the provider's fields that it sets, "person/email-alt-1", by index; index 0 outside arrays
+	Values []any            // the allowed values; nil if there is no such list
 }
 
-// beyond is where probing arrays of any length stops: what holds for the last index
-// tried is taken to hold further out.
-const beyond = 8
+// maxProbedEntries is how many entries of an array are probed. Further ones are taken to be like
+// the last.
+const maxProbedEntries = 8
 
 // Reaches reports whether the unified field at pointer ("/emails/2/email") reaches the provider.
 func (s *Support) Reaches(pointer string) bool {
-	pattern, index := generalise(pointer)
+	pattern, index := pointerPattern(pointer)
 	leaf := s.leaf(pattern)
-	return leaf != nil && len(leaf.Fields[min(index, beyond-1)]) > 0
+	return leaf != nil && len(leaf.Fields[min(index, maxProbedEntries-1)]) > 0
 }
 
 // Names reports whether any leaf of the top-level field called name reaches the provider.
@@ -45,8 +46,8 @@ func (s *Support) leaf(pattern string) *Leaf {
 	return nil
 }
 
-// generalise turns /emails/2/email into /emails/*/email and 2.
-func generalise(pointer string) (pattern string, index int) {
+// pointerPattern returns /emails/*/email and 2 for /emails/2/email.
+func pointerPattern(pointer string) (pattern string, index int) {
 	segments := strings.Split(pointer, "/")
 	found := false
 	for i, s := range segments {
@@ -60,9 +61,8 @@ func generalise(pointer string) (pattern string, index int) {
 	return strings.Join(segments, "/"), index
 }
 
-// Pointer finds the caller's field that feeds the provider's field: its pointer into
-// body, that of the array where several entries of it do, or "" where none is known.
-// Providers name a field by its whole path or by its last part only.
+// Pointer returns the pointer of the field of body that sets the provider's field; that of the
+// array if several entries do, "" if none does. field is a whole path or its last part.
 func (s *Support) Pointer(field string, body map[string]any) string {
 	field = strings.Trim(strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(field), "/")
 	var found []string
@@ -70,7 +70,7 @@ func (s *Support) Pointer(field string, body map[string]any) string {
 		for index, fields := range leaf.Fields {
 			if slices.ContainsFunc(fields, func(f string) bool { return isSameField(f, field) }) {
 				pointer := strings.Replace(leaf.Path, "*", strconv.Itoa(index), 1)
-				if holds(body, pointer) {
+				if _, ok := plain.LookupPointer(body, pointer); ok {
 					found = append(found, pointer)
 				}
 			}
@@ -102,28 +102,4 @@ func isSameField(path, name string) bool {
 	path = strings.Trim(path, "/")
 	return path == name || strings.HasSuffix(path, "/"+name) ||
 		strings.HasPrefix(path, name+"/") || strings.Contains(path, "/"+name+"/")
-}
-
-// holds reports whether body has something at pointer.
-func holds(body map[string]any, pointer string) bool {
-	var at any = body
-	for _, segment := range strings.Split(pointer, "/")[1:] {
-		switch v := at.(type) {
-		case map[string]any:
-			member, ok := v[segment]
-			if !ok {
-				return false
-			}
-			at = member
-		case []any:
-			i, err := strconv.Atoi(segment)
-			if err != nil || i >= len(v) {
-				return false
-			}
-			at = v[i]
-		default:
-			return false
-		}
-	}
-	return true
 }

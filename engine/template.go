@@ -18,13 +18,13 @@ type template struct {
 
 var templateVariable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// parseTemplate parses text. The error's offset is that of the brace at fault.
+// parseTemplate parses text. Its error is a *templateError.
 func parseTemplate(text string) (*template, error) {
 	t := &template{}
 	for rest := text; ; {
 		literal, after, open := strings.Cut(rest, "{")
-		if i := strings.IndexFunc(literal, badInURL); i >= 0 {
-			return nil, &templateError{len(text) - len(rest) + i, fmt.Sprintf("%q cannot stand in a URL", literal[i:i+1])}
+		if i := strings.IndexFunc(literal, isInvalidInURL); i >= 0 {
+			return nil, &templateError{len(text) - len(rest) + i, fmt.Sprintf("%q is not allowed in a URL", literal[i:i+1])}
 		}
 		t.literals = append(t.literals, literal)
 		if !open {
@@ -33,17 +33,17 @@ func parseTemplate(text string) (*template, error) {
 		at := len(text) - len(after) - 1
 		name, tail, closed := strings.Cut(after, "}")
 		if !closed {
-			return nil, &templateError{at, "{ is not closed"}
+			return nil, &templateError{at, "{ is never closed"}
 		}
 		if !templateVariable.MatchString(name) {
-			return nil, &templateError{at, fmt.Sprintf("%q is no variable name", name)}
+			return nil, &templateError{at, fmt.Sprintf("%q is not a valid variable name", name)}
 		}
 		t.variables = append(t.variables, name)
 		rest = tail
 	}
 }
 
-func badInURL(r rune) bool {
+func isInvalidInURL(r rune) bool {
 	return r <= ' ' || r >= utf8.RuneSelf || strings.ContainsRune("}\"<>\\^`|", r)
 }
 
@@ -56,7 +56,7 @@ type templateError struct {
 
 func (e *templateError) Error() string { return e.message }
 
-// expand puts values in; encode turns each into URL text.
+// expand replaces each variable by value's result, which must be URL text.
 func (t *template) expand(value func(name string) (string, error)) (string, error) {
 	var b strings.Builder
 	for i, name := range t.variables {
@@ -71,7 +71,7 @@ func (t *template) expand(value func(name string) (string, error)) (string, erro
 	return b.String(), nil
 }
 
-// String gives the template as it was written.
+// String returns the template as it was written.
 func (t *template) String() string {
 	s, _ := t.expand(func(name string) (string, error) { return "{" + name + "}", nil })
 	return s
@@ -80,12 +80,12 @@ func (t *template) String() string {
 var (
 	errEmptySegment   = errors.New("is empty")
 	errDotSegment     = errors.New(`must not be "." or ".."`)
-	errControlSegment = errors.New("holds a control character")
-	errNotText        = errors.New("is not valid UTF-8")
+	errControlSegment = errors.New("contains a control character")
+	errNotUTF8        = errors.New("is not valid UTF-8")
 )
 
-// encodeSegment percent-encodes v as one path segment: all but unreserved characters.
-// What would change the path's shape, or name nothing, is refused.
+// encodeSegment percent-encodes v as one path segment, all but unreserved characters. It refuses
+// values that are empty, invalid or would change the path's segments.
 func encodeSegment(v string) (string, error) {
 	switch {
 	case v == "":
@@ -93,7 +93,7 @@ func encodeSegment(v string) (string, error) {
 	case v == "." || v == "..":
 		return "", errDotSegment
 	case !utf8.ValidString(v):
-		return "", errNotText
+		return "", errNotUTF8
 	case strings.ContainsFunc(v, unicode.IsControl):
 		return "", errControlSegment
 	}

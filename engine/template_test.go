@@ -19,12 +19,12 @@ func TestTemplate(t *testing.T) {
 		{"/x/{id}", "", "", "is empty"},
 		{"/x/{id}", ".", "", `must not be "." or ".."`},
 		{"/x/{id}", "..", "", `must not be "." or ".."`},
-		{"/x/{id}", "a\nb", "", "holds a control character"},
+		{"/x/{id}", "a\nb", "", "contains a control character"},
 		{"/x/{id}", "\xff", "", "is not valid UTF-8"},
-		{"/x/{id", "7", "", "{ is not closed"},
-		{"/x/{1d}", "7", "", `"1d" is no variable name`},
-		{"/x y", "7", "", `" " cannot stand in a URL`},
-		{"/x}", "7", "", `"}" cannot stand in a URL`},
+		{"/x/{id", "7", "", "{ is never closed"},
+		{"/x/{1d}", "7", "", `"1d" is not a valid variable name`},
+		{"/x y", "7", "", `" " is not allowed in a URL`},
+		{"/x}", "7", "", `"}" is not allowed in a URL`},
 	} {
 		got, err := engine.ExpandTemplate(c.template, c.value)
 		text := ""

@@ -151,7 +151,7 @@ func withOverrides(snapshot *Snapshot, plan *engine.Plan, account accounts.Accou
 		return plan, nil
 	}
 	op := plan.Operation().String()
-	over, found := snapshot.overrides.Plan(plan,
+	over, found := snapshot.Override(plan,
 		OverrideLayer(EnvironmentLayer, account.Inherited[account.Integration+"/"+op]),
 		OverrideLayer(AccountLayer, account.Overrides[op]))
 	for _, d := range found {

@@ -14,13 +14,13 @@ import (
 // maxOverrides is how many plans with overrides are kept compiled.
 const maxOverrides = 1000
 
-// Snapshot is everything that is compiled once: the integrations, the unified methods and
-// their schemas. It is immutable and safe for concurrent use.
+// Snapshot holds everything that is compiled once: the integrations, the unified methods, their
+// schemas, and the plans with overrides. It is safe for concurrent use.
 type Snapshot struct {
-	catalog   *engine.Catalog
-	methods   map[engine.Operation]*method
-	schemas   map[*engine.Plan]*planSchemas // of plans without overrides
-	overrides *engine.Overrides
+	catalog    *engine.Catalog
+	methods    map[engine.Operation]*method
+	schemas    map[*engine.Plan]*planSchemas // of plans without overrides
+	overridden *planCache
 }
 
 // method is one unified method with its schemas.
@@ -41,7 +41,7 @@ type planSchemas struct {
 func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, source.Diagnostics, error) {
 	s := &Snapshot{
 		catalog: catalog, methods: map[engine.Operation]*method{}, schemas: map[*engine.Plan]*planSchemas{},
-		overrides: engine.NewOverrides(catalog, maxOverrides),
+		overridden: newPlanCache(catalog, maxOverrides),
 	}
 	var errs []error
 	compile := func(name string, doc map[string]any) *schemas.Schema {
@@ -94,8 +94,10 @@ func compileOwn(key string, declared func() (any, source.Pos), found *source.Dia
 // Catalog holds the integrations and their plans.
 func (s *Snapshot) Catalog() *engine.Catalog { return s.catalog }
 
-// Overrides compiles plans with overrides and keeps them.
-func (s *Snapshot) Overrides() *engine.Overrides { return s.overrides }
+// Override returns what Catalog.Override returns, and keeps it for the next call.
+func (s *Snapshot) Override(base *engine.Plan, layers ...engine.OverrideLayer) (*engine.Plan, source.Diagnostics) {
+	return s.overridden.plan(base, layers...)
+}
 
 // Has reports whether there is such a unified method.
 func (s *Snapshot) Has(op engine.Operation) bool { return s.methods[op] != nil }

@@ -147,6 +147,18 @@ func JSTruthy(v any) bool {
 	}
 }
 
+// Int returns v as an int; false if v is not a whole number.
+func Int(v any) (int, bool) {
+	switch v := v.(type) {
+	case float64:
+		return int(v), v == float64(int(v))
+	case json.Number:
+		i, err := v.Int64()
+		return int(i), err == nil
+	}
+	return 0, false
+}
+
 // Text returns v as text for a URL or a header: a string unchanged, anything else as JSON, ""
 // if v is not plain JSON.
 func Text(v any) string {

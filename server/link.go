@@ -138,7 +138,7 @@ func linkUnavailable() *gateway.Problem {
 func (s *Server) formCredentials(integration string) []engine.Credential {
 	byConsent, in := s.gateway.Consents(integration), s.integration(integration)
 	return slices.DeleteFunc(slices.Clone(in.Credentials), func(c engine.Credential) bool {
-		return c.Granted || byConsent && (c.Replaced || in.OAuth.Tells(c.Name))
+		return c.Granted || byConsent && (c.Replaced || in.OAuth.Provides(c.Name))
 	})
 }
 

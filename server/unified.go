@@ -166,7 +166,7 @@ func idProblem(id string) string {
 	case !utf8.ValidString(id):
 		return "is not valid UTF-8"
 	case strings.ContainsFunc(id, unicode.IsControl):
-		return "holds a control character"
+		return "contains a control character"
 	}
 	return ""
 }

@@ -69,6 +69,16 @@ func (d *Diagnostics) Hintf(format string, args ...any) {
 	(*d)[len(*d)-1].Hint = fmt.Sprintf(format, args...)
 }
 
+// Suggest adds the known name that is nearest to name as a hint to the finding added last, and
+// reports whether there is one.
+func (d *Diagnostics) Suggest(name string, known []string) bool {
+	near := Nearest(name, known)
+	if near != "" {
+		d.Hintf("did you mean %q?", near)
+	}
+	return near != ""
+}
+
 // Warnf adds a warning.
 func (d *Diagnostics) Warnf(pos Pos, code, format string, args ...any) {
 	*d = append(*d, Diagnostic{Code: code, Severity: SeverityWarning, Pos: pos, Message: fmt.Sprintf(format, args...)})

@@ -57,9 +57,7 @@ func (r *Reader) Object(n *Node, fields Fields, required ...string) {
 // UnknownKey reports that e is not one of the known names.
 func (r *Reader) UnknownKey(e Entry, known []string) {
 	r.Diags.Errorf(e.Pos, "E012-unknown-key", "unknown key %q", e.Name)
-	if near := Nearest(e.Name, known); near != "" {
-		r.Diags.Hintf("did you mean %q?", near)
-	} else {
+	if !r.Diags.Suggest(e.Name, known) {
 		r.Diags.Hintf("known keys: %s", strings.Join(known, ", "))
 	}
 }
@@ -107,9 +105,7 @@ func (r *Reader) OneOf(n *Node, allowed ...string) string {
 		return s
 	}
 	r.Diags.Errorf(n.Pos, "E006-bad-value", "%s is not one of %s", r.quote(s), strings.Join(allowed, ", "))
-	if near := Nearest(s, allowed); near != "" {
-		r.Diags.Hintf("did you mean %q?", near)
-	}
+	r.Diags.Suggest(s, allowed)
 	return ""
 }
 

@@ -62,6 +62,16 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
+// KeyPos returns the place of n's key called name; that of n if there is none.
+func (n *Node) KeyPos(name string) Pos {
+	for _, e := range n.Entries {
+		if e.Name == name {
+			return e.Pos
+		}
+	}
+	return n.Pos
+}
+
 // Refused reports whether ParseYAML refused n. It is reported then, and n is empty.
 func (n *Node) Refused() bool { return n.refused }
 
