@@ -136,7 +136,7 @@ func (p place) String() string {
 
 // evaluate evaluates x. Its error is an *Error of KindMapping or KindCanceled.
 func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, at place) (any, bool, error) {
-	v, present, err := x.EvalReady(ctx, bindings)
+	v, present, err := x.EvalBindings(ctx, bindings)
 	switch {
 	case err == nil:
 		return v, present, nil
@@ -163,7 +163,7 @@ func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, er
 	base, shownBase := b.base(req)
 	path, shownPath := b.path(req.ID)
 	target := joinURL(base, path)
-	auth, err := jsonata.Ready(map[string]any{"context": b.account, "url": target})
+	auth, err := jsonata.NewBindings(map[string]any{"context": b.account, "url": target})
 	if err != nil {
 		b.fail(&Error{Kind: KindAccount, Op: b.title, Err: err})
 	}

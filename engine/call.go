@@ -143,7 +143,7 @@ const RemoteData = "remote_data"
 // requestBindings returns the bindings of request-side expressions.
 func (p *Plan) requestBindings(req *Request, account, before map[string]any) (jsonata.Bindings, error) {
 	// A nil map is an empty object to expressions.
-	bindings, err := jsonata.Ready(map[string]any{
+	bindings, err := jsonata.NewBindings(map[string]any{
 		"body": req.Body, "query": req.Query, "rawQuery": req.RawQuery,
 		"context": account, "id": req.ID, "before": before,
 	})

@@ -167,7 +167,7 @@ func (o *overrideCompiler) evaluateOnce() {
 				continue
 			}
 			result, err := retryOnOverrun(context.Background(), func() (any, error) {
-				v, _, err := x.EvalReady(context.Background(), bindings)
+				v, _, err := x.EvalBindings(context.Background(), bindings)
 				return v, err
 			})
 			_, isObject := result.(map[string]any)

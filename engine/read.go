@@ -86,7 +86,7 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 	case len(reply.Body) > 0:
 		values["error"] = strings.ToValidUTF8(string(reply.Body), "\uFFFD")
 	}
-	bindings, err := jsonata.Ready(values)
+	bindings, err := jsonata.NewBindings(values)
 	if err != nil { // nested too deep
 		return s.unusable(title, reply, CauseTooDeep, "the provider's answer cannot be read: "+err.Error())
 	}
@@ -222,7 +222,7 @@ func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, e
 	}
 	ctx, cancel := in.language.WithDeadline(ctx)
 	defer cancel()
-	bindings, err := jsonata.Ready(map[string]any{"headers": headerBinding(reply), "status": statusBinding(reply)})
+	bindings, err := jsonata.NewBindings(map[string]any{"headers": headerBinding(reply), "status": statusBinding(reply)})
 	if err != nil {
 		return earlier
 	}
@@ -230,7 +230,7 @@ func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, e
 		if x == nil {
 			return otherwise
 		}
-		v, present, err := x.EvalReady(ctx, bindings)
+		v, present, err := x.EvalBindings(ctx, bindings)
 		if err != nil || !present || v == nil {
 			return otherwise
 		}

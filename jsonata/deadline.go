@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// ErrOverrun is an evaluation that took longer than its deadline.
+// ErrOverrun is the error of an evaluation that exceeded its deadline.
 var ErrOverrun = fmt.Errorf("expression took too long: %w", context.DeadlineExceeded)
 
-// WithDeadline gives ctx the deadline of an evaluation, for callers with several evaluations
-// in a row: they share it. Eval does it itself for any other ctx.
+// WithDeadline adds the deadline of an evaluation to ctx, for several evaluations in a row that
+// share it. Without it, each evaluation has its own.
 func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if l.limits.Clock == nil {
 		ctx, cancel := context.WithTimeoutCause(ctx, l.limits.EvalTimeout, ErrOverrun)
@@ -20,15 +20,15 @@ func (l *Language) WithDeadline(ctx context.Context) (context.Context, context.C
 	return &deadline{Context: ctx, clock: l.limits.Clock, end: l.limits.Clock().Add(l.limits.EvalTimeout)}, func() {}
 }
 
-// deadline is a context with the deadline of an evaluation. The evaluator asks for a
-// context's error before every step, so that a look at the clock there is enough.
+// deadline is a context with the deadline of an evaluation. gnata calls Err before every step,
+// so no timer is needed.
 type deadline struct {
 	context.Context
-	clock func() time.Time // nil: the context below has the deadline
+	clock func() time.Time // nil: the inner context has the deadline
 	end   time.Time
 }
 
-// Err is that of the context below, or ErrOverrun.
+// Err returns the error of the inner context, or ErrOverrun.
 func (d *deadline) Err() error {
 	if err := d.Context.Err(); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (d *deadline) Err() error {
 	return nil
 }
 
-// Value finds the deadline itself under deadlineKey.
+// Value returns the deadline itself under deadlineKey.
 func (d *deadline) Value(key any) any {
 	if key == (deadlineKey{}) {
 		return d
@@ -51,7 +51,7 @@ type deadlineKey struct{}
 
 func hasDeadline(ctx context.Context) bool { return ctx.Value(deadlineKey{}) != nil }
 
-// causeOf is why ctx, which has ended, has ended.
+// causeOf returns why ctx has ended.
 func causeOf(ctx context.Context) error {
 	if err := ctx.Err(); errors.Is(err, ErrOverrun) {
 		return err

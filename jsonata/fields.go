@@ -5,14 +5,14 @@ type Field struct {
 	Name  string // "id"; of an object inside, "person/first-name"
 	Key   int    // offset of the key in the source
 	Value int    // offset of the value in the source
-	Array bool   // the value is surely an array, or nothing
+	Array bool   // the value is always an array or undefined
 }
 
-// Fields are the members with literal keys of the object that the expression builds.
+// Fields returns the members with literal keys of the object that the expression builds.
 func (x *Expr) Fields() []Field { return resultFields(x.Source) }
 
-// resultFields finds the object constructors that end src, through ( ), [ ], paths,
-// conditions and $removeEmpty, and gives their members whose keys are literal.
+// resultFields returns the members with literal keys of the object constructors that are the
+// result of src, inside ( ), [ ], paths, conditions and $removeEmpty.
 func resultFields(src string) []Field {
 	tree, err := parseTree(src)
 	if err != nil {
@@ -57,7 +57,7 @@ func (f *fieldFinder) result(n *treeNode, prefix string) {
 		if n.token.is(f.src, "~>") && f.isRemoveEmpty(chained) {
 			f.result(n.left, prefix)
 		}
-	default: // builds no object that could be seen from here
+	default: // not an object constructor
 	}
 }
 
@@ -72,14 +72,14 @@ func (f *fieldFinder) members(n *treeNode, prefix string) {
 			continue
 		}
 		name := prefix + key.token.text(f.src)
-		f.fields = append(f.fields, Field{Name: name, Key: key.start, Value: value.start, Array: surelyArray(value)})
+		f.fields = append(f.fields, Field{Name: name, Key: key.start, Value: value.start, Array: isAlwaysArray(value)})
 		if object := objectOf(value); object != nil {
 			f.members(object, name+"/")
 		}
 	}
 }
 
-// objectOf is the object constructor that n is, in brackets or not.
+// objectOf returns the object constructor that n is, in brackets or not; nil if it is none.
 func objectOf(n *treeNode) *treeNode {
 	for n.kind == treeBlock && len(n.items) > 0 {
 		n = n.items[len(n.items)-1]
@@ -90,9 +90,9 @@ func objectOf(n *treeNode) *treeNode {
 	return nil
 }
 
-// surelyArray reports whether n gives an array, or nothing, whatever the data. A [] counts
-// where the evaluator heeds it: on a name, a call, a predicate, or any step of a path.
-func surelyArray(n *treeNode) bool {
+// isAlwaysArray reports whether n is an array or undefined for all data. gnata heeds [] after a
+// name, a call, a predicate and any step of a path.
+func isAlwaysArray(n *treeNode) bool {
 	switch n.kind {
 	case treeArray:
 		return true
@@ -103,9 +103,9 @@ func surelyArray(n *treeNode) bool {
 	case treePath:
 		return keepsArray(n) || n.right.kind == treeArray
 	case treeBlock:
-		return len(n.items) > 0 && surelyArray(n.items[len(n.items)-1])
+		return len(n.items) > 0 && isAlwaysArray(n.items[len(n.items)-1])
 	case treeCondition:
-		return surelyArray(n.right) && (n.other == nil || surelyArray(n.other))
+		return isAlwaysArray(n.right) && (n.other == nil || isAlwaysArray(n.other))
 	default:
 		return false
 	}

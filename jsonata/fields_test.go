@@ -92,8 +92,8 @@ func TestSurelyArray(t *testing.T) {
 			t.Errorf("%s: %v", tt.src, err)
 			continue
 		}
-		if got := surelyArray(tree); got != tt.want {
-			t.Errorf("surelyArray(%s) = %v", tt.src, got)
+		if got := isAlwaysArray(tree); got != tt.want {
+			t.Errorf("isAlwaysArray(%s) = %v", tt.src, got)
 		}
 		for _, input := range inputs {
 			if out := evalText(t, l, tt.src, input); tt.want && out != "undefined" && out[0] != '[' {

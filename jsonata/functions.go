@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// function is a function for mapping authors. call gets min to max arguments, plain JSON
-// that it must not change; an argument that is null or undefined is nil. It returns plain
-// JSON, nil for undefined, or jsonNull.
+// function is a library function. call gets min to max arguments, plain JSON that it must not
+// change; null and undefined are nil. It returns plain JSON, nil for undefined, or jsonNull.
 type function struct {
 	min, max int
 	call     func(args []any) (any, error)
 }
 
-// functionError is a failure of a function, told without any value of the data.
-type functionError struct{ name, text string }
+// functionError is an error of a library function. It contains no data.
+type functionError struct{ name, message string }
 
-func (e *functionError) Error() string { return "$" + e.name + ": " + e.text }
+func (e *functionError) Error() string { return "$" + e.name + ": " + e.message }
 
-// library is what Portolan adds to JSONata, by name, without the $.
+// library returns the functions that Portolan adds to JSONata, by name without the $.
 func library(now func() time.Time, random io.Reader) map[string]function {
 	return map[string]function{
 		"millis":        {0, 0, func([]any) (any, error) { return float64(now().UnixMilli()), nil }},
@@ -46,9 +45,8 @@ func library(now func() time.Time, random io.Reader) map[string]function {
 	}
 }
 
-// libraryInJSONata is the part of the library that calls functions, and two built-ins that
-// here give what the reference implementation gives: one hit of $filter is the item itself,
-// and $match says index.
+// libraryInJSONata holds the library functions that call functions, and two built-ins corrected
+// to the reference implementation: $filter returns a single hit as the item, and $match has index.
 var libraryInJSONata = map[string]string{
 	"filter": `(
 		$all := $filter;
@@ -72,7 +70,7 @@ var libraryInJSONata = map[string]string{
 	)`,
 }
 
-func refused([]any) (any, error) { return nil, errors.New("is refused") }
+func refused([]any) (any, error) { return nil, errors.New("is not allowed") }
 
 func uuid(random io.Reader) (any, error) {
 	var b [16]byte
@@ -84,8 +82,8 @@ func uuid(random io.Reader) (any, error) {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
 }
 
-// empty is what JSON can say without saying anything. false and 0 say something.
-func empty(v any) bool {
+// isEmpty reports whether v is null, "", [] or {}.
+func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -101,7 +99,7 @@ func empty(v any) bool {
 }
 
 func firstNonEmpty(args []any) (any, error) {
-	if i := slices.IndexFunc(args, func(v any) bool { return !empty(v) }); i >= 0 {
+	if i := slices.IndexFunc(args, func(v any) bool { return !isEmpty(v) }); i >= 0 {
 		return args[i], nil
 	}
 	return nil, nil
@@ -124,7 +122,7 @@ func withoutEmpty(v any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, member := range v {
-			if member = withoutEmpty(member); !empty(member) {
+			if member = withoutEmpty(member); !isEmpty(member) {
 				out[name] = member
 			}
 		}
@@ -132,7 +130,7 @@ func withoutEmpty(v any) any {
 	case []any:
 		out := make([]any, 0, len(v))
 		for _, item := range v {
-			if item = withoutEmpty(item); !empty(item) {
+			if item = withoutEmpty(item); !isEmpty(item) {
 				out = append(out, item)
 			}
 		}

@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"portolan/plain"
 )
 
 var (
-	errWantArray  = errors.New("wants an array")
-	errWantObject = errors.New("wants an object")
-	errWantText   = errors.New("wants text")
+	errWantArray  = errors.New("expects an array")
+	errWantObject = errors.New("expects an object")
+	errWantText   = errors.New("expects a text")
 )
 
-// items is an argument that may be one value or many, as JSONata leaves it open.
+// items returns v's items, or v itself if it is not an array.
 func items(v any) []any {
 	if list, ok := v.([]any); ok {
 		return list
@@ -33,42 +35,23 @@ func compact(args []any) (any, error) {
 	}
 	out := make([]any, 0, len(list))
 	for _, item := range list {
-		if says(item) {
+		if plain.JSTruthy(item) {
 			out = append(out, item)
 		}
 	}
 	return out, nil
 }
 
-// says is JavaScript's: only null, false, 0 and the empty text are not.
-func says(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case float64:
-		return v != 0
-	case json.Number:
-		f, err := v.Float64()
-		return err != nil || f != 0
-	default:
-		return true
-	}
-}
-
-// mapValues looks values up in a table; the part that calls a function is in JSONata.
+// mapValues looks values up in a table. The form with a function is in libraryInJSONata.
 func mapValues(args []any) (any, error) {
 	table, ok := args[1].(map[string]any)
 	if !ok && args[1] != nil {
-		return nil, errors.New("wants a table or a function as argument 2")
+		return nil, errors.New("expects an object or a function as argument 2")
 	}
 	l := lookup{table: table}
 	if len(args) > 2 && args[2] != nil {
 		if l.ignoreCase, ok = args[2].(bool); !ok {
-			return nil, errors.New("wants true or false as argument 3")
+			return nil, errors.New("expects true or false as argument 3")
 		}
 	}
 	if len(args) > 3 {
@@ -82,7 +65,7 @@ func mapValues(args []any) (any, error) {
 	}
 	v := l.value(args[0])
 	if v == nil && args[0] != nil {
-		return jsonNullValue, nil // the table says null
+		return jsonNullValue, nil // null in the table
 	}
 	return v, nil
 }
@@ -121,7 +104,7 @@ func (l lookup) value(v any) any {
 	return v
 }
 
-// keyText is v as the name of a member: texts, numbers and booleans can be one.
+// keyText returns v as a member's name; false if it is not a text, number or boolean.
 func keyText(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -152,8 +135,9 @@ func keyBy(args []any) (any, error) {
 	return orUndefined(out, args[0], err)
 }
 
-func orUndefined(out map[string]any, given any, err error) (any, error) {
-	if err != nil || given == nil {
+// orUndefined returns out, or undefined if the argument is.
+func orUndefined(out map[string]any, argument any, err error) (any, error) {
+	if err != nil || argument == nil {
 		return nil, err
 	}
 	return out, nil
@@ -166,14 +150,14 @@ func eachKeyed(args []any, f func(key string, item any)) error {
 	}
 	path, ok := args[1].(string)
 	if !ok || path == "" {
-		return errors.New("wants the name of a field as argument 2")
+		return errors.New("expects the name of a field as argument 2")
 	}
 	for _, item := range items(args[0]) {
 		v := item
 		for name := range strings.SplitSeq(path, ".") {
 			object, ok := v.(map[string]any)
 			if !ok && v != nil {
-				return errors.New("wants an array of objects")
+				return errors.New("expects an array of objects")
 			}
 			v = object[name]
 		}
@@ -210,7 +194,7 @@ func omit(args []any) (any, error) {
 	return out, nil
 }
 
-// objectAndKeys is nil where the object is undefined.
+// objectAndKeys returns the arguments of pick and omit; nil if the object is undefined.
 func objectAndKeys(args []any) (map[string]any, []string, error) {
 	if args[0] == nil {
 		return nil, nil, nil
@@ -224,7 +208,7 @@ func objectAndKeys(args []any) (map[string]any, []string, error) {
 		for _, k := range items(args[1]) {
 			text, ok := k.(string)
 			if !ok {
-				return nil, nil, errors.New("wants names as argument 2")
+				return nil, nil, errors.New("expects names as argument 2")
 			}
 			keys = append(keys, text)
 		}

@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-// text gives argument i as text; ok is false where it is undefined.
+// text returns argument i; ok is false if it is undefined.
 func text(args []any, i int) (s string, ok bool, err error) {
 	if i >= len(args) || args[i] == nil {
 		return "", false, nil
@@ -36,10 +36,10 @@ func jsonParse(args []any) (any, error) {
 	decoder.UseNumber()
 	var v any
 	if err := decoder.Decode(&v); err != nil {
-		return nil, errors.New("the text is no JSON")
+		return nil, errors.New("the text is not valid JSON")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("the text is no JSON")
+		return nil, errors.New("the text is not valid JSON")
 	}
 	if v == nil {
 		return jsonNullValue, nil
@@ -65,11 +65,11 @@ func toNumber(args []any) (any, error) {
 		}
 		n := json.Number(s)
 		if !json.Valid([]byte(s)) || !strings.ContainsAny(s[len(s)-1:], "0123456789") || finite(n) != nil {
-			return nil, errors.New("the text is no number")
+			return nil, errors.New("the text is not a number")
 		}
 		return n, nil
 	default:
-		return nil, errors.New("wants text, a number or a boolean")
+		return nil, errors.New("expects a text, a number or a boolean")
 	}
 }
 
@@ -89,10 +89,10 @@ func base64decode(args []any) (any, error) {
 	s = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(s), "=")
 	b, err := base64.RawStdEncoding.DecodeString(s)
 	if err != nil {
-		return nil, errors.New("the text is no base64")
+		return nil, errors.New("the text is not valid base64")
 	}
 	if !utf8.Valid(b) {
-		return nil, errors.New("the decoded bytes are no UTF-8 text")
+		return nil, errors.New("the decoded bytes are not valid UTF-8")
 	}
 	return string(b), nil
 }
@@ -110,7 +110,7 @@ func hashNamed(args []any, i int) (func() hash.Hash, error) {
 	}
 	h := hashes[strings.ReplaceAll(strings.ToLower(name), "-", "")]
 	if h == nil {
-		return nil, errors.New("the algorithm is none of SHA-1, SHA-256, SHA-384, SHA-512")
+		return nil, errors.New("the algorithm must be SHA-1, SHA-256, SHA-384 or SHA-512")
 	}
 	return h, nil
 }
@@ -127,7 +127,7 @@ func encoded(b []byte, args []any, i int) (any, error) {
 	case name == "base64url":
 		return base64.RawURLEncoding.EncodeToString(b), nil
 	default:
-		return nil, errors.New("the encoding is none of hex, base64, base64url")
+		return nil, errors.New("the encoding must be hex, base64 or base64url")
 	}
 }
 

@@ -1,7 +1,6 @@
-// Package jsonata is the expression language of mappings: JSONata with Portolan's own
-// functions, an injected clock and random source, and limits on time and size. It is the
-// one home of the expression library, and the place that knows where in a file an
-// expression is wrong.
+// Package jsonata is the expression language of mappings: JSONata with Portolan's own functions,
+// an injected clock and random source, limits on time and size, and errors with their place in
+// the file. Only this package imports gnata, the expression library.
 package jsonata
 
 import (
@@ -27,8 +26,8 @@ type Limits struct {
 	ResultBytes int           // size of a result, about; default 10 MiB
 	SourceBytes int           // length of one expression; default 64 KiB
 
-	// Clock measures EvalTimeout, without a timer for each deadline. It must be safe for
-	// concurrent use and move on; nil: timers.
+	// Clock measures EvalTimeout without a timer for each deadline. It must be a running clock
+	// and safe for concurrent use; nil: timers.
 	Clock func() time.Time
 }
 
@@ -41,8 +40,7 @@ type Language struct {
 	worker    Worker // evaluates the expressions of overrides; nil: they are evaluated here
 }
 
-// refusedFunctions give another answer at each call or run text as code: a mapping must
-// have neither.
+// refusedFunctions are not deterministic or run text as code.
 var refusedFunctions = []string{"eval", "random", "shuffle"}
 
 // NewLanguage builds the language. now feeds $now and $millis, random feeds $uuid; both
@@ -63,7 +61,7 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 		custom[name] = l.customFunc(name, f)
 	}
 	env := gnata.NewCustomEnv(custom)
-	// What takes a function as an argument, or needs a built-in, is written in JSONata.
+	// Functions that call functions or built-ins are written in JSONata.
 	for name, src := range libraryInJSONata {
 		x, err := gnata.Compile(src)
 		if err != nil {
@@ -87,22 +85,22 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 	return l
 }
 
-// customFunc makes f callable by gnata: plain JSON in, plain JSON out.
+// customFunc returns f for gnata.
 func (l *Language) customFunc(name string, f function) gnata.CustomFunc {
 	return func(args []any, _ any) (any, error) {
 		if len(args) < f.min || len(args) > f.max {
 			return nil, &functionError{name, "wrong number of arguments"}
 		}
-		plain := make([]any, len(args))
-		w := walk{left: l.limits.ResultBytes}
+		plainArgs := make([]any, len(args))
+		w := converter{left: l.limits.ResultBytes}
 		for i, arg := range args {
 			v, _, err := w.value(arg, 0)
 			if err != nil {
 				return nil, &functionError{name, err.Error()}
 			}
-			plain[i] = v
+			plainArgs[i] = v
 		}
-		v, err := f.call(plain)
+		v, err := f.call(plainArgs)
 		if err != nil {
 			return nil, &functionError{name, err.Error()}
 		}
@@ -116,28 +114,28 @@ func (l *Language) customFunc(name string, f function) gnata.CustomFunc {
 	}
 }
 
-// EvalTimeout bounds one evaluation.
+// EvalTimeout returns the limit of one evaluation.
 func (l *Language) EvalTimeout() time.Duration { return l.limits.EvalTimeout }
 
-// SyntaxError says why an expression does not compile.
+// SyntaxError is the error of an expression that does not compile.
 type SyntaxError struct {
 	Offset  int // of the byte in the source
 	Message string
 	Code    string // of the Diagnostic
 }
 
-// Error gives the message.
+// Error returns the message.
 func (e *SyntaxError) Error() string { return e.Message }
 
 // Expr is a compiled expression. It is immutable and safe for concurrent use.
 type Expr struct {
 	Source string
-	node   *source.Node // for places; nil: it stands in no file
-	broken bool         // stands for one that does not compile, and gives nothing
-	meter  bool         // an override's: its memory is bounded, and a worker evaluates it if the language has one
+	node   *source.Node // for places; nil: it is not from a file
+	broken bool         // it does not compile; its result is undefined
+	meter  bool         // of an override: its memory is bounded, and a worker evaluates it if there is one
 	lang   *Language
 	prog   *gnata.Expression // nil: only a worker compiles it
-	path   []string          // of an expression that is names joined by dots; nil: it is more
+	path   []string          // of an expression of names joined by dots; nil for any other
 
 	regexps int // size of its regular expressions, in instructions
 }
@@ -167,26 +165,23 @@ func gnataCompile(src string) (_ *gnata.Expression, err error) {
 			err = errors.New("JSONata error S0500: compiler failure")
 		}
 	}()
-	return gnata.Compile(forCompiler(src))
+	return gnata.Compile(rewriteForCompiler(src))
 }
 
-// Eval evaluates the expression over bindings, plain JSON values that are only read. It is
-// EvalReady for callers with one evaluation.
+// Eval is EvalBindings for a single evaluation. bindings are plain JSON and only read.
 func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, present bool, err error) {
-	ready, err := Ready(bindings)
+	ready, err := NewBindings(bindings)
 	if err != nil {
 		return nil, false, err
 	}
-	return x.EvalReady(ctx, ready)
+	return x.EvalBindings(ctx, ready)
 }
 
-// EvalReady evaluates the expression over bindings.
-// The value is plain JSON: nil, bool, string, finite float64, json.Number, []any,
-// map[string]any; it may share parts with bindings. present is false if the expression
-// gives nothing (JSONata's undefined); null is present and nil. An evaluation that
-// fails, overruns or gives anything else is an error, which quotes nothing of the data;
-// it is context.DeadlineExceeded if the evaluation overran.
-func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, present bool, err error) {
+// EvalBindings evaluates the expression over bindings. The value is plain JSON: nil, bool, string,
+// finite float64, json.Number, []any, map[string]any. It may share parts with bindings. present is
+// false if the result is undefined; null is present and nil. Any other result is an error. Errors
+// contain no data. An evaluation that takes too long is context.DeadlineExceeded.
+func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, present bool, err error) {
 	if x.meter && !x.broken && x.lang.worker != nil {
 		return x.evalInWorker(ctx, bindings.plain)
 	}
@@ -208,18 +203,18 @@ func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, pre
 	if x.meter {
 		ctx = withMemoryMeter(ctx)
 	}
-	v, err := x.lang.eval(ctx, x.prog, bindings.root())
+	v, err := x.lang.eval(ctx, x.prog, bindings.converted)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), ErrMemory):
 		return nil, false, ErrMemory
 	case err != nil && ctx.Err() != nil:
 		return nil, false, causeOf(ctx)
 	case err != nil:
-		return nil, false, x.withoutValues(err)
+		return nil, false, x.redactError(err)
 	case v == nil:
 		return nil, false, nil
 	}
-	w := walk{left: x.lang.limits.ResultBytes}
+	w := converter{left: x.lang.limits.ResultBytes}
 	v, _, err = w.value(v, 0)
 	if err != nil {
 		return nil, false, fmt.Errorf("result: %w", err)
@@ -228,41 +223,41 @@ func (x *Expr) EvalReady(ctx context.Context, bindings Bindings) (value any, pre
 }
 
 var (
-	errInternal   = errors.New("expression failed inside")
+	errInternal   = errors.New("internal error of the expression library")
 	gnataError    = regexp.MustCompile(`^([A-Z]\d{4})(?:: (?:(\$[A-Za-z0-9]+): )?(.*))?$`)
 	gnataMessages = map[string]string{
-		"D1001": "number out of range", "D1002": "the operand of - is no number", "D1004": "the regular expression matches the empty text",
+		"D1001": "number out of range", "D1002": "the operand of - is not a number", "D1004": "the regular expression matches the empty text",
 		"D1009": "two keys of an object are the same", "D2014": "the range is too large", "D3001": "number out of range",
-		"D3010": "an argument is too large or empty", "D3012": "the replacement is no text", "D3030": "the text is no number",
+		"D3010": "an argument is too large or empty", "D3012": "the replacement is not a text", "D3030": "the text is not a number",
 		"D3050": "the function needs two parameters", "D3060": "the root of a negative number", "D3061": "number out of range",
-		"D3070": "the items to sort are neither all texts nor all numbers", "D3110": "the text is no date and time",
+		"D3070": "the items to sort are neither all texts nor all numbers", "D3110": "the text is not a date and time",
 		"D3138": "more than one item matches", "D3139": "no item matches", "D3141": "an assertion failed",
 		"S0217": "% has no parent here", "T0410": "an argument has the wrong type", "T0411": "the context has the wrong type",
-		"T0412": "the items of an argument have the wrong type", "T1003": "a key of an object is no text",
-		"T1005": "a function is called without its $", "T1006": "what is called is no function", "T1007": "what is applied is no function",
-		"T1008": "what is applied is no function", "T2001": "the left side of an operator is no number",
-		"T2002": "the right side of an operator is no number", "T2003": "the start of a range is no whole number",
-		"T2004": "the end of a range is no whole number", "T2006": "the right side of ~> is no function",
+		"T0412": "the items of an argument have the wrong type", "T1003": "a key of an object is not a text",
+		"T1005": "a function is called without its $", "T1006": "a value that is not a function is called", "T1007": "a value that is not a function is applied",
+		"T1008": "a value that is not a function is applied", "T2001": "the left side of an operator is not a number",
+		"T2002": "the right side of an operator is not a number", "T2003": "the start of a range is not a whole number",
+		"T2004": "the end of a range is not a whole number", "T2006": "the right side of ~> is not a function",
 		"T2007": "texts and numbers cannot be sorted together", "T2008": "only texts and numbers can be sorted",
 		"T2009": "texts and numbers cannot be compared", "T2010": "only texts and numbers can be compared",
-		"T2011": "the update of a transform is no object", "T2012": "the deletion of a transform is no list of texts",
+		"T2011": "the update of a transform is not an object", "T2012": "the deletion of a transform is not an array of texts",
 	}
 )
 
-// Costly reports whether err says that an expression takes too much time, memory or depth,
-// or that there is nowhere to find out.
+// Costly reports whether err means that an expression takes too much time, memory or depth, or
+// that no worker could evaluate it.
 func Costly(err error) bool {
 	return slices.ContainsFunc([]error{context.DeadlineExceeded, ErrMemory, ErrNoWorker, ErrTooLarge, ErrTooDeep, ErrRecursion},
 		func(bad error) bool { return errors.Is(err, bad) })
 }
 
-// withoutValues rewrites an evaluation's error: gnata's own texts may quote data.
-// A text that the expression itself spells out, for $error or $assert, is kept.
-func (x *Expr) withoutValues(err error) error {
-	if own := (*functionError)(nil); errors.As(err, &own) {
+// redactError replaces gnata's message, which may contain data. A text of $error or $assert that
+// is a literal of the expression is kept.
+func (x *Expr) redactError(err error) error {
+	if own, ok := errors.AsType[*functionError](err); ok {
 		return own
 	}
-	if inside := runtime.Error(nil); errors.As(err, &inside) {
+	if _, ok := errors.AsType[runtime.Error](err); ok {
 		return errInternal
 	}
 	m := gnataError.FindStringSubmatch(err.Error())
@@ -273,7 +268,7 @@ func (x *Expr) withoutValues(err error) error {
 		return ErrRecursion
 	}
 	code, name, text := m[1], m[2], gnataMessages[m[1]]
-	if (code == "D3137" || code == "D3141") && x.spells(strings.TrimPrefix(err.Error(), code+": ")) {
+	if (code == "D3137" || code == "D3141") && x.hasLiteral(strings.TrimPrefix(err.Error(), code+": ")) {
 		return fmt.Errorf("%s: %s", code, strings.TrimPrefix(err.Error(), code+": "))
 	}
 	if !slices.Contains(x.lang.functions, strings.TrimPrefix(name, "$")) {
@@ -291,8 +286,8 @@ func (x *Expr) withoutValues(err error) error {
 	}
 }
 
-// spells reports whether text is a string literal of the expression.
-func (x *Expr) spells(text string) bool {
+// hasLiteral reports whether text is a string literal of the expression.
+func (x *Expr) hasLiteral(text string) bool {
 	return slices.ContainsFunc(lex(x.Source), func(t token) bool {
 		return t.kind == tokenString && t.text(x.Source) == text
 	})
@@ -306,6 +301,3 @@ var gnataNull = func() any {
 	}
 	return v
 }()
-
-// collapse makes gnata's unfinished sequences a value or a list.
-func collapse(v any) any { return gnata.NormalizeValue(v) }

@@ -84,8 +84,8 @@ func TestEval(t *testing.T) {
 		{"keys", `$keys(body.{"a": 1})[]`, `["a"]`},
 		{"sequence inside", `{"k": $keys(body)[0]}`, `{"k":"id"}`},
 		{"infinite", `1/0`, "error: result: a number is not finite"},
-		{"function", `$uppercase`, "error: result: a function is no value"},
-		{"function inside", `{"f": function($x){$x}}`, "error: result: a function is no value"},
+		{"function", `$uppercase`, "error: result: a function is not a value"},
+		{"function inside", `{"f": function($x){$x}}`, "error: result: a function is not a value"},
 		{"minus zero", `-0 * 1`, "0"},
 		{"division after a predicate", `body.list[2] / 2`, "1"},
 		{"division after a block", `(1; 6) / 3`, "2"},
@@ -117,20 +117,20 @@ func TestEval(t *testing.T) {
 func TestEvalErrorsQuoteNoData(t *testing.T) {
 	const input = `{"secret":"hunter2","n":5}`
 	tests := []struct{ src, want string }{
-		{`$toMillis(secret)`, "error: D3110: $toMillis: the text is no date and time"},
+		{`$toMillis(secret)`, "error: D3110: $toMillis: the text is not a date and time"},
 		{`$error(secret)`, "error: D3137"},
 		{`$error("no role")`, "error: D3137: no role"},
 		{`$assert(false, "wrong")`, "error: D3141: wrong"},
 		{`$assert(false, secret)`, "error: D3141: an assertion failed"},
-		{`secret + 1`, "error: T2001: the left side of an operator is no number"},
-		{`$number(secret)`, "error: D3030: $number: the text is no number"},
+		{`secret + 1`, "error: T2001: the left side of an operator is not a number"},
+		{`$number(secret)`, "error: D3030: $number: the text is not a number"},
 		{`$substring(n, 1)`, "error: T0410: $substring: an argument has the wrong type"},
-		{`$jsonParse(secret)`, "error: $jsonParse: the text is no JSON"},
-		{`$pick(n, "a")`, "error: $pick: wants an object"},
+		{`$jsonParse(secret)`, "error: $jsonParse: the text is not valid JSON"},
+		{`$pick(n, "a")`, "error: $pick: expects an object"},
 		{`{secret: 1, "hunter2": 2}`, "error: D1009: two keys of an object are the same"},
 		{`$fromMillis(n, "[Z", secret)`, "error: D3137"},
-		{`$nosuch(1)`, "error: T1006: what is called is no function"},
-		{`[1..secret]`, "error: T2004: the end of a range is no whole number"},
+		{`$nosuch(1)`, "error: T1006: a value that is not a function is called"},
+		{`[1..secret]`, "error: T2004: the end of a range is not a whole number"},
 	}
 	l := testLanguage(Limits{})
 	for _, tt := range tests {

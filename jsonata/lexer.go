@@ -18,7 +18,7 @@ const (
 	tokenNumber
 	tokenRegex
 	tokenOperator
-	tokenUnclosed // a string, name, regex or comment that nothing ends
+	tokenUnclosed // a string, name, regex or comment without its end
 )
 
 // token is src[start:end].
@@ -32,8 +32,8 @@ func (t token) is(src, op string) bool {
 	return t.kind == tokenOperator && src[t.start:t.end] == op
 }
 
-// text is what the token means: a name without its backticks, a string without its quotes
-// and escapes, a variable without its $.
+// text returns a name without its backticks, a string without its quotes and escapes, a variable
+// without its $, and the source of any other token.
 func (t token) text(src string) string {
 	raw := src[t.start:t.end]
 	switch {
@@ -79,10 +79,10 @@ func unquote(raw string) string {
 	return s
 }
 
-// lex cuts src into tokens that tile it, spaces and comments included.
+// lex splits src into tokens, spaces and comments included.
 func lex(src string) []token {
 	var tokens []token
-	operand := true // whether an operand may come, so that / starts a regex
+	operand := true // an operand may follow, so that / starts a regex
 	for at := 0; at < len(src); {
 		t := token{start: at}
 		t.kind, t.end = next(src, at, operand)
@@ -108,7 +108,7 @@ func lex(src string) []token {
 	return tokens
 }
 
-// significant drops spaces and comments.
+// significant returns tokens without spaces and comments.
 func significant(tokens []token) []token {
 	out := make([]token, 0, len(tokens))
 	for _, t := range tokens {
@@ -178,7 +178,7 @@ func lexString(src string, at int) (tokenKind, int) {
 	return tokenUnclosed, len(src)
 }
 
-// lexRegex ends at a / outside of brackets, as the reference implementation has it.
+// lexRegex ends at a / outside brackets, like the reference implementation.
 func lexRegex(src string, at int) (tokenKind, int) {
 	depth := 0
 	for i := at + 1; i < len(src); i++ {

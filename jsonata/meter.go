@@ -6,22 +6,21 @@ import (
 	"runtime/metrics"
 )
 
-// maxAllocated is how much the process may allocate during one evaluation of an override,
-// in bytes. It is far above what any evaluation needs, because other requests count too.
+// maxAllocated is how much the process may allocate during one evaluation of an override, in
+// bytes. It is far above the need of an evaluation, because other requests count too.
 const maxAllocated = 256 << 20
 
-// ErrMemory is an evaluation that took too much memory.
+// ErrMemory is the error of an evaluation that took too much memory.
 var ErrMemory = errors.New("expression uses too much memory")
 
-// memoryMeter is a context that also ends when the process has allocated too much since it
-// was made. The evaluator asks for a context's error before every step of an expression,
-// so text that doubles and doubles is stopped in time; what one step allocates is not seen
-// before it is done.
+// memoryMeter is a context that also ends if the process has allocated too much since it began.
+// gnata calls Err before every step, so a text that is doubled repeatedly is stopped in time. The
+// allocations of one step count after it.
 type memoryMeter struct {
 	context.Context
 	start  uint64
 	sample [1]metrics.Sample
-	asked  int
+	calls  int // of Err
 	over   bool
 }
 
@@ -37,13 +36,13 @@ func (m *memoryMeter) allocated() uint64 {
 	return m.sample[0].Value.Uint64()
 }
 
-// Err is that of the context below, or ErrMemory.
+// Err returns the error of the inner context, or ErrMemory.
 func (m *memoryMeter) Err() error {
 	if err := m.Context.Err(); err != nil {
 		return err
 	}
-	// Looking costs a microsecond, and a value cannot double in fewer than four steps.
-	if m.asked++; !m.over && m.asked%4 == 0 {
+	// Reading the metric costs a microsecond. Doubling a value takes at least four steps.
+	if m.calls++; !m.over && m.calls%4 == 0 {
 		m.over = m.allocated()-m.start > maxAllocated
 	}
 	if m.over {

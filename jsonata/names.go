@@ -7,19 +7,19 @@ import (
 	"portolan/source"
 )
 
-// finding is one name that an expression cannot use.
+// finding is one unknown name in an expression.
 type finding struct {
 	offset        int
 	code          string
 	message, hint string
 }
 
-// checkNames finds the functions, variables and bindings that src uses and that do not
-// exist. Without bindings, those are not checked.
+// checkNames returns the unknown functions, variables and bindings that src uses. Without
+// bindings, those are not checked.
 //
-// The root of an expression is the object of its bindings, so a name where the root is the
-// context must be a binding; behind a dot, in a predicate, a grouping or a sorting it is a
-// field of some value and cannot be known.
+// The root of an expression is the object of its bindings. A name is a binding if its context is
+// the root. After a dot, in a predicate, a grouping or a sorting it is a field, which is not
+// checked.
 func (l *Language) checkNames(src string, bindings []string) []finding {
 	tree, err := parseTree(src)
 	if err != nil {
@@ -38,17 +38,17 @@ type nameCheck struct {
 
 	inFunction     bool
 	rootInFunction []int              // offsets of names and $ that read the root inside a function
-	atRoot         map[*treeNode]bool // nil: not asked for; names, $, wildcards and calls that read the root
+	atRoot         map[*treeNode]bool // names, $, wildcards and calls that read the root; nil: not recorded
 }
 
-// nameScope is a block or a function body with the variables that it binds anywhere: one
-// may call a function that is bound further down.
+// nameScope is a block or function body with all of its variables. A function may be called
+// before it is bound.
 type nameScope struct {
 	outer *nameScope
 	names []string
 }
 
-// with is s and the variables bound in nodes, outside of blocks and functions inside them.
+// with adds the variables bound in nodes, but not in their inner blocks and functions, to s.
 func (s *nameScope) with(c *nameCheck, nodes ...*treeNode) *nameScope {
 	for _, n := range nodes {
 		s.names = append(s.names, n.bound()...)
@@ -62,7 +62,7 @@ func (s *nameScope) with(c *nameCheck, nodes ...*treeNode) *nameScope {
 	return s
 }
 
-// bound are the variables that @ and # bind at n.
+// bound returns the variables that @ and # bind at n.
 func (n *treeNode) bound() []string {
 	if n.kind == treeLambda {
 		return nil
@@ -77,7 +77,7 @@ func (s *nameScope) all() []string {
 	return append(s.outer.all(), s.names...)
 }
 
-// node checks n, whose context is the root or not, and reports whether n's value is the
+// node checks n and reports whether its value is the root. root is set if its context is the
 // root.
 func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 	switch n.kind {
@@ -182,12 +182,12 @@ func (c *nameCheck) name(n *treeNode, root bool) {
 	c.findings = append(c.findings, f)
 }
 
-// key explains a bare name as a key: JSONata reads it as a path, not as the key's name.
+// key checks a name without quotes as a key, which JSONata evaluates as a path.
 func (c *nameCheck) key(n *treeNode, root bool) {
 	before := len(c.findings)
 	c.name(n, root)
 	if len(c.findings) > before {
-		c.findings[before].hint = "a key of that name is written in quotes"
+		c.findings[before].hint = "write a key in quotes"
 	}
 }
 

@@ -34,7 +34,7 @@ func TestCheckNames(t *testing.T) {
 		{`boddy.name`, []string{`0 E022-unknown-binding unknown binding "boddy" (did you mean "body"?)`}},
 		{`response.id`, []string{`0 E022-unknown-binding unknown binding "response" (bindings here: body, query, rawQuery, context, id, before)`}},
 		{`body.name & $$.naem`, []string{`15 E022-unknown-binding unknown binding "naem" (bindings here: body, query, rawQuery, context, id, before)`}},
-		{`{ name: body.name }`, []string{`2 E022-unknown-binding unknown binding "name" (a key of that name is written in quotes)`}},
+		{`{ name: body.name }`, []string{`2 E022-unknown-binding unknown binding "name" (write a key in quotes)`}},
 		{`body.x ? first : [second]`, []string{
 			`9 E022-unknown-binding unknown binding "first" (bindings here: body, query, rawQuery, context, id, before)`,
 			`18 E022-unknown-binding unknown binding "second" (bindings here: body, query, rawQuery, context, id, before)`,
@@ -118,16 +118,16 @@ good: body
 		`m.yaml:2:19: E021-unknown-function: unknown function "$zqzq"`,
 		`m.yaml:3:19: E022-unknown-binding: unknown binding "bodi" (did you mean "body"?)`,
 		`m.yaml:4:10: E021-unknown-function: unknown function "$zqzq"`,
-		`m.yaml:8:20: E020-bad-expression: "2" stands where a bracket, comma or colon is expected (JSONata S0202)`,
-		`m.yaml:12:7: E023-refused-function: $random is refused: a mapping gives the same answer each time and runs no text as code`,
-		`m.yaml:14:9: E003-unsupported-yaml: places inside this expression are unknowable (write an expression of several lines as a block that starts with | alone)`,
-		`m.yaml:16:9: E003-unsupported-yaml: places inside this expression are unknowable (write an expression of several lines as a block that starts with | alone)`,
-		`m.yaml:18:8: E003-unsupported-yaml: places inside this expression are unknowable (write an expression of several lines as a block that starts with | alone)`,
-		`m.yaml:20:15: E003-unsupported-yaml: places inside this expression are unknowable (write an expression of several lines as a block that starts with | alone)`,
+		`m.yaml:8:20: E020-bad-expression: expected a bracket, comma or colon instead of "2" (JSONata S0202)`,
+		`m.yaml:12:7: E023-refused-function: $random is not allowed: a mapping must be deterministic and must not run text as code`,
+		`m.yaml:14:9: E003-unsupported-yaml: errors in this expression cannot be located (write an expression of several lines as a block that starts with | alone)`,
+		`m.yaml:16:9: E003-unsupported-yaml: errors in this expression cannot be located (write an expression of several lines as a block that starts with | alone)`,
+		`m.yaml:18:8: E003-unsupported-yaml: errors in this expression cannot be located (write an expression of several lines as a block that starts with | alone)`,
+		`m.yaml:20:15: E003-unsupported-yaml: errors in this expression cannot be located (write an expression of several lines as a block that starts with | alone)`,
 		`m.yaml:22:7: E004-wrong-type: want a single value, got a list`,
-		`m.yaml:25:12: E020-bad-expression: "," stands where a bracket, comma or colon is expected (JSONata S0202)`,
+		`m.yaml:25:12: E020-bad-expression: expected a bracket, comma or colon instead of "," (JSONata S0202)`,
 		`m.yaml:27:16: E020-bad-expression: the string is never closed with " (JSONata S0101)`,
-		"m.yaml:28:21: E020-bad-expression: the regular expression is not one of RE2: invalid or unsupported Perl syntax: `(?=`",
+		"m.yaml:28:21: E020-bad-expression: the regular expression is not valid in RE2: invalid or unsupported Perl syntax: `(?=`",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -2,8 +2,8 @@ package jsonata
 
 import "encoding/json"
 
-// plainPath are the names of an expression that is nothing but names joined by dots,
-// context.api_key; nil for any other.
+// plainPath returns the names of an expression of names joined by dots, context.api_key; nil for
+// any other.
 func plainPath(src string) []string {
 	tokens := significant(lex(src))
 	if len(tokens)%2 == 0 {
@@ -30,8 +30,8 @@ func plainPath(src string) []string {
 	return names
 }
 
-// readPath reads a plain path without the evaluator. isPlain is false if what it meets is not
-// plain: an array on the way, or a value with parts at the end.
+// readPath evaluates a plain path without gnata. isPlain is false if a value on the path is an
+// array or its end is an array or object.
 func readPath(bindings map[string]any, path []string) (value any, present, isPlain bool) {
 	at := bindings
 	for i, name := range path {

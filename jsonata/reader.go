@@ -12,9 +12,9 @@ type Reader struct {
 	Language *Language
 }
 
-// Expr compiles n's text as an expression that may use the given bindings; without any,
-// bindings are not checked. What does not compile is reported at its place in the file
-// and gives an expression that yields nothing.
+// Expr compiles n's text as an expression that may use the given bindings; without any, they are
+// not checked. Errors are reported at their place in the file. The result is then a broken
+// expression, whose value is undefined.
 func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
 	return r.expr(n, r.Language.Compile, bindings)
 }
@@ -26,18 +26,18 @@ func (r *Reader) UntrustedExpr(n *source.Node, bindings ...string) *Expr {
 }
 
 func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), bindings []string) *Expr {
-	told := len(*r.Diags)
+	before := len(*r.Diags)
 	src := r.String(n)
 	x, err := r.Language.Compile("()")
 	if err != nil {
 		panic(err) // cannot fail
 	}
 	x.Source, x.node, x.broken = src, n, true
-	if n.Refused() || len(*r.Diags) > told { // no text at all
+	if n.Refused() || len(*r.Diags) > before { // not a text
 		return x
 	}
 	if !n.KnowsPlaces() {
-		r.Diags.Errorf(n.Pos, "E003-unsupported-yaml", "places inside this expression are unknowable")
+		r.Diags.Errorf(n.Pos, "E003-unsupported-yaml", "errors in this expression cannot be located")
 		r.Diags.Hintf("write an expression of several lines as a block that starts with | alone")
 	}
 	compiled, err := compile(src)
@@ -57,10 +57,10 @@ func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), b
 	return compiled
 }
 
-// Pos is the place of the expression in its file; zero if it stands in none.
+// Pos returns the place of the expression in its file; zero if it is not from a file.
 func (x *Expr) Pos() source.Pos { return x.At(0) }
 
-// At is the place of the byte at offset of the expression; zero if it stands in no file.
+// At returns the place of the byte at offset of the expression; zero if it is not from a file.
 func (x *Expr) At(offset int) source.Pos {
 	if x == nil || x.node == nil {
 		return source.Pos{}
@@ -68,5 +68,5 @@ func (x *Expr) At(offset int) source.Pos {
 	return x.node.At(offset)
 }
 
-// Broken reports whether the expression did not compile. It then yields nothing.
+// Broken reports whether the expression did not compile.
 func (x *Expr) Broken() bool { return x.broken }

@@ -9,12 +9,11 @@ import (
 )
 
 const (
-	// MaxRegexpSize is how large the regular expressions of one expression may be together,
-	// in instructions of the compiled programs, and those of all expressions of one override.
-	// Compiling that much allocates up to 15 MiB.
+	// MaxRegexpSize is the total size of the regular expressions of one expression, or one
+	// override, in instructions of the compiled programs. Compiling them allocates up to 15 MiB.
 	MaxRegexpSize = 20_000
-	// maxRegexpRunes is how many characters and ranges of characters the regular expressions
-	// of one expression may list. The parser visits each of them.
+	// maxRegexpRunes is how many characters and ranges the regular expressions of one
+	// expression may list. The parser visits each of them.
 	maxRegexpRunes = 500_000
 	// categoryRanges is about how many ranges the largest Unicode categories have.
 	categoryRanges = 1_500
@@ -26,13 +25,13 @@ const (
 	rangesPerInstruction = 16
 )
 
-// RegexpSize is how large the regular expressions of x are together, in instructions of the
-// compiled programs, about.
+// RegexpSize returns the approximate total size of x's regular expressions, in instructions of
+// the compiled programs.
 func (x *Expr) RegexpSize() int { return x.regexps }
 
-// CheckRegexp parses pattern, a regular expression that stands outside an expression, without
-// compiling it. The error is a *SyntaxError with a message to follow "pattern" if pattern
-// exceeds a limit, and one of the parser if it is malformed.
+// CheckRegexp parses pattern, a regular expression outside an expression, without compiling it.
+// The error is a *SyntaxError, with a message to follow "pattern", if pattern exceeds a limit, and
+// the parser's if it is malformed.
 func CheckRegexp(pattern string) error {
 	if listedRunes(pattern) > maxRegexpRunes {
 		return &SyntaxError{Code: "E025-costly-regexp", Message: fmt.Sprintf("lists more than %d characters and ranges", maxRegexpRunes)}
@@ -47,9 +46,9 @@ func CheckRegexp(pattern string) error {
 	return nil
 }
 
-// checkRegexps parses the regular expressions of src, compiles none of them, and returns
-// how large they are together, in instructions. The error is a *SyntaxError at the first one
-// that is malformed or exceeds a limit.
+// checkRegexps parses the regular expressions of src without compiling them, and returns their
+// total size in instructions. The error is a *SyntaxError at the first one that is malformed or
+// exceeds a limit.
 func checkRegexps(src string) (size int, err error) {
 	var literals []token
 	runes := 0
@@ -65,7 +64,7 @@ func checkRegexps(src string) (size int, err error) {
 	for i, t := range literals {
 		own, err := regexpSize(regexpPattern(src[t.start:t.end]))
 		if err != nil {
-			return 0, &SyntaxError{Offset: t.start, Code: "E020-bad-expression", Message: "the regular expression is not one of RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
+			return 0, &SyntaxError{Offset: t.start, Code: "E020-bad-expression", Message: "the regular expression is not valid in RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 		}
 		if size += own; size > MaxRegexpSize {
 			return 0, costlyRegexp(src, t, "compiles to about %d instructions", size, i+1, MaxRegexpSize)
@@ -74,8 +73,8 @@ func checkRegexps(src string) (size int, err error) {
 	return size, nil
 }
 
-// costlyRegexp is the error for t, the regular expression with that number, counted from 1.
-// got is what it and those before it cost.
+// costlyRegexp is the error for t, the regular expression with that number, counted from 1. got
+// is the cost of it and those before it.
 func costlyRegexp(src string, t token, costs string, got, number, limit int) *SyntaxError {
 	together := ""
 	if number > 1 {
@@ -87,7 +86,7 @@ func costlyRegexp(src string, t token, costs string, got, number, limit int) *Sy
 	}
 }
 
-// regexpPattern is what a literal compiles to: its flags, i and m, move to the front.
+// regexpPattern returns a literal as a pattern, with its flags i and m in front.
 func regexpPattern(literal string) string {
 	end := strings.LastIndexByte(literal, '/')
 	if flags := literal[end+1:]; flags != "" {
@@ -105,8 +104,8 @@ func regexpSize(pattern string) (int, error) {
 	return instructions(re), nil
 }
 
-// instructions is at least the number of instructions that re compiles to, and at least 1.
-// It cannot overflow: the parser refuses nested repeats whose product is over 1000.
+// instructions returns an upper bound of the instructions that re compiles to, at least 1. It
+// cannot overflow: the parser refuses nested repeats whose product is over 1000.
 func instructions(re *syntax.Regexp) int {
 	size := 0
 	for _, sub := range re.Sub {
@@ -135,9 +134,9 @@ func instructions(re *syntax.Regexp) int {
 	return max(size, 1)
 }
 
-// listedRunes estimates, from the text of a regular expression alone, what its parser
-// visits: the ranges of Unicode categories, and the characters of ranges whose letters match
-// in both cases. A range beyond ASCII is spelled by its end, with a character or an escape.
+// listedRunes estimates how many ranges and characters the parser of a regular expression visits:
+// the ranges of Unicode categories, and the characters of ranges whose letters match in both
+// cases. A range beyond ASCII is recognized by its end, a character or an escape.
 func listedRunes(literal string) int {
 	runes := 0
 	for i := 0; i+1 < len(literal); i++ {
@@ -154,7 +153,7 @@ func listedRunes(literal string) int {
 	return runes
 }
 
-// escapedRune is the character of an escape \x{HEX}, \xHH or \OOO without its backslash, at
+// escapedRune returns the character of an escape \x{HEX}, \xHH or \OOO without its backslash, at
 // most foldedRunes; 0 for any other escape.
 func escapedRune(escape string) int {
 	hex, ok := strings.CutPrefix(escape, "x")

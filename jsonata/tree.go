@@ -24,13 +24,13 @@ const (
 	treeTransform                 // |items|
 )
 
-// treeNode is a piece of an expression with its place. The compiler's own tree is out of
-// reach; this one knows just enough to tell names from fields and to find the result.
+// treeNode is a part of an expression with its place. gnata's own tree is not exported. This one
+// suffices to distinguish names from fields and to find the result.
 type treeNode struct {
 	kind               treeKind
 	token              token // name, variable, literal or operator
 	start              int   // offset of its first byte
-	end                int   // of a call: the offset behind it
+	end                int   // of a call: the offset after it
 	left, right, other *treeNode
 	items              []*treeNode
 	parameters         []string // of a lambda; of a step, the variables that @ and # bind
@@ -39,7 +39,7 @@ type treeNode struct {
 
 var errNoTree = errors.New("not an expression")
 
-// parseTree reads an expression that compiles; anything else is errNoTree.
+// parseTree parses an expression that compiles. Its error is errNoTree.
 func parseTree(src string) (tree *treeNode, err error) {
 	p := &treeParser{src: src, tokens: significant(lex(src))}
 	defer func() {
@@ -57,14 +57,14 @@ func parseTree(src string) (tree *treeNode, err error) {
 	return tree, nil
 }
 
-// treeParser is a parser by precedence: a panic with errNoTree ends it.
+// treeParser is a parser by precedence. It panics with errNoTree.
 type treeParser struct {
 	src    string
 	tokens []token
 	at     int
 }
 
-// op is the operator that comes next, "" where something else does.
+// op returns the next token if it is an operator or name; "" otherwise.
 func (p *treeParser) op() string {
 	if p.at >= len(p.tokens) {
 		return ""
@@ -85,7 +85,8 @@ func (p *treeParser) next() token {
 	return p.tokens[p.at-1]
 }
 
-func (p *treeParser) want(op string) {
+// expect skips op, or panics if the next token is another one.
+func (p *treeParser) expect(op string) {
 	if !p.skip(op) {
 		panic(errNoTree)
 	}
@@ -99,7 +100,7 @@ func (p *treeParser) skip(op string) bool {
 	return true
 }
 
-// powers are those of the compiler.
+// powers are the compiler's binding powers.
 var powers = map[string]int{
 	"(": 80, "[": 80, "@": 75, "#": 75, ".": 75, "{": 70, "**": 60, "*": 60, "/": 60, "%": 60,
 	"+": 50, "-": 50, "&": 50, "~>": 45, "!=": 40, "<=": 40, ">=": 40, "=": 40, "<": 40, ">": 40, "in": 40, "^": 40,
@@ -147,7 +148,7 @@ func (p *treeParser) operand() *treeNode {
 				break
 			}
 		}
-		p.want(")")
+		p.expect(")")
 	case "[":
 		n.kind, n.items = treeArray, p.list("]")
 	case "{":
@@ -155,19 +156,19 @@ func (p *treeParser) operand() *treeNode {
 	case "|", "~":
 		n.kind = treeTransform
 		n.items = append(n.items, p.expression(20))
-		p.want("|")
+		p.expect("|")
 		n.items = append(n.items, p.expression(20))
 		if p.skip(",") {
 			n.items = append(n.items, p.expression(20))
 		}
-		p.want("|")
+		p.expect("|")
 	default:
 		panic(errNoTree)
 	}
 	return n
 }
 
-// list reads up to the closing bracket, which it takes.
+// list reads items up to and including the closing bracket.
 func (p *treeParser) list(closing string) (items []*treeNode) {
 	for p.op() != closing {
 		items = append(items, p.expression(0))
@@ -175,33 +176,33 @@ func (p *treeParser) list(closing string) (items []*treeNode) {
 			break
 		}
 	}
-	p.want(closing)
+	p.expect(closing)
 	return items
 }
 
 func (p *treeParser) pairs() (items []*treeNode) {
 	for p.op() != "}" {
 		key := p.expression(0)
-		p.want(":")
+		p.expect(":")
 		items = append(items, key, p.expression(0))
 		if !p.skip(",") {
 			break
 		}
 	}
-	p.want("}")
+	p.expect("}")
 	return items
 }
 
 func (p *treeParser) lambda(n *treeNode) *treeNode {
 	n.kind = treeLambda
-	p.want("(")
+	p.expect("(")
 	for p.op() != ")" {
 		n.parameters = append(n.parameters, p.variable())
 		if !p.skip(",") {
 			break
 		}
 	}
-	p.want(")")
+	p.expect(")")
 	if p.op() == "<" { // a signature
 		for depth := 0; ; {
 			switch p.src[p.tokens[p.at].start:p.next().end] {
@@ -215,9 +216,9 @@ func (p *treeParser) lambda(n *treeNode) *treeNode {
 			}
 		}
 	}
-	p.want("{")
+	p.expect("{")
 	n.right = p.expression(0)
-	p.want("}")
+	p.expect("}")
 	return n
 }
 
@@ -229,7 +230,7 @@ func (p *treeParser) variable() string {
 	return t.text(p.src)
 }
 
-// follow reads what follows the operand left.
+// follow reads the operator after the operand left, and its right side.
 func (p *treeParser) follow(left *treeNode) *treeNode {
 	t := p.next()
 	op := p.src[t.start:t.end]
@@ -244,12 +245,12 @@ func (p *treeParser) follow(left *treeNode) *treeNode {
 			return left
 		}
 		n.kind, n.right = treePredicate, p.expression(0)
-		p.want("]")
+		p.expect("]")
 	case "{":
 		n.kind, n.items = treeGroup, p.pairs()
 	case "^":
 		n.kind = treeSort
-		p.want("(")
+		p.expect("(")
 		for p.op() != ")" {
 			if p.op() == "<" || p.op() == ">" {
 				p.at++
@@ -259,7 +260,7 @@ func (p *treeParser) follow(left *treeNode) *treeNode {
 				break
 			}
 		}
-		p.want(")")
+		p.expect(")")
 	case "@", "#":
 		left.parameters = append(left.parameters, p.variable())
 		return left
@@ -280,7 +281,7 @@ func (p *treeParser) follow(left *treeNode) *treeNode {
 	return n
 }
 
-// children are the nodes directly below n, in the order of the source.
+// children returns the nodes directly below n, in the order of the source.
 func (n *treeNode) children() []*treeNode {
 	var out []*treeNode
 	for _, c := range append([]*treeNode{n.left, n.right, n.other}, n.items...) {

@@ -1,14 +1,14 @@
 package jsonata
 
-// Use is one plain member of a binding that an expression reads: context.api_key.
+// Use is a member of a binding that an expression reads by its name: context.api_key.
 type Use struct {
 	Name   string // of the member
 	Offset int    // of the name in the source
 }
 
-// Uses finds where the expression reads the binding called name. whole reports that it may
-// read more of the binding than the plain members listed: all of it, or a computed member.
-// A field of the same name, of some other value, is not a use.
+// Uses returns the members of the binding called name that the expression reads. whole is set if
+// it may read other members too: all of them, or a computed one. A field of the same name of
+// another value is not a use.
 func (x *Expr) Uses(name string) (members []Use, whole bool) {
 	tree, err := parseTree(x.Source)
 	if err != nil { // does not compile
@@ -21,8 +21,8 @@ func (x *Expr) Uses(name string) (members []Use, whole bool) {
 	return u.members, u.whole
 }
 
-// useFinder finds the reads of one binding. It looks for the binding's name where the root
-// is the context, and for everything else that gives the root, which holds all bindings.
+// useFinder finds the reads of one binding: its name if the context is the root, and everything
+// else that reads the root, which contains all bindings.
 type useFinder struct {
 	src, name string
 	atRoot    map[*treeNode]bool
@@ -31,8 +31,8 @@ type useFinder struct {
 	whole   bool
 }
 
-// contextual are the functions that take the context for a missing argument and give back
-// what it holds, and how many arguments they have.
+// contextual are the functions that return parts of the context if an argument is missing, and
+// their numbers of arguments.
 var contextual = map[string]int{"string": 1, "each": 2, "sift": 2}
 
 func (u *useFinder) visit(n *treeNode) {
@@ -67,7 +67,7 @@ func (u *useFinder) isRootMember(n *treeNode) bool {
 	return u.atRoot[n] && (n.kind == treeName || n.kind == treeLiteral && n.token.kind == tokenString)
 }
 
-// member takes the step that follows the binding.
+// member records the step after the binding.
 func (u *useFinder) member(n *treeNode) {
 	if n.kind == treeName || n.kind == treeLiteral && n.token.kind == tokenString {
 		u.members = append(u.members, Use{n.token.text(u.src), n.start})
@@ -76,7 +76,7 @@ func (u *useFinder) member(n *treeNode) {
 	}
 }
 
-// firstStep is the first step of the path n, without its predicates.
+// firstStep returns the first step of the path n, without its predicates.
 func firstStep(n *treeNode) *treeNode {
 	for n.kind == treePath || n.kind == treePredicate || n.kind == treeSort {
 		n = n.left
@@ -84,7 +84,7 @@ func firstStep(n *treeNode) *treeNode {
 	return n
 }
 
-// Names are the names and the texts that the expression spells out, as often as it does.
+// Names returns the names and string literals of the expression, with repetitions.
 func (x *Expr) Names() []string {
 	var names []string
 	for _, t := range lex(x.Source) {
@@ -95,8 +95,8 @@ func (x *Expr) Names() []string {
 	return names
 }
 
-// Tokens cuts a text into what it says, without spaces and comments. Two expressions with
-// the same tokens mean the same.
+// Tokens splits an expression into tokens, without spaces and comments. Expressions with the same
+// tokens have the same meaning.
 func Tokens(src string) []string {
 	var tokens []string
 	for _, t := range significant(lex(src)) {

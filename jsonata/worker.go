@@ -7,8 +7,8 @@ import (
 )
 
 // Worker compiles and evaluates the expressions of overrides in another process, which can be
-// killed: here, time and memory are looked at between the steps of an expression only, and
-// one step can make very much of very little.
+// killed. In this process, time and memory are checked only between the steps of an expression,
+// and a single step may exceed them.
 type Worker interface {
 	// Compile returns nil if source compiles, or a *SyntaxError, ErrOverrun, ErrMemory,
 	// ErrNoWorker or the context's error.
@@ -18,12 +18,11 @@ type Worker interface {
 	Evaluate(ctx context.Context, source string, bindings map[string]any) (value any, present bool, err error)
 }
 
-// ErrNoWorker means that no worker could take an expression. It says nothing about the
-// expression.
+// ErrNoWorker means that no worker could evaluate an expression, which may be valid.
 var ErrNoWorker = errors.New("overrides cannot be evaluated at present")
 
-// WithWorker is the language with w for the expressions of overrides. Others, which are
-// reviewed, stay in this process, and so do all if w is nil.
+// WithWorker returns a copy of l that evaluates the expressions of overrides in w. Others are
+// evaluated in this process, and so are all if w is nil.
 func (l *Language) WithWorker(w Worker) *Language {
 	out := *l
 	out.worker = w
@@ -33,8 +32,8 @@ func (l *Language) WithWorker(w Worker) *Language {
 // HasWorker reports whether expressions of overrides are evaluated in another process.
 func (l *Language) HasWorker() bool { return l.worker != nil }
 
-// CompileUntrusted compiles an override's expression, whose memory is bounded. If the language
-// has a worker, only that compiles and evaluates it. The error is a *SyntaxError or one of
+// CompileUntrusted compiles an expression with bounded memory, of an override. If there is a
+// worker, only that compiles and evaluates it. The error is a *SyntaxError or one of
 // Worker.Compile.
 func (l *Language) CompileUntrusted(src string) (*Expr, error) {
 	if l.worker == nil {
@@ -55,13 +54,13 @@ func (l *Language) CompileUntrusted(src string) (*Expr, error) {
 	return &Expr{Source: src, lang: l, regexps: size, meter: true}, nil
 }
 
-// evalInWorker is Eval in a worker. Its result is trusted as little as one from here.
+// evalInWorker is Eval in a worker, whose result is not trusted.
 func (x *Expr) evalInWorker(ctx context.Context, bindings map[string]any) (any, bool, error) {
 	value, present, err := x.lang.worker.Evaluate(ctx, x.Source, bindings)
 	if err != nil || !present {
 		return nil, false, err
 	}
-	w := walk{left: x.lang.limits.ResultBytes}
+	w := converter{left: x.lang.limits.ResultBytes}
 	value, _, err = w.value(value, 0)
 	if err != nil {
 		return nil, false, fmt.Errorf("result: %w", err)

@@ -107,7 +107,7 @@ func TestRouting(t *testing.T) {
 			"unknown fault", "GET /two/counters/a fault", 400,
 			`sandbox: two has no fault "fault"; it has rate_limited, server_error, html, truncated, reset, slow, huge, redirect`,
 		},
-		{"an expression that fails", "GET /two/broken", 500, "sandbox: two.yaml:25:54: body: D3030: $number: the text is no number"},
+		{"an expression that fails", "GET /two/broken", 500, "sandbox: two.yaml:25:54: body: D3030: $number: the text is not a number"},
 		{"invalid status", "GET /two/status", 500, "sandbox: two.yaml:26:43: status: 99 is not an HTTP status from 200 to 599"},
 		{"a record without its key", "PUT /two/keyless", 500, `sandbox: two.yaml:27:43: put counters: record has no "id" as its key`},
 	}

@@ -9,12 +9,14 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/recolabs/gnata"
 )
 
-// MaxValueDepth is how deep a value that enters or leaves an expression may be nested.
+// MaxValueDepth is the deepest nesting of a binding or result.
 const MaxValueDepth = 1000
 
-// Errors of an evaluation that exceeds a limit; beside them there are ErrOverrun and ErrMemory.
+// Errors of evaluations that exceed a limit; see also ErrOverrun and ErrMemory.
 var (
 	ErrTooDeep   = fmt.Errorf("nested deeper than %d levels", MaxValueDepth)
 	ErrTooLarge  = errors.New("larger than the limit")
@@ -22,34 +24,34 @@ var (
 )
 
 var (
-	errFunction   = errors.New("a function is no value")
+	errFunction   = errors.New("a function is not a value")
 	errNotFinite  = errors.New("a number is not finite")
 	errNotPlain   = errors.New("not plain JSON")
 	jsonNullValue = jsonNull{}
 )
 
-// jsonNull is the null that a library function returns; its nil is undefined.
+// jsonNull is null as the result of a library function, for which nil is undefined.
 type jsonNull struct{}
 
-// walk takes values over the border of an expression. It changes nothing in place: it
-// copies what holds something to replace and shares the rest.
-type walk struct {
-	inward bool // plain JSON to gnata's, which has a null of its own
-	left   int  // bytes that may still come, about
+// converter converts values between plain JSON and gnata's. It does not change them: it copies
+// arrays and objects with replaced parts and shares the rest.
+type converter struct {
+	toGnata bool // convert plain JSON to gnata's values, which have their own null
+	left    int  // bytes left, about
 }
 
-// withNulls gives plain JSON as gnata wants it. Most values hold no null and stay as they
-// are, so a look comes first: it allocates nothing.
+// withNulls returns v with gnata's null. Most values have no null and are returned without an
+// allocation.
 func withNulls(v any) (any, error) {
 	if found, err := holdsNull(v, 0); !found || err != nil {
 		return v, err
 	}
-	w := walk{inward: true, left: math.MaxInt}
+	w := converter{toGnata: true, left: math.MaxInt}
 	v, _, err := w.value(v, 0)
 	return v, err
 }
 
-// holdsNull reports whether v holds anything that gnata wants otherwise.
+// holdsNull reports whether v contains null.
 func holdsNull(v any, depth int) (found bool, err error) {
 	if depth > MaxValueDepth {
 		return false, ErrTooDeep
@@ -78,16 +80,16 @@ func holdsNull(v any, depth int) (found bool, err error) {
 	}
 }
 
-func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
+func (w *converter) value(v any, depth int) (out any, changed bool, err error) {
 	if err := w.spend(8); err != nil {
 		return nil, false, err
 	}
 	if depth > MaxValueDepth {
 		return nil, false, ErrTooDeep
 	}
-	switch x := v.(type) { // v itself goes on: x would be allocated anew
+	switch x := v.(type) { // returning x would allocate
 	case nil:
-		if w.inward {
+		if w.toGnata {
 			return gnataNull, true, nil
 		}
 		return nil, false, nil
@@ -101,7 +103,7 @@ func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
 		if math.IsInf(x, 0) || math.IsNaN(x) {
 			return nil, false, errNotFinite
 		}
-		if x == 0 { // JSON has no use for -0
+		if x == 0 { // -0 becomes 0
 			return 0.0, math.Signbit(x), nil
 		}
 		return v, false, nil
@@ -115,15 +117,15 @@ func (w *walk) value(v any, depth int) (out any, changed bool, err error) {
 	}
 }
 
-func (w *walk) spend(bytes int) error {
+func (w *converter) spend(bytes int) error {
 	if w.left -= bytes; w.left < 0 {
 		return ErrTooLarge
 	}
 	return nil
 }
 
-// list walks v, which whole holds.
-func (w *walk) list(whole any, v []any, depth int) (any, bool, error) {
+// list converts v, which is the value of whole.
+func (w *converter) list(whole any, v []any, depth int) (any, bool, error) {
 	var out []any
 	for i, item := range v {
 		item, changed, err := w.value(item, depth+1)
@@ -147,8 +149,8 @@ func (w *walk) list(whole any, v []any, depth int) (any, bool, error) {
 	}
 }
 
-// object walks v, which whole holds.
-func (w *walk) object(whole any, v map[string]any, depth int) (any, bool, error) {
+// object converts v, which is the value of whole.
+func (w *converter) object(whole any, v map[string]any, depth int) (any, bool, error) {
 	var out map[string]any
 	for name, member := range v {
 		w.left -= len(name)
@@ -169,9 +171,9 @@ func (w *walk) object(whole any, v map[string]any, depth int) (any, bool, error)
 	return whole, false, nil
 }
 
-// other is what is not plain JSON: an error on the way in, gnata's own types on the way out.
-func (w *walk) other(v any, depth int) (any, error) {
-	if w.inward {
+// other converts gnata's own types to plain JSON.
+func (w *converter) other(v any, depth int) (any, error) {
+	if w.toGnata {
 		return nil, errNotPlain
 	}
 	if v == gnataNull {
@@ -181,7 +183,7 @@ func (w *walk) other(v any, depth int) (any, error) {
 		out, _, err := w.object(o.ToMap(), o.ToMap(), depth)
 		return out, err
 	}
-	switch c := collapse(v).(type) {
+	switch c := gnata.NormalizeValue(v).(type) { // of an unfinished sequence
 	case nil, bool, string, json.Number, float64, []any, map[string]any:
 		out, _, err := w.value(c, depth)
 		return out, err

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// maxBrackets is how deep the brackets of an expression may be nested.
+// maxBrackets is the deepest nesting of an expression's brackets.
 const maxBrackets = 200
 
 var (
 	compileError = regexp.MustCompile(`^JSONata error ([A-Z]\d{4})(?: at token "((?s:.*?))")?: `)
-	// tooShort is how the compiler says that the text ends too early.
-	tooShort = regexp.MustCompile(`^JSONata error (S0207|[A-Z]\d{4} at token "(EOF)?":)`)
+	// endsEarly matches the compiler's errors for a text that ends too early.
+	endsEarly = regexp.MustCompile(`^JSONata error (S0207|[A-Z]\d{4} at token "(EOF)?":)`)
 )
 
-// locate turns the compiler's error about src into one with a place: the first token at
-// which what stands before it cannot go on. compile compiles a prefix.
+// locate returns the compiler's error about src with its place: the first token that cannot follow
+// those before it. compile compiles a prefix.
 func locate(src string, err error, compile func(prefix string) error) *SyntaxError {
 	code := "S0500"
 	if m := compileError.FindStringSubmatch(err.Error()); m != nil {
@@ -48,14 +48,14 @@ func locate(src string, err error, compile func(prefix string) error) *SyntaxErr
 		return bad(open.start, "%q is never closed", src[open.start:open.end])
 	}
 	last := tokens[len(tokens)-1]
-	return bad(last.start, "nothing follows %s", shown(src, last))
+	return bad(last.start, "the expression ends after %s", shown(src, last))
 }
 
 // broken reports whether a prefix that compiles to err cannot become an expression.
-func broken(err error) bool { return err != nil && !tooShort.MatchString(err.Error()) }
+func broken(err error) bool { return err != nil && !endsEarly.MatchString(err.Error()) }
 
-// prefix is the text of tokens, at least one, with a stand-in for empty names: the
-// compiler's errors tell those from the end of the text by nothing.
+// prefix returns the text of tokens, at least one. Empty names are replaced, because the compiler
+// reports them like the end of the text.
 func prefix(src string, tokens []token) string {
 	var b strings.Builder
 	for _, t := range tokens {
@@ -70,7 +70,7 @@ func prefix(src string, tokens []token) string {
 	return b.String()
 }
 
-// shown is a token for a message, cut where it is long.
+// shown returns a token for a message, shortened if it is long.
 func shown(src string, t token) string {
 	raw := []rune(src[t.start:t.end])
 	if len(raw) > 30 {
@@ -93,13 +93,13 @@ func unclosedText(opening byte) string {
 func refusal(code, token string) string {
 	switch code {
 	case "S0102":
-		return token + " is no number"
+		return token + " is not a number"
 	case "S0103", "S0104":
-		return token + " holds an unknown escape"
+		return token + " contains an unknown escape"
 	case "S0202", "S0203", "S0204":
-		return token + " stands where a bracket, comma or colon is expected"
+		return "expected a bracket, comma or colon instead of " + token
 	case "S0208":
-		return token + " stands where a $parameter is expected"
+		return "expected a $parameter instead of " + token
 	case "S0209", "S0210":
 		return token + " cannot follow a grouping"
 	case "S0211":
@@ -107,19 +107,19 @@ func refusal(code, token string) string {
 	case "S0212":
 		return "the left side of := must be a $variable"
 	case "S0214":
-		return token + " stands where a $variable is expected"
+		return "expected a $variable instead of " + token
 	case "S0215", "S0216":
 		return "@ cannot follow a predicate or a sorting"
 	case "S0301":
 		return "the regular expression is empty"
 	case "S0302":
-		return token + " is no regular expression; its flags are i and m"
+		return token + " is not a regular expression; its flags are i and m"
 	default:
 		return "unexpected " + token
 	}
 }
 
-// unclosedBracket is the innermost bracket that nothing closes.
+// unclosedBracket returns the innermost bracket that is not closed.
 func unclosedBracket(src string, tokens []token) (token, bool) {
 	var open []token
 	for _, t := range tokens {
@@ -139,7 +139,7 @@ func unclosedBracket(src string, tokens []token) (token, bool) {
 	return open[len(open)-1], true
 }
 
-// checkMeaning finds what the compiler lets through and would fail at each evaluation.
+// checkMeaning reports expressions that the compiler accepts although each evaluation would fail.
 func checkMeaning(src string) error {
 	depth := 0
 	for _, t := range lex(src) {
@@ -159,21 +159,21 @@ func checkMeaning(src string) error {
 			return &SyntaxError{Offset: t.start, Code: "E020-bad-expression", Message: unclosedText(raw[0])}
 		case tokenVariable:
 			if slices.Contains(refusedFunctions, raw[1:]) {
-				return &SyntaxError{Offset: t.start, Code: "E023-refused-function", Message: raw + " is refused: a mapping gives the same answer each time and runs no text as code"}
+				return &SyntaxError{Offset: t.start, Code: "E023-refused-function", Message: raw + " is not allowed: a mapping must be deterministic and must not run text as code"}
 			}
 		default:
 		}
 	}
 	if tree, err := parseTree(src); err == nil {
 		if n := rangeAsIndex(src, tree); n != nil {
-			return &SyntaxError{Offset: n.start, Code: "E020-bad-expression", Message: "a range is no index: write it in two pairs of brackets, [[0..1]]"}
+			return &SyntaxError{Offset: n.start, Code: "E020-bad-expression", Message: "a range cannot be an index: write it in two pairs of brackets, [[0..1]]"}
 		}
 	}
 	return nil
 }
 
-// rangeAsIndex finds a[0..1], which the reference implementation refuses as well: a range in
-// a predicate would be a condition that holds.
+// rangeAsIndex returns a range in a predicate, a[0..1], which is always true; nil if there is
+// none. The reference implementation refuses it too.
 func rangeAsIndex(src string, n *treeNode) *treeNode {
 	if n.kind == treePredicate && n.right.kind == treeOperator && n.right.token.is(src, "..") {
 		return n.right

@@ -8,17 +8,17 @@ import (
 
 var escapedBracket = regexp.MustCompile(`\\[\\()\[\]{}]`)
 
-// forCompiler respells, without a change of meaning, what gnata reads otherwise than the
-// reference implementation:
+// rewriteForCompiler rewrites the parts of src that gnata reads unlike the reference
+// implementation, without changing their meaning:
 //   - an escaped bracket in a regular expression, which it counts as a bracket;
 //   - a division after a closing bracket, which it takes for the start of a regular expression;
-//   - name[] outside of a path, whose [] it forgets;
-//   - a call of the expression's own function as a step, to which it passes the context as
-//     well: $f(1).x becomes ($f(1)).x;
-//   - a binding read inside a function, which it looks for where the function is called:
-//     body becomes $$.body.
-func forCompiler(src string) string {
-	r := respelling{src: src, before: map[int]string{}, own: map[string]bool{}}
+//   - name[] outside a path, whose [] it ignores;
+//   - a call of the expression's own function as a step, to which it also passes the context:
+//     $f(1).x becomes ($f(1)).x;
+//   - a binding read inside a function, which it reads in the context of the call: body becomes
+//     $$.body.
+func rewriteForCompiler(src string) string {
+	r := rewriter{src: src, before: map[int]string{}, own: map[string]bool{}}
 	for name := range libraryInJSONata {
 		r.own[name] = true
 	}
@@ -37,14 +37,14 @@ func forCompiler(src string) string {
 	return r.write()
 }
 
-type respelling struct {
+type rewriter struct {
 	src    string
 	before map[int]string  // what to insert before the byte at an offset
 	own    map[string]bool // functions written in JSONata, by the library or perhaps by src
 }
 
 // bound adds the variables that the expression binds to own.
-func (r *respelling) bound(n *treeNode) {
+func (r *rewriter) bound(n *treeNode) {
 	for _, name := range n.parameters {
 		r.own[name] = true
 	}
@@ -56,7 +56,7 @@ func (r *respelling) bound(n *treeNode) {
 	}
 }
 
-func (r *respelling) visit(n *treeNode, inPath bool) {
+func (r *rewriter) visit(n *treeNode, inPath bool) {
 	switch n.kind {
 	case treeName:
 		if n.keepArray && !inPath && r.before[n.start] == "" {
@@ -66,7 +66,7 @@ func (r *respelling) visit(n *treeNode, inPath bool) {
 		r.visit(n.left, true)
 		r.visit(n.right, true)
 	case treePredicate:
-		if n.left.kind != treeName { // there, a [] is heeded
+		if n.left.kind != treeName { // gnata heeds a [] there
 			r.visit(n.left, inPath)
 		}
 		r.visit(n.right, false)
@@ -81,7 +81,7 @@ func (r *respelling) visit(n *treeNode, inPath bool) {
 	}
 }
 
-func (r *respelling) write() string {
+func (r *rewriter) write() string {
 	var b strings.Builder
 	var last token
 	for _, t := range lex(r.src) {
