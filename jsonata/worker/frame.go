@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// maxFrame is the longest frame, in bytes: some of a provider's largest answers, or a
-	// result of the largest size with every character escaped.
+	// maxFrame is the longest frame, in bytes. A result of the largest size fits even with every
+	// character escaped.
 	maxFrame = 96 << 20
-	// maxFrameDepth is how deep the JSON of a frame may be nested: the deepest value, which may
-	// be an empty object, inside an object.
+	// maxFrameDepth is the deepest nesting of a frame's JSON: that of the deepest value inside an
+	// object, with room for an empty object.
 	maxFrameDepth = jsonata.MaxValueDepth + 2
 )
 
@@ -35,13 +35,13 @@ type request struct {
 type response struct {
 	value   any
 	present bool   // false: undefined, which is not null
-	failure string // "": none; quotes nothing of the data
-	limit   string // a key of limits, if the failure is that
+	failure string // "": none; contains no data
+	limit   string // the key of limits, if the failure is one of them
 	code    string // of a *jsonata.SyntaxError, if the failure is one
 	offset  int    // of a *jsonata.SyntaxError
 }
 
-// limits are the errors that both sides know by name.
+// limits are the errors with a name in frames.
 var limits = map[string]error{
 	"time": jsonata.ErrOverrun, "memory": jsonata.ErrMemory, "size": jsonata.ErrTooLarge, "depth": jsonata.ErrTooDeep, "recursion": jsonata.ErrRecursion,
 }
@@ -62,7 +62,7 @@ func responseOf(value any, present bool, err error) *response {
 	return r
 }
 
-// result is what responseOf was given.
+// result returns the arguments of responseOf.
 func (r *response) result() (value any, present bool, err error) {
 	switch {
 	case r.code != "":
@@ -84,12 +84,12 @@ func (e *remoteError) Error() string { return e.text }
 
 func (e *remoteError) Unwrap() error { return e.limit }
 
-// encode makes a frame. The error says why the request fits in none.
+// encode returns the request's frame, or an error if it fits in none.
 func (r *request) encode() ([]byte, error) {
 	return encodeFrame(map[string]any{"source": r.source, "bindings": r.bindings, "compile": r.compile})
 }
 
-// encode makes a frame; of a value that fits in none, one that says so.
+// encode returns the response's frame; one with a failure if the value fits in none.
 func (r *response) encode() []byte {
 	fields := map[string]any{"failure": r.failure, "limit": r.limit, "code": r.code, "offset": float64(r.offset)}
 	if r.present {
@@ -150,7 +150,7 @@ func text(fields map[string]any, name string) string {
 	return s
 }
 
-// writeFrame writes a length of four bytes, the highest first, and as many bytes.
+// writeFrame writes the frame's length, four bytes in big-endian order, and the frame.
 func writeFrame(w io.Writer, frame []byte) error {
 	if len(frame) > maxFrame {
 		return jsonata.ErrTooLarge
@@ -165,8 +165,7 @@ func writeFrame(w io.Writer, frame []byte) error {
 	return err
 }
 
-// readFrame reads what writeFrame wrote; io.EOF if nothing more comes. A length alone takes
-// no memory.
+// readFrame reads a frame; io.EOF at the end. It allocates memory for received bytes only.
 func readFrame(r io.Reader) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {

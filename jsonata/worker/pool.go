@@ -1,6 +1,6 @@
-// Package worker compiles and evaluates expressions that nobody has reviewed in processes of
-// their own, which the system limits and the Pool kills: one step of an expression can take
-// any time and memory, and a goroutine cannot be stopped.
+// Package worker compiles and evaluates untrusted expressions in processes of their own, which
+// the system limits and the Pool kills. A single step of an expression can take any time and
+// memory, and a goroutine cannot be stopped.
 package worker
 
 import (
@@ -14,30 +14,30 @@ import (
 )
 
 const (
-	// startLimit is how long a worker may take until it starts with a request, its own start
-	// included. A busy machine is no fault.
+	// startLimit is how long a worker may take to start and to accept a request. It allows for a
+	// busy machine.
 	startLimit = 15 * time.Second
-	// killGrace is how much longer than its deadline a request may take before its worker is
-	// killed. Usually the worker responds and ends by itself earlier.
+	// killGrace is how long after its deadline a request's worker is killed. Usually the worker
+	// responds and ends earlier.
 	killGrace = 2 * time.Second
-	// maxAttempts is how many workers get a request that none starts with: one may have died
-	// while it was idle.
+	// maxAttempts is how many workers get a request that none accepts: an idle worker may have
+	// died.
 	maxAttempts = 2
 )
 
-// Pool is a jsonata.Worker that runs one worker a processor at most, each started when it is
-// first needed. Workers have no environment and no files but their pipes. A Pool is safe for
+// Pool is a jsonata.Worker that runs at most one worker per processor, each started when it is
+// first needed. Workers have no environment, and no files but their pipes. A Pool is safe for
 // concurrent use.
 type Pool struct {
 	command []string
 	timeout time.Duration
-	open    context.Context // done: the pool is closed
+	open    context.Context // done if the pool is closed
 	cancel  context.CancelFunc
-	idle    chan *process // nil: one that is not started
+	idle    chan *process // nil: not started yet
 }
 
-// New builds a pool of workers. command is the command line, with the program's name, by which
-// this program runs Serve with an evaluation timeout of timeout.
+// New builds a pool of workers. command is the command line, with the program's name, for which
+// this program runs Serve. timeout is the evaluation timeout of the workers.
 func New(command []string, timeout time.Duration) *Pool {
 	p := &Pool{command: command, timeout: timeout, idle: make(chan *process, runtime.NumCPU())}
 	p.open, p.cancel = context.WithCancel(context.Background())
@@ -47,8 +47,8 @@ func New(command []string, timeout time.Duration) *Pool {
 	return p
 }
 
-// Close kills all workers and waits until they have ended. Requests get ErrNoWorker from then
-// on. It must be called once.
+// Close kills all workers and waits until they have ended. Later requests get ErrNoWorker. It
+// must be called once.
 func (p *Pool) Close() {
 	p.cancel()
 	for range cap(p.idle) {
@@ -69,7 +69,7 @@ func (p *Pool) Evaluate(ctx context.Context, source string, bindings map[string]
 	return p.do(ctx, &request{source: source, bindings: bindings})
 }
 
-// do waits for an idle worker and has it respond.
+// do waits for an idle worker and sends it the request.
 func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, err error) {
 	frame, err := req.encode()
 	if err != nil {
@@ -83,7 +83,7 @@ func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, e
 		return nil, false, context.Cause(ctx)
 	case w = <-p.idle:
 	}
-	defer func() { p.idle <- w }() // Close waits for it
+	defer func() { p.idle <- w }() // which Close waits for
 	for range maxAttempts {
 		if w == nil {
 			if w, err = start(p.command); err != nil {
@@ -107,8 +107,7 @@ func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, e
 	return nil, false, fmt.Errorf("%w: %w", jsonata.ErrNoWorker, err)
 }
 
-// try has w respond to a request; started reports that w has started with it. After an error
-// w is of no use any more.
+// try sends w a request; started reports that w accepted it. After an error w cannot be used.
 func (p *Pool) try(ctx context.Context, w *process, frame []byte) (_ *response, started bool, err error) {
 	kill := func() { _ = w.command.Process.Kill() } // it may have ended already
 	var late atomic.Bool
@@ -116,7 +115,7 @@ func (p *Pool) try(ctx context.Context, w *process, frame []byte) (_ *response, 
 	stops := []func() bool{timer.Stop, context.AfterFunc(ctx, kill), context.AfterFunc(p.open, kill)} //nolint:contextcheck // the pool outlives the call
 	defer func() {
 		for _, stop := range stops {
-			w.killed = !stop() || w.killed // a kill that comes late must not meet the next request
+			w.killed = !stop() || w.killed // a late kill must not hit the next request
 		}
 	}()
 	res, err := w.exchange(frame, func() {

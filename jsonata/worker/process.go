@@ -7,11 +7,11 @@ import (
 	"os/exec"
 )
 
-// process is a worker as its pool sees it.
+// process is a running worker.
 type process struct {
 	command *exec.Cmd
 	pipes
-	killed bool // or about to be
+	killed bool // or a kill is under way
 }
 
 // pipes are the pool's ends of a worker's pipes.
@@ -20,8 +20,7 @@ type pipes struct {
 	responses io.ReadCloser
 }
 
-// start starts a worker. It gets nothing of this process's environment, which may hold master
-// keys.
+// start starts a worker without this process's environment, which may contain master keys.
 func start(command []string) (*process, error) {
 	program, err := ownProgram()
 	if err != nil {
@@ -57,16 +56,16 @@ func (w *process) kill() {
 	w.close()
 }
 
-// exchange sends a request and reads the response. It calls started when the worker starts
-// with it. An error means that the two sides do not understand each other any more.
+// exchange sends a request and reads the response. It calls started when the worker accepts the
+// request. After an error the pipes cannot be used.
 func (p *pipes) exchange(frame []byte, started func()) (*response, error) {
 	if err := writeFrame(p.requests, frame); err != nil {
 		return nil, err
 	}
 	if first, err := readFrame(p.responses); err != nil {
-		return nil, fmt.Errorf("the worker did not start: %w", err)
+		return nil, fmt.Errorf("the worker did not accept the request: %w", err)
 	} else if len(first) > 0 {
-		return nil, fmt.Errorf("the worker sent %d bytes before it started", len(first))
+		return nil, fmt.Errorf("the worker sent %d bytes before it accepted the request", len(first))
 	}
 	started()
 	res, err := readFrame(p.responses)

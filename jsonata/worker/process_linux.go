@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// ownProgram stays this very program when its file is replaced.
+// ownProgram names the running program, even if its file is replaced.
 func ownProgram() (string, error) { return "/proc/self/exe", nil }
 
-// detach keeps from the worker the signals of a terminal and the files that this process was
-// started with. Files that it opened itself are not inherited anyway.
+// detach makes the worker ignore a terminal's signals, and not inherit the files that this process
+// was started with. Files that it opened itself are never inherited.
 func detach(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	files, _ := os.ReadDir("/proc/self/fd") // without /proc there is no program to start either
+	files, _ := os.ReadDir("/proc/self/fd") // without /proc, ownProgram does not exist either
 	for _, f := range files {
 		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
 			syscall.CloseOnExec(fd)
@@ -24,8 +24,8 @@ func detach(command *exec.Cmd) {
 	}
 }
 
-// limitMemory has the system end this process when it maps more bytes than it does now and
-// more. It is also the first to be killed if the machine or the container runs out of memory.
+// limitMemory makes the system end this process if it maps that many bytes in addition to its
+// present ones. It is also the first to be killed if the machine or container runs out of memory.
 func limitMemory(more uint64) error {
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600) // not every system allows it
 	statm, err := os.ReadFile("/proc/self/statm")
@@ -40,11 +40,11 @@ func limitMemory(more uint64) error {
 	maximum := pages*uint64(os.Getpagesize()) + more //nolint:gosec // G115: some thousand
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &now); err != nil {
-		return fmt.Errorf("limit of memory: %w", err)
+		return fmt.Errorf("memory limit: %w", err)
 	}
 	maximum = min(maximum, now.Max)
 	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: maximum, Max: maximum}); err != nil {
-		return fmt.Errorf("limit of memory: %w", err)
+		return fmt.Errorf("memory limit: %w", err)
 	}
 	return nil
 }

@@ -11,6 +11,6 @@ func ownProgram() (string, error) { return os.Executable() }
 
 func detach(*exec.Cmd) {}
 
-// limitMemory leaves it to the garbage collector and to the deadline: elsewhere the system
-// has no limit that holds.
+// limitMemory does nothing: only Linux has a reliable limit. The garbage collector and the deadline
+// limit memory elsewhere.
 func limitMemory(uint64) error { return nil }

@@ -13,24 +13,23 @@ import (
 )
 
 const (
-	// processMemory is what a worker may map beyond what it has at its start, in bytes: an
-	// expression may allocate 256 MiB, and one step of it may double that.
+	// processMemory is how much a worker may map in addition to its memory at the start, in bytes.
+	// An expression may allocate 256 MiB, and one step may double that.
 	processMemory = 768 << 20
-	// processHeap is the heap from which on the garbage collector works harder, in bytes.
+	// processHeap is the soft limit of the garbage collector, in bytes.
 	processHeap = 384 << 20
-	// stepGrace is how much longer than its deadline a request may take: the time of one step.
+	// stepGrace is how long after its deadline a request may end: the time of one step.
 	stepGrace = 500 * time.Millisecond
 	// maxCompiled is how many expressions a worker keeps compiled.
 	maxCompiled = 500
 )
 
-// errEndless means that a request goes on after its deadline, in this process.
+// errEndless means that an evaluation is still running after its deadline.
 var errEndless = errors.New("an evaluation does not end")
 
 // Serve makes this process a worker: it limits its memory and responds on out to the requests
-// on in, one after the other, until in ends. ctx only carries values: a signal is the pool's
-// business, whose calls still need their overrides. After an error the process must end,
-// because an evaluation may still be running.
+// on in, one after the other, until in ends. It ignores that ctx ends, because the pool ends its
+// workers. After an error the process must end, because an evaluation may still be running.
 func Serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io.Writer) error {
 	runtime.GOMAXPROCS(2) // one to evaluate, one to collect garbage and look at the time
 	debug.SetMemoryLimit(processHeap)
@@ -54,7 +53,7 @@ func serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io
 		if err != nil {
 			return err
 		}
-		if err := writeFrame(out, nil); err != nil { // it has started
+		if err := writeFrame(out, nil); err != nil { // the request is accepted
 			return fmt.Errorf("respond: %w", err)
 		}
 		res := inTime(language.EvalTimeout()+stepGrace, func() *response { return respond(ctx, language, compiled, req) })
@@ -89,7 +88,7 @@ func respond(ctx context.Context, language *jsonata.Language, compiled map[strin
 // endless is the response to a request that does not end in time.
 var endless = responseOf(nil, false, jsonata.ErrOverrun)
 
-// inTime is what do returns within limit, or endless.
+// inTime returns what do returns within limit, or endless.
 func inTime(limit time.Duration, do func() *response) *response {
 	done := make(chan *response, 1)
 	go func() { done <- do() }()
