@@ -11,15 +11,15 @@ import (
 	"portolan/source"
 )
 
-// check holds the request against the unified schemas, the mapping's own and what reaches
-// the provider: everything that is wrong with it, each thing once.
+// check validates the request by the unified schemas, the mapping's own and the receipts. It
+// returns all failures, each once.
 func (r *Ready) check(req *engine.Request, receipts []engine.Receipt, in *Input) []Failure {
 	own := r.snapshot.schemas[r.plan.Base()]
 	nulls := nullFailures(req.Body, r.method.requestDoc, own.bodyDoc)
 	body := slices.Concat(nulls, SchemaFailures(r.method.request, req.Body), SchemaFailures(own.body, req.Body))
 	query := slices.Concat(queryFailures(r.method.query, req.Query), queryFailures(own.query, req.Query))
 	out := slices.Concat(in.Failures, checkExclusions(in.Options.Exclude, r.method.order), Distinct(query), Distinct(body))
-	out = append(out, authorizing(req.RemoteQuery, r.plan.AuthorizingQuery())...)
+	out = append(out, authorizingFailures(req.RemoteQuery, r.plan.AuthorizingQuery())...)
 	if in.Options.Strict {
 		out = append(out, strictFailures(receipts)...)
 	}
@@ -29,8 +29,8 @@ func (r *Ready) check(req *engine.Request, receipts []engine.Receipt, in *Input)
 	return Distinct(out)
 }
 
-// CheckExclusions refuses names that records of op do not have, for a request whose account
-// is not known.
+// CheckExclusions returns failures for names that records of op do not have, for a request whose
+// account is not known.
 func (s *Snapshot) CheckExclusions(op engine.Operation, names []string) []Failure {
 	m := s.methods[op]
 	if m == nil {
@@ -39,11 +39,10 @@ func (s *Snapshot) CheckExclusions(op engine.Operation, names []string) []Failur
 	return checkExclusions(names, m.order)
 }
 
-// ParamExcludeFields is the parameter whose names checkExclusions judges.
+// ParamExcludeFields is the parameter that checkExclusions validates.
 const ParamExcludeFields = "truto_exclude_fields"
 
-// checkExclusions refuses names to exclude that the record does not have, MaxFailures of
-// them at most.
+// checkExclusions returns failures for names that the record does not have, at most MaxFailures.
 func checkExclusions(names, order []string) []Failure {
 	var out []Failure
 	var allowed []any
@@ -66,7 +65,7 @@ func checkExclusions(names, order []string) []Failure {
 	return out
 }
 
-// Suggestion is ` (did you mean "…"?)`, or "" if no known name is near.
+// Suggestion returns ` (did you mean "…"?)`, or "" if no known name is near.
 func Suggestion(name string, known ...string) string {
 	near := source.Nearest(name, known)
 	if near == "" {
@@ -75,7 +74,7 @@ func Suggestion(name string, known ...string) string {
 	return " (did you mean " + strconv.Quote(near) + "?)"
 }
 
-// strictFailures refuses what is not supported, MaxFailures of it at most.
+// strictFailures returns failures for fields that are not supported, at most MaxFailures.
 func strictFailures(receipts []engine.Receipt) []Failure {
 	var out []Failure
 	for _, r := range receipts {
@@ -89,8 +88,8 @@ func strictFailures(receipts []engine.Receipt) []Failure {
 	return out
 }
 
-// nothingToSend refuses a request of which nothing would reach the provider: at each field
-// that was given and is not supported or, without any, as a whole.
+// nothingToSend returns the failures of a request of which nothing would reach the provider: one
+// for each field that is not supported, or one for the body if there is none.
 func nothingToSend(receipts []engine.Receipt) []Failure {
 	var out []Failure
 	for _, r := range receipts {
@@ -104,7 +103,7 @@ func nothingToSend(receipts []engine.Receipt) []Failure {
 	return out
 }
 
-// writesAnything reports whether any part of the body is sent on, mapped or as it is.
+// writesAnything reports whether any part of the body is sent, mapped or unchanged.
 func writesAnything(body map[string]any, receipts []engine.Receipt) bool {
 	return slices.ContainsFunc(receipts, func(r engine.Receipt) bool {
 		switch {
@@ -119,20 +118,20 @@ func writesAnything(body map[string]any, receipts []engine.Receipt) bool {
 	})
 }
 
-// authorizing refuses a remote_query that would replace what authenticates.
-func authorizing(remote []engine.Param, names []string) []Failure {
+// authorizingFailures returns failures for parameters of remote_query that authenticate.
+func authorizingFailures(remote []engine.Param, names []string) []Failure {
 	var out []Failure
 	for _, p := range remote {
 		name, _, _ := strings.Cut(p.Name, "[")
 		if slices.Contains(names, name) {
-			out = append(out, QueryFailuref("remote_query["+name+"]", CodeUnsupported, "would replace what authenticates towards the provider"))
+			out = append(out, QueryFailuref("remote_query["+name+"]", CodeUnsupported, "must not replace a parameter that authenticates"))
 		}
 	}
 	return out
 }
 
-// nullFailures finds null where the mapping's schema does not allow it, MaxFailures times at
-// most. A field that holds any JSON may hold null inside.
+// nullFailures returns failures for null that the mapping's schema does not allow, at most
+// MaxFailures. A field of any JSON may contain null.
 func nullFailures(body, unified, own map[string]any) []Failure {
 	var f nullFinder
 	f.find("", body, unified, own)
@@ -159,7 +158,7 @@ func (f *nullFinder) find(pointer string, v any, unified, own map[string]any) {
 		}
 	case []any:
 		for i, item := range v {
-			if item != nil { // an entry that is null is of the wrong type
+			if item != nil { // null has the wrong type for an entry
 				f.find(pointer+"/"+strconv.Itoa(i), item, member(unified, "items"), member(own, "items"))
 			}
 		}
@@ -176,14 +175,14 @@ func allowsNull(schema map[string]any) bool {
 	return false
 }
 
-// member is the object under name; nil if there is none.
+// member returns the object under name; nil if there is none.
 func member(m map[string]any, name string) map[string]any {
 	v, _ := m[name].(map[string]any)
 	return v
 }
 
-// completeConsts gives each entry of an array parameter the members that query_schema fixes
-// and the caller left out: a collection's type, if only one is possible.
+// completeConsts adds missing members with a const in query_schema to the entries of array
+// parameters: a collection's type, if only one is possible.
 func completeConsts(schema, query map[string]any) map[string]any {
 	properties := member(schema, "properties")
 	out := query
@@ -221,10 +220,10 @@ func constsOf(schema map[string]any) map[string]any {
 	return out
 }
 
-// maxHeaderList is how long a header that lists fields may get, in bytes.
+// maxHeaderList is the longest header that lists fields, in bytes.
 const maxHeaderList = 4 << 10
 
-// unsupportedHeader names what is not used; "" for nothing.
+// unsupportedHeader lists the unsupported fields; "" if there are none.
 func unsupportedHeader(receipts []engine.Receipt) string {
 	var unused []string
 	for _, r := range receipts {
@@ -238,7 +237,7 @@ func unsupportedHeader(receipts []engine.Receipt) string {
 	return joinLimited(unused, maxHeaderList)
 }
 
-// joinLimited joins names by ", " and says how many did not fit.
+// joinLimited joins names by ", " and adds the number of those that do not fit.
 func joinLimited(names []string, limit int) string {
 	const room = len(", +1000000 more")
 	out := ""
@@ -254,7 +253,7 @@ func joinLimited(names []string, limit int) string {
 	return out
 }
 
-// asciiHeader percent-encodes what cannot stand in a header or would part the list.
+// asciiHeader percent-encodes bytes that are invalid in a header or separate the list.
 func asciiHeader(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

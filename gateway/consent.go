@@ -16,7 +16,7 @@ import (
 type OAuthApp struct {
 	ClientID     string
 	ClientSecret accounts.Secret
-	Origin       string // "http://127.0.0.1:4711/acme": in place of scheme and host of both endpoints; "" leaves them
+	Origin       string // replaces scheme and host of both endpoints: "http://127.0.0.1:4711/acme"; "" keeps them
 }
 
 // Consents reports whether accounts of integration can be connected by consent.
@@ -26,12 +26,12 @@ func (g *Gateway) Consents(integration string) bool {
 	return ok && g.keeper != nil && in != nil && in.OAuth != nil
 }
 
-// ConsentOrigin is the origin that stands in place of the authorization server's own; "" for none.
+// ConsentOrigin returns the origin that replaces the authorization server's; "" for none.
 func (g *Gateway) ConsentOrigin(integration string) string { return g.apps[integration].Origin }
 
-// ConsentURL is where an account of integration, which must be one that Consents, is
-// connected, and the verifier that AcceptConsent needs. filled are the account's fields that
-// the customer has typed in; the problem names one that is missing.
+// ConsentURL returns the URL at which an account of integration is connected, and the verifier for
+// AcceptConsent. Consents must be true for integration. filled are the account's fields from the
+// form; the problem names a missing one.
 func (g *Gateway) ConsentURL(integration string, filled accounts.Context, callback, state string) (string, accounts.Secret, *Problem) {
 	app, p := g.app(integration, filled)
 	if p != nil {
@@ -41,18 +41,18 @@ func (g *Gateway) ConsentURL(integration string, filled accounts.Context, callba
 	return app.ConsentURL(callback, state, verifier), verifier, nil
 }
 
-// Consent is what an authorization server sent the customer back with.
+// Consent is the result of a customer's visit to an authorization server.
 type Consent struct {
 	Integration    string
-	Filled         accounts.Context // the account's fields that the customer has typed in
-	Callback       string           // as given to ConsentURL
+	Filled         accounts.Context // the account's fields from the form
+	Callback       string           // as passed to ConsentURL
 	Code, Verifier accounts.Secret
 	RequestID      string // for the log
 }
 
-// AcceptConsent turns a consent into a grant, and into the account's fields: those filled in,
-// and those that the authorization server's answer has. The problem's message is for the
-// customer. It shows no secret.
+// AcceptConsent exchanges a consent for a grant. It returns the grant and the account's fields,
+// from the form and from the authorization server's answer. The problem's message is for the
+// customer and contains no secret.
 func (g *Gateway) AcceptConsent(ctx context.Context, consent Consent) (accounts.Context, *accounts.Grant, *Problem) {
 	app, p := g.app(consent.Integration, consent.Filled)
 	if p != nil {
@@ -64,8 +64,8 @@ func (g *Gateway) AcceptConsent(ctx context.Context, consent Consent) (accounts.
 	}
 	in := g.Snapshot().catalog.Integration(consent.Integration)
 	settings, err := in.OAuth.Settings(ctx, answer)
-	if err != nil { // whose text is for whoever wrote the mapping, and may quote the answer
-		return nil, nil, unusableConsent("")
+	if err != nil { // its text may contain parts of the answer
+		return nil, nil, invalidConsent("")
 	}
 	fields := accounts.Context{}
 	maps.Copy(fields, consent.Filled)
@@ -73,16 +73,16 @@ func (g *Gateway) AcceptConsent(ctx context.Context, consent Consent) (accounts.
 	complete := engine.Context(maps.Clone(fields))
 	complete[engine.AccessToken] = grant.AccessToken.Reveal()
 	if wrong := engine.CheckContext(in.Credentials, complete); len(wrong) > 0 {
-		return nil, nil, unusableConsent(": " + strings.Join(wrong, "; "))
+		return nil, nil, invalidConsent(": " + strings.Join(wrong, "; "))
 	}
 	return fields, &grant, nil
 }
 
-func unusableConsent(reason string) *Problem {
+func invalidConsent(reason string) *Problem {
 	return &Problem{Status: statusBadGateway, Message: "The provider allowed the connection, but its answer cannot be used" + reason}
 }
 
-// exchangeProblem is why a code was not exchanged for a grant.
+// exchangeProblem is the problem of a code that was not exchanged for a grant.
 func (g *Gateway) exchangeProblem(ctx context.Context, consent Consent, app oauth.App, err error) *Problem {
 	refusal, answered := errors.AsType[*oauth.Error](err)
 	switch {
@@ -91,14 +91,14 @@ func (g *Gateway) exchangeProblem(ctx context.Context, consent Consent, app oaut
 	case answered && refusal.Kind == oauth.Timeout:
 		return &Problem{Status: statusTimeout, Message: "The provider did not answer in time. Try again."}
 	case answered:
-		return &Problem{Status: statusBadGateway, Message: "The provider gave no usable answer. Try again."}
+		return &Problem{Status: statusBadGateway, Message: "The provider's answer cannot be used. Try again."}
 	default:
 		return g.storeProblem(ctx, consent.RequestID, err)
 	}
 }
 
-// app is the client that Portolan is towards the authorization server of an account with
-// this context. The problem names the account's field that is missing.
+// app returns Portolan's OAuth client for an account with this context. The problem names a
+// missing field of the account.
 func (g *Gateway) app(integration string, account accounts.Context) (oauth.App, *Problem) {
 	own, declared := g.apps[integration], g.Snapshot().catalog.Integration(integration).OAuth
 	authorize, token, err := declared.Endpoints(engine.Context(account))
@@ -106,13 +106,13 @@ func (g *Gateway) app(integration string, account accounts.Context) (oauth.App, 
 		return oauth.App{}, problemOf(err, nil)
 	}
 	return oauth.App{
-		AuthorizeURL: moved(authorize, own.Origin), TokenURL: moved(token, own.Origin),
+		AuthorizeURL: withOrigin(authorize, own.Origin), TokenURL: withOrigin(token, own.Origin),
 		ClientID: own.ClientID, ClientSecret: own.ClientSecret, Scopes: declared.Scopes,
 	}, nil
 }
 
-// moved puts origin in place of an endpoint's scheme and host.
-func moved(endpoint, origin string) string {
+// withOrigin returns endpoint with its scheme and host replaced by origin.
+func withOrigin(endpoint, origin string) string {
 	u, err := url.Parse(endpoint)
 	if origin == "" || err != nil {
 		return endpoint
@@ -120,9 +120,9 @@ func moved(endpoint, origin string) string {
 	return strings.TrimRight(origin, "/") + u.RequestURI()
 }
 
-// Unrenewed runs do while nobody renews the account's grant: what came of that would be
-// stored over do's.
-func (g *Gateway) Unrenewed(ctx context.Context, id string, do func(context.Context) error) error {
+// WithoutRenewal runs do while the account's grant is not renewed, because the renewed grant would
+// overwrite do's.
+func (g *Gateway) WithoutRenewal(ctx context.Context, id string, do func(context.Context) error) error {
 	if g.keeper == nil {
 		return do(ctx)
 	}

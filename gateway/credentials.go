@@ -9,9 +9,9 @@ import (
 	"portolan/engine"
 )
 
-// credentials are those of one account during one call. They are renewed before it if the
-// access token is about to expire, and by the engine if the provider refuses them. It
-// belongs to its call, and is not safe for concurrent use.
+// credentials are those of an account during one call. They are renewed before the call if the
+// access token is about to expire, and by the engine if the provider refuses them. They are not
+// safe for concurrent use.
 type credentials struct {
 	gateway   *Gateway
 	requestID string
@@ -21,7 +21,7 @@ type credentials struct {
 
 var _ engine.Renewer = (*credentials)(nil)
 
-// renewer is c if the account has a grant that can be renewed; nil otherwise.
+// renewer returns c if the account's grant can be renewed; nil otherwise.
 func (c *credentials) renewer() engine.Renewer {
 	if !c.renewable() {
 		return nil
@@ -38,23 +38,23 @@ func (c *credentials) fresh(ctx context.Context) *Problem {
 	if !c.renewable() {
 		return nil
 	}
-	return c.put(ctx, c.gateway.keeper.Fresh)
+	return c.renewWith(ctx, c.gateway.keeper.Fresh)
 }
 
-// Renew gets another access token than the one that the provider refused.
+// Renew gets a new access token; nil if there is none.
 func (c *credentials) Renew(ctx context.Context) (engine.Context, error) {
 	refused := c.account.Grant.AccessToken
-	if p := c.put(ctx, c.gateway.keeper.Renew); p != nil {
+	if p := c.renewWith(ctx, c.gateway.keeper.Renew); p != nil {
 		return nil, p
 	}
-	if c.account.Grant.AccessToken == refused { // then it is not the token that the provider minds
+	if c.account.Grant.AccessToken == refused { // the provider refuses something else
 		return nil, nil
 	}
 	return engine.Context(c.account.Context), nil
 }
 
-// put puts the account's grant through renew.
-func (c *credentials) put(ctx context.Context, renew func(context.Context, oauth.App, accounts.Account) (accounts.Account, error)) *Problem {
+// renewWith renews the account's grant by renew.
+func (c *credentials) renewWith(ctx context.Context, renew func(context.Context, oauth.App, accounts.Account) (accounts.Account, error)) *Problem {
 	app, p := c.gateway.app(c.account.Integration, c.account.Context)
 	if p != nil {
 		return p
@@ -65,7 +65,7 @@ func (c *credentials) put(ctx context.Context, renew func(context.Context, oauth
 		return c.grantProblem(ctx, err)
 	}
 	c.account = renewed
-	return checkStatus(renewed) // which was read anew
+	return checkStatus(renewed) // it was read again
 }
 
 // grantProblem turns an error of the keeper into a problem.
@@ -80,8 +80,8 @@ func (c *credentials) grantProblem(ctx context.Context, err error) *Problem {
 	case answered && refusal.Kind == oauth.Timeout:
 		return &Problem{Status: statusTimeout, Message: "the authorization server did not answer in time"}
 	case answered:
-		return &Problem{Status: statusBadGateway, Message: redacted("no usable answer from the authorization server: " + refusal.Error())}
-	case errors.Is(err, accounts.ErrUnavailable): // whatever made it so, a deadline for one
+		return &Problem{Status: statusBadGateway, Message: redacted("the answer of the authorization server cannot be used: " + refusal.Error())}
+	case errors.Is(err, accounts.ErrUnavailable): // for any reason, such as a deadline
 		return c.gateway.storeProblem(ctx, c.requestID, err)
 	case errors.Is(err, accounts.ErrNotFound):
 		return noAccount(c.account.ID)

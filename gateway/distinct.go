@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Distinct keeps of several failures at one place the first of each kind; beside null or a
-// wrong type, nothing else at that place or inside it is worth saying. Its cost grows with
-// the length of the pointers only.
+// Distinct returns the first failure of each code at each place. After null or a wrong type it
+// drops all others at that place or inside it. Its cost is linear in the length of the pointers.
 func Distinct(failures []Failure) []Failure {
 	var places placeTree
 	return places.distinct(failures)
@@ -21,8 +20,8 @@ type placeTree struct {
 
 type placeNode struct {
 	inner  map[string]*placeNode // by segment
-	codes  []Code                // of the failures here, each once: no more than there are codes
-	covers bool                  // null or a wrong type: nothing here or further in is kept
+	codes  []Code                // of the failures here, each once
+	covers bool                  // null or a wrong type: others here and inside are dropped
 }
 
 func (t *placeTree) distinct(failures []Failure) []Failure {
@@ -35,7 +34,7 @@ func (t *placeTree) distinct(failures []Failure) []Failure {
 	return out
 }
 
-// add notes f and reports whether it is worth saying beside those before it.
+// add records f and reports whether Distinct returns it.
 func (t *placeTree) add(f Failure) bool {
 	node := &t.root
 	for segment := range strings.SplitSeq(f.Pointer, "/") {

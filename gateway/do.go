@@ -19,28 +19,28 @@ const (
 	FormatUnified    Format = "unified"
 	FormatNormalized Format = "normalized"
 	FormatDebug      Format = "debug" // the unified record; the face adds Report.Debug
-	FormatRaw        Format = "raw"   // the provider's answer as it came
+	FormatRaw        Format = "raw"   // the provider's answer, unchanged
 )
 
-// Options say how a call is carried out and answered.
+// Options control how a call is carried out and answered.
 type Options struct {
 	Format           Format   // "" is FormatUnified
-	Strict           bool     // what is not supported is refused
-	PlanOnly         bool     // no call is made
+	Strict           bool     // refuse fields that are not supported
+	PlanOnly         bool     // make no call
 	IgnoreRemoteData bool     // leave remote_data out
 	Exclude          []string // top-level fields to leave out
 }
 
-// Input is what the caller sends. It is only read.
+// Input is the caller's request. It is only read.
 type Input struct {
 	Body        map[string]any // nil: none
 	Query       map[string]any // the unified parameters
 	RawQuery    map[string]any // all parameters as decoded
-	RemoteQuery []engine.Param // goes to the provider as it is
-	Header      []engine.Param // goes to the provider as it is
+	RemoteQuery []engine.Param // sent to the provider unchanged
+	Header      []engine.Param // sent to the provider unchanged
 	Options     Options
-	Failures    []Failure      // what the face has found wrong; reported together with the rest
-	Samples     map[string]any // made-up answers of before steps by name; Options.PlanOnly only
+	Failures    []Failure      // found by the face; reported together with the others
+	Samples     map[string]any // sample answers of before steps by name; Options.PlanOnly only
 }
 
 // Outcome is a call that succeeded.
@@ -64,7 +64,7 @@ func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
 	}
 	own := &credentials{gateway: r.gateway, requestID: r.caller.RequestID, account: r.account}
 	result, err := r.carryOut(ctx, req, in, own)
-	report := r.carriedOut(req, receipts, own, result)
+	report := r.finishedReport(req, receipts, own, result)
 	if err != nil {
 		return nil, problemOf(err, report)
 	}
@@ -84,7 +84,7 @@ func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
 	return &Outcome{Report: report, Status: statusOK, Header: report.Header(), Body: r.method.encode(record, &in.Options)}, nil
 }
 
-// request is what the engine is given.
+// request returns the engine's request.
 func (r *Ready) request(in *Input) *engine.Request {
 	return &engine.Request{
 		ID: r.target.ID, Body: in.Body,
@@ -112,7 +112,7 @@ func (r *Ready) carryOut(ctx context.Context, req *engine.Request, in *Input, ow
 	return r.gateway.engine.Do(ctx, r.plan, &with, mode)
 }
 
-// report is that of a call which is refused before anything is carried out.
+// report returns the report of a call that is refused before it is carried out.
 func (r *Ready) report(receipts []engine.Receipt) *Report {
 	out := &Report{
 		Integration: r.account.Integration, Operation: r.target.Operation.String(),
@@ -124,7 +124,8 @@ func (r *Ready) report(receipts []engine.Receipt) *Report {
 	return out
 }
 
-func (r *Ready) carriedOut(req *engine.Request, receipts []engine.Receipt, own *credentials, result *engine.Result) *Report {
+// finishedReport returns the report of a call that was carried out.
+func (r *Ready) finishedReport(req *engine.Request, receipts []engine.Receipt, own *credentials, result *engine.Result) *Report {
 	out := r.report(receipts)
 	out.refused, out.body, out.Result = false, req.Body, result
 	var steps []engine.StepResult
@@ -137,7 +138,7 @@ func (r *Ready) carriedOut(req *engine.Request, receipts []engine.Receipt, own *
 	return out
 }
 
-// rawOutcome passes the provider's answer on, byte for byte.
+// rawOutcome returns the provider's answer, byte for byte.
 func rawOutcome(report *Report) *Outcome {
 	reply := report.Result.Main.Reply
 	header := report.Header()
@@ -149,7 +150,7 @@ func rawOutcome(report *Report) *Outcome {
 	return &Outcome{Report: report, Status: reply.Status, Header: header, Body: reply.Body}
 }
 
-// checkRecord holds the record against the unified response schema.
+// checkRecord validates the record by the unified response schema.
 func (r *Ready) checkRecord(ctx context.Context, record *engine.Record) ([]string, *Problem) {
 	if r.gateway.policy == PolicyOff || r.method.response == nil {
 		return nil, nil
@@ -177,8 +178,8 @@ func (r *Ready) checkRecord(ctx context.Context, record *engine.Record) ([]strin
 	return warnings, nil
 }
 
-// Verify makes the call that shows whether an account's credentials are good. The account
-// need not be stored. Its integration must have such a call.
+// Verify makes the call that checks an account's credentials. The account need not be stored. Its
+// integration must declare such a call.
 func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts.Account) (*Outcome, *Problem) {
 	endpoint := g.Snapshot().catalog.Integration(account.Integration).Verify
 	own := &credentials{gateway: g, requestID: requestID, account: account}
@@ -192,13 +193,13 @@ func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts
 			p.Report = report
 			return nil, p
 		}
-		if own.account.Grant != account.Grant { // beside what is tried
+		if own.account.Grant != account.Grant { // in addition to the checked credentials
 			context = engine.Context(maps.Clone(account.Context))
 			context[accounts.AccessTokenField] = own.account.Context[accounts.AccessTokenField]
 		}
 	}
 	req := &engine.Request{Context: context, BaseURL: g.baseURLs[account.Integration]}
-	if account.Version > 0 { // it is stored, so that its id is its own
+	if account.Version > 0 { // it is stored and has an id
 		req.Environment, req.Account = account.Environment, account.ID
 	}
 	result, err := g.engine.Call(ctx, endpoint, req)

@@ -7,37 +7,37 @@ import (
 	"portolan/schemas"
 )
 
-// Code says what is wrong with one field. The set is closed and part of the contract.
+// Code classifies failures. The set is closed and part of the contract.
 type Code string
 
 // The codes of a Failure.
 const (
-	CodeRequired    Code = "required"    // a field that must be there is missing
-	CodeType        Code = "type"        // the value is of another type than the field
-	CodeEnum        Code = "enum"        // the value is not one of those allowed; Allowed lists them
-	CodeFormat      Code = "format"      // a string that does not look as it must: uuid, date, pattern
-	CodeRange       Code = "range"       // a number too small, too large or not of the step asked for
+	CodeRequired    Code = "required"    // a required field is missing
+	CodeType        Code = "type"        // the value has the wrong type
+	CodeEnum        Code = "enum"        // the value is not one of Allowed
+	CodeFormat      Code = "format"      // the string is not in the required format: uuid, date, pattern
+	CodeRange       Code = "range"       // the number is too small, too large or not a multiple of the step
 	CodeLength      Code = "length"      // too few or too many characters, entries or properties
-	CodeAdditional  Code = "additional"  // a name that nothing knows
-	CodeUnsupported Code = "unsupported" // the unified model knows the field, this provider does not
+	CodeAdditional  Code = "additional"  // the name is unknown
+	CodeUnsupported Code = "unsupported" // the unified model has the field, but this integration does not support it
 	CodeNull        Code = "null"        // null, but the provider cannot clear the field
-	CodeEmpty       Code = "empty"       // nothing is given and something is needed
-	CodeSyntax      Code = "syntax"      // query or body cannot be read without doubt
-	CodeLimit       Code = "limit"       // more of something than one request may hold
-	CodeProvider    Code = "provider"    // the provider found fault with the field
-	CodeMapping     Code = "mapping"     // an override that does not compile or fit; Line and Column lead into it
+	CodeEmpty       Code = "empty"       // a value is required, but none is given
+	CodeSyntax      Code = "syntax"      // query or body is malformed or ambiguous
+	CodeLimit       Code = "limit"       // the request exceeds a limit
+	CodeProvider    Code = "provider"    // the provider refused the field
+	CodeMapping     Code = "mapping"     // the override does not compile or fit; Line and Column are its place
 )
 
-// Failure is one thing wrong with a request, in the shape that callers see.
+// Failure is one error in a request, in the shape that callers see.
 type Failure struct {
 	// Pointer names the caller's field: a JSON pointer into the body ("/roles/0/id", "" for
 	// the body itself), or "?" and a name for the query ("?collections[0][id]").
 	Pointer string `json:"pointer"`
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
-	// Allowed lists the values that would do, if there is such a list.
+	// Allowed lists the allowed values, if there is such a list.
 	Allowed []any `json:"allowed,omitempty"`
-	// ProviderField is the provider's own name of the field; CodeProvider only.
+	// ProviderField is the provider's name of the field; CodeProvider only.
 	ProviderField string `json:"provider_field,omitempty"`
 	// Line and Column, from 1, are a place in the expression; CodeMapping only.
 	Line   int `json:"line,omitempty"`
@@ -60,12 +60,12 @@ func QueryFailuref(name string, code Code, format string, args ...any) Failure {
 // PathID is the pointer of the path's id, which is neither in the body nor in the query.
 const PathID = "{id}"
 
-// SchemaFailures holds a body against schema; none if schema is nil.
+// SchemaFailures validates a body by schema; no failures if schema is nil.
 func SchemaFailures(schema *schemas.Schema, body map[string]any) []Failure {
 	return failuresOf(schema, body, func(pointer string) string { return pointer })
 }
 
-// queryFailures holds a query against schema.
+// queryFailures validates a query by schema.
 func queryFailures(schema *schemas.Schema, query map[string]any) []Failure {
 	return failuresOf(schema, query, queryPointer)
 }

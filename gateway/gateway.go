@@ -31,26 +31,26 @@ type settings struct {
 	policy   Policy
 	keeper   *oauth.Keeper // nil: no consents, no renewal
 	apps     map[string]OAuthApp
-	baseURLs map[string]string // by integration, in place of its own
+	baseURLs map[string]string // by integration, replacing its own
 }
 
 // Option changes a setting of New.
 type Option func(*settings)
 
-// WithLogger sets where the gateway logs; by default nowhere.
+// WithLogger sets the log; by default there is none.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
 // WithPolicy sets what happens to an answer that breaks the response schema; PolicyWarn by default.
 func WithPolicy(p Policy) Option { return func(s *settings) { s.policy = p } }
 
-// WithOAuth lets accounts be connected by consent and keeps their grants fresh. apps are by
+// WithOAuth allows accounts to be connected by consent and renews their grants. apps are by
 // integration.
 func WithOAuth(keeper *oauth.Keeper, apps map[string]OAuthApp) Option {
 	return func(s *settings) { s.keeper, s.apps = keeper, apps }
 }
 
-// WithBaseURLs names URLs, by integration, that stand in place of its base_url when
-// credentials are tried that no account has yet.
+// WithBaseURLs sets URLs, by integration, that replace base_url if the credentials of a new account
+// are checked.
 func WithBaseURLs(bases map[string]string) Option {
 	return func(s *settings) { s.baseURLs = bases }
 }
@@ -76,8 +76,8 @@ func New(snapshot *Snapshot, eng *engine.Engine, store Accounts, opts ...Option)
 	return g
 }
 
-// Snapshot is what calls that begin now use.
+// Snapshot returns the snapshot of new calls.
 func (g *Gateway) Snapshot() *Snapshot { return g.snapshot.Load() }
 
-// Replace makes calls that begin from now on use snapshot. Calls under way keep theirs.
+// Replace sets the snapshot of new calls. Calls under way keep theirs.
 func (g *Gateway) Replace(snapshot *Snapshot) { g.snapshot.Store(snapshot) }

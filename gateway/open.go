@@ -12,22 +12,22 @@ import (
 	"portolan/source"
 )
 
-// Caller is who asks, as far as a call depends on it.
+// Caller is the client that makes a call.
 type Caller struct {
 	Environment string
-	AccountID   string // the only account that the caller may use; "" for any of the environment
+	AccountID   string // the only account that the caller may use; "" for all of the environment
 	RequestID   string // for the log
 }
 
-// Target is what is asked for.
+// Target is the operation and the record of a call.
 type Target struct {
 	Operation engine.Operation
 	AccountID string // of the integrated account
-	ID        string // of the record, decoded; "" if the method is about none
+	ID        string // of the record, decoded; "" if the method has none
 }
 
-// Ready is a call whose account and mapping are known: what remains is its input. It is
-// immutable and safe for concurrent use.
+// Ready is a call whose account and mapping are known, but not its input. It is immutable and safe
+// for concurrent use.
 type Ready struct {
 	gateway  *Gateway
 	snapshot *Snapshot
@@ -38,10 +38,9 @@ type Ready struct {
 	plan     *engine.Plan
 }
 
-// Open finds the account and what its integration does for target. Nothing of the request's
-// body is needed for that. The problem is 404, 403, 401 or 503 for the account, 405 with
-// Mapped for a method that its integration does not map, or 500 for an override that no
-// longer fits.
+// Open finds the account and its mapping for target, before the body is read. The problem is 404,
+// 403, 401 or 503 for the account, 405 with Mapped for a method that its integration does not map,
+// or 500 for an override that no longer fits.
 func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Ready, *Problem) {
 	snapshot := g.Snapshot()
 	r := &Ready{gateway: g, snapshot: snapshot, caller: caller, target: target, method: snapshot.methods[target.Operation]}
@@ -75,15 +74,15 @@ func (g *Gateway) Open(ctx context.Context, caller Caller, target Target) (*Read
 	return r, nil
 }
 
-// Mapping names the plan and its content.
+// Mapping returns the plan's version.
 func (r *Ready) Mapping() string { return r.plan.Version() }
 
-// BeforeSteps are the names of the calls whose answers the main call may need, in their order.
+// BeforeSteps returns the names of the calls before the main call, in order.
 func (r *Ready) BeforeSteps() []string { return r.plan.BeforeSteps() }
 
 func (g *Gateway) account(ctx context.Context, caller Caller, id string) (accounts.Account, *Problem) {
 	account, err := g.accounts.Account(ctx, caller.Environment, id)
-	if err == nil && caller.AccountID != "" && caller.AccountID != account.ID { // the caller may know of no other
+	if err == nil && caller.AccountID != "" && caller.AccountID != account.ID { // the caller must not learn of others
 		err = accounts.ErrNotFound
 	}
 	switch {
@@ -111,8 +110,7 @@ func checkStatus(account accounts.Account) *Problem {
 	}
 }
 
-// mustReconnect is the provider's refusal of a grant: an answer of its own, though not to
-// this request.
+// mustReconnect is the problem of a grant that the provider has refused.
 func mustReconnect(reason string) *Problem {
 	message := "the integrated account must be connected again"
 	if reason != "" {
@@ -121,7 +119,7 @@ func mustReconnect(reason string) *Problem {
 	return &Problem{Status: statusUnauthorized, Message: message, Remote: &Remote{Status: statusUnauthorized}}
 }
 
-// storeRetryAfter is how long a caller is asked to wait while the store is away, in seconds.
+// storeRetryAfter is the Retry-After if the store cannot be reached, in seconds.
 const storeRetryAfter = "5"
 
 // StoreUnavailable is 503 for an account store that cannot be reached.
@@ -129,7 +127,7 @@ func StoreUnavailable() *Problem {
 	return &Problem{Status: statusUnavailable, Message: "the account store cannot be reached", RetryAfter: storeRetryAfter}
 }
 
-// storeProblem turns an error of the store, which it logs, into a problem.
+// storeProblem logs an error of the store and returns its problem.
 func (g *Gateway) storeProblem(ctx context.Context, requestID string, err error) *Problem {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return canceled()
@@ -138,14 +136,14 @@ func (g *Gateway) storeProblem(ctx context.Context, requestID string, err error)
 	return StoreUnavailable()
 }
 
-// The names of the layers of overrides, before places in them.
+// The names of the layers of overrides, in diagnostics.
 const (
 	EnvironmentLayer = "environment overrides"
 	AccountLayer     = "account overrides"
 )
 
-// withOverrides lays the overrides of the account's environment and then its own over plan.
-// One that no longer compiles, because the mapping has changed since it was saved, is a problem.
+// withOverrides returns plan with the overrides of the account's environment and then its own. An
+// override that no longer compiles, because the mapping has changed, is a problem.
 func withOverrides(snapshot *Snapshot, plan *engine.Plan, account accounts.Account) (*engine.Plan, *Problem) {
 	if len(account.Inherited) == 0 && len(account.Overrides) == 0 {
 		return plan, nil
@@ -165,7 +163,7 @@ func withOverrides(snapshot *Snapshot, plan *engine.Plan, account accounts.Accou
 	return over, nil
 }
 
-// OverrideLayer is a stored override as the engine takes it.
+// OverrideLayer returns a stored override as a layer for the engine.
 func OverrideLayer(name string, o accounts.Override) engine.OverrideLayer {
 	return engine.OverrideLayer{Name: name, Override: engine.Override{
 		RequestBodyMapping: o.RequestBodyMapping, QueryMapping: o.QueryMapping, ResponseMapping: o.ResponseMapping, Replace: o.Replace,

@@ -31,24 +31,24 @@ const (
 
 // Limits of the failures of one request.
 const (
-	// MaxFailures is how many failures are built, of each kind and in all. What is more is
-	// not looked for.
+	// MaxFailures is the number of failures after which validation stops, of each kind and in
+	// total.
 	MaxFailures = schemas.MaxViolations
-	// maxNamed is how much of a name a message shows, in bytes.
+	// maxNamed is the longest name in a message, in bytes.
 	maxNamed = 100
 )
 
-// Problem is why a call has no success. It is an error, and it shows no secret.
-type Problem struct { //nolint:errname // a problem is what callers see; that it is an error too is for the engine's way back
+// Problem is why a call failed. It is an error and contains no secret.
+type Problem struct { //nolint:errname // callers see a problem; it is an error for the engine only
 	Status     int
 	Message    string
 	Failures   []Failure
 	Mapped     []string // the resource's methods that the integration maps; status 405 only
 	Allow      []string // verbs of the route, for the faces that have some; status 405 only
-	RetryAfter string   // in seconds; "" if nobody knows
+	RetryAfter string   // in seconds; "" if unknown
 	Mapping    *MappingPlace
-	Remote     *Remote // the provider's answer; nil if it had no part in the problem
-	Report     *Report // what became known on the way; nil if the call was not begun
+	Remote     *Remote // the provider's answer; nil if it is not the cause
+	Report     *Report // nil if the call was not begun
 }
 
 // Error returns the message.
@@ -62,15 +62,15 @@ type MappingPlace struct {
 	At   string `json:"at"` // which expression
 }
 
-// Remote is what the provider answered.
+// Remote is the provider's answer.
 type Remote struct {
-	Status    int  // its own
+	Status    int
 	Raw       any  // parsed JSON or text; nil for none
-	Truncated bool // Raw is not all of it
+	Truncated bool // Raw is incomplete
 }
 
-// Invalid is status 400 for failures, of which there is at least one and the first
-// MaxFailures are used.
+// Invalid returns a problem of status 400 with the first MaxFailures failures. There must be at
+// least one.
 func Invalid(failures []Failure) *Problem {
 	failures = failures[:min(len(failures), MaxFailures)]
 	shown := make([]string, 0, 3)
@@ -90,7 +90,7 @@ func Invalid(failures []Failure) *Problem {
 	return &Problem{Status: statusBadRequest, Message: message, Failures: failures}
 }
 
-// shortened is name as a message shows it: maxNamed bytes at most.
+// shortened returns name for a message, at most maxNamed bytes of it.
 func shortened(name string) string {
 	if len(name) <= maxNamed {
 		return name
@@ -102,7 +102,7 @@ func canceled() *Problem {
 	return &Problem{Status: StatusClosed, Message: "the request was cancelled"}
 }
 
-// statusOf is the one table from the kind of an error to its status.
+// statusOf returns the status of a kind of error. There is no other such table.
 func statusOf(kind engine.Kind) int {
 	switch kind {
 	case engine.KindInvalid:
@@ -120,15 +120,15 @@ func statusOf(kind engine.Kind) int {
 	}
 }
 
-// problemOf turns an error of the engine into a problem. report may be nil.
+// problemOf returns the problem of an engine's error. report may be nil.
 func problemOf(err error, report *Report) *Problem {
 	var p *Problem
-	failed, isEngines := errors.AsType[*engine.Error](err)
-	switch own, isOwn := errors.AsType[*Problem](err); {
-	case isOwn:
+	failed, isEngineError := errors.AsType[*engine.Error](err)
+	switch own, isProblem := errors.AsType[*Problem](err); {
+	case isProblem:
 		with := *own
 		p = &with
-	case isEngines:
+	case isEngineError:
 		p = engineProblem(failed, report)
 	default:
 		p = &Problem{Status: statusInternal, Message: "internal error"}
@@ -171,7 +171,7 @@ func invalidCall(e *engine.Error, report *Report) []Failure {
 	return []Failure{Failuref(e.Pointer, CodeFormat, "%s", e.Err)}
 }
 
-// remoteProblem reports what the provider said, its field names turned into the caller's.
+// remoteProblem returns the provider's failure, with the caller's field names.
 func remoteProblem(e *engine.Error, report *Report) *Problem {
 	p := &Problem{Status: statusBadGateway, Message: "the provider's answer cannot be used", Remote: &Remote{}}
 	if e.Err != nil {
@@ -199,12 +199,11 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 	return p
 }
 
-// maxRawText is how much of an answer that is not JSON is shown, in bytes.
+// maxRawText is the longest shown text of an answer that is not JSON, in bytes.
 const maxRawText = 64 << 10
 
-// shownBody is a body as JSON if it is JSON, as text otherwise; nil for none. JSON is shown
-// whole, since no part of it would be JSON; text up to maxRawText, and cut reports whether
-// there is more. redact takes the secrets out.
+// shownBody returns a body as JSON if it is JSON, as text otherwise; nil for none. JSON is complete;
+// text is cut to maxRawText, which cut reports. redact removes the secrets.
 func shownBody(body []byte, redact func(string) string) (shown any, cut bool) {
 	if len(body) == 0 {
 		return nil, false

@@ -12,8 +12,8 @@ import (
 	"portolan/plain"
 )
 
-// encode is the record as JSON, its fields in documented order and then any others. A value
-// that JSON cannot hold, which the closed walk of expressions rules out, becomes null.
+// encode returns the record as JSON, its fields in documented order and then any others. A value
+// that is not plain JSON, which expressions never return, becomes null.
 func (m *method) encode(record *engine.Record, o *Options) []byte {
 	properties := member(m.responseDoc, "properties")
 	out := make([]byte, 0, 512+len(record.Remote))
@@ -24,7 +24,7 @@ func (m *method) encode(record *engine.Record, o *Options) []byte {
 		}
 		value, ok := record.Fields[name]
 		switch {
-		case name == engine.RemoteData && record.Remote != nil: // as it came: not even its white space is touched
+		case name == engine.RemoteData && record.Remote != nil: // unchanged, including its white space
 			out = append(plain.AppendKey(out, name), record.Remote...)
 			return
 		case o.Format == FormatNormalized:
@@ -49,7 +49,7 @@ func (m *method) encode(record *engine.Record, o *Options) []byte {
 	return append(out, '}')
 }
 
-// undocumented are the names of fields that are not in the documented order, sorted.
+// undocumented returns the names of fields that are not in the documented order, sorted.
 func (m *method) undocumented(fields map[string]any) []string {
 	var out []string
 	for name := range fields {
@@ -61,8 +61,8 @@ func (m *method) undocumented(fields map[string]any) []string {
 	return out
 }
 
-// normalize completes v to what its schema says: null or [] for nothing, text where text
-// is meant, times in UTC, known values in their canonical spelling.
+// normalize converts v by its schema: null or [] for a missing value, numbers to text, times to
+// UTC, known values to their canonical spelling.
 func normalize(v any, schema map[string]any) any {
 	switch kindOf(schema) {
 	case "array":
@@ -123,7 +123,7 @@ func normalizeText(v any, schema map[string]any) any {
 	return text
 }
 
-// kindOf is the schema's type, null set aside.
+// kindOf returns the schema's type other than null.
 func kindOf(schema map[string]any) string {
 	switch t := schema["type"].(type) {
 	case string:

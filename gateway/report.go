@@ -13,8 +13,8 @@ import (
 	"portolan/engine"
 )
 
-// Report is what became known of a call on its way, however it ended. It is immutable. What
-// it holds may be secret; its methods show no secret.
+// Report is everything known of a call, whether it failed or not. It is immutable. Its fields may
+// contain secrets; the results of its methods do not.
 type Report struct {
 	Integration string
 	Operation   string // "ticketing.users.update", or the name of an endpoint
@@ -23,12 +23,12 @@ type Report struct {
 	AccountID   string
 	Receipts    []engine.Receipt
 	Result      *engine.Result // nil: no provider call was begun
-	Warnings    []string       // what the answer breaks of the response schema
+	Warnings    []string       // violations of the response schema
 
 	plan    *engine.Plan // nil: an endpoint without a mapping
 	body    map[string]any
-	secrets func() []string // of the account, as they may stand in text, longest first; nil: none
-	refused bool            // nothing was carried out: the headers of a call do not apply
+	secrets func() []string // of the account, in all forms, longest first; nil: none
+	refused bool            // the call was not carried out and has no headers
 }
 
 func (r *Report) receipts() []engine.Receipt {
@@ -38,7 +38,7 @@ func (r *Report) receipts() []engine.Receipt {
 	return r.Receipts
 }
 
-// callerField is the caller's field that feeds the provider's field; "" if none is known.
+// callerField returns the caller's field that sets the provider's; "" if none is known.
 func (r *Report) callerField(field string) string {
 	if r == nil || r.plan == nil {
 		return ""
@@ -46,16 +46,16 @@ func (r *Report) callerField(field string) string {
 	return r.plan.Support().Pointer(field, r.body)
 }
 
-// FailedCall is a provider call that failed, in words for logs: it holds no secret, and
-// nothing that the provider sent but its status.
+// FailedCall is a failed provider call for logs. It contains no secret, and of the answer only the
+// status.
 type FailedCall struct {
-	Step   string       // "main" for the call that the method is about
+	Step   string       // "main" for the main call
 	Host   string       // with its port if the URL names one; "" if the call could not be built
 	Status int          // the provider's; 0 if there was no answer
-	Cause  engine.Cause // "" if the status says it
+	Cause  engine.Cause // "" if the status is the cause
 }
 
-// Failed is the last provider call that failed for good; nil if none did.
+// Failed returns the last provider call that failed and was not made again; nil if none did.
 func (r *Report) Failed() *FailedCall {
 	if r.Result == nil {
 		return nil
@@ -74,7 +74,7 @@ func (r *Report) Failed() *FailedCall {
 	return out
 }
 
-// hostOf is the host, and port, of a URL that may be masked.
+// hostOf returns host and port of a URL that may be masked.
 func hostOf(shown string) string {
 	_, rest, _ := strings.Cut(shown, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -86,7 +86,7 @@ func hostOf(shown string) string {
 // Header is one header of an answer.
 type Header struct{ Name, Value string }
 
-// Header are the headers of the contract, whether the call succeeded or not.
+// Header returns the headers of the contract, whether the call succeeded or not.
 func (r *Report) Header() []Header {
 	var out []Header
 	set := func(name, value string) {
@@ -117,12 +117,11 @@ func (r *Report) Header() []Header {
 
 const masked = "***"
 
-// minSecret is the length from which a secret is looked for in text: shorter ones would
-// blot out ordinary words.
+// minSecret is the shortest secret that is masked in text, in bytes: shorter ones could be ordinary
+// words.
 const minSecret = 6
 
-// redact replaces every secret of the account's that a provider might echo, and what
-// authorization was computed from them.
+// redact masks the account's secrets, and the authorization computed from them, in text.
 func (r *Report) redact(text string) string {
 	if r == nil || r.secrets == nil {
 		return text
@@ -137,12 +136,12 @@ func redact(text string, secrets []string) string {
 	return text
 }
 
-// Redact replaces every one of the secrets in text.
+// Redact masks the secrets in text.
 func Redact(text string, secrets ...accounts.Secret) string {
 	return redact(text, secretForms(accounts.Account{}, nil, secrets, nil))
 }
 
-// secretForms are secrets in the forms in which they may stand in text, longest first.
+// secretForms returns secrets in all forms in which text may contain them, longest first.
 func secretForms(account accounts.Account, credentials []engine.Credential, more []accounts.Secret, steps []engine.StepResult) []string {
 	var out []string
 	add := func(s string) {
@@ -177,7 +176,7 @@ func secretForms(account accounts.Account, credentials []engine.Credential, more
 	return out
 }
 
-// addAuthorization adds a secret parameter whole and, of "Basic x", the x as well.
+// addAuthorization adds a secret parameter, and the x of "Basic x".
 func addAuthorization(p engine.Param, add func(string)) {
 	if !p.Secret {
 		return
@@ -188,8 +187,7 @@ func addAuthorization(p engine.Param, add func(string)) {
 	}
 }
 
-// Debug is what was sent and what came back, secrets masked: the member debug of the debug
-// format, but for its timings.
+// Debug is the member debug of the debug format: requests and answers, with secrets masked.
 type Debug struct {
 	RequestURL      string            `json:"requestUrl"`
 	RequestOptions  RequestOptions    `json:"requestOptions"`
@@ -220,14 +218,13 @@ type DebugStep struct {
 	Error      string   `json:"error,omitempty"`
 }
 
-// Timings are in milliseconds. GatewayMs is for the face to fill in, which knows when the
-// request came.
+// Timings are in milliseconds. The face sets GatewayMs, because it knows when the request began.
 type Timings struct {
 	GatewayMs  float64 `json:"gatewayMs"`
 	UpstreamMs float64 `json:"upstreamMs"`
 }
 
-// Debug renders the report.
+// Debug returns the report in the debug format.
 func (r *Report) Debug() Debug {
 	out := Debug{
 		RequestOptions: RequestOptions{Headers: map[string]string{}}, ResponseHeaders: map[string]string{},

@@ -11,7 +11,7 @@ import (
 	"portolan/source"
 )
 
-// maxOverrides is how many plans with overrides are kept compiled.
+// maxOverrides is how many compiled plans with overrides are kept.
 const maxOverrides = 1000
 
 // Snapshot holds everything that is compiled once: the integrations, the unified methods, their
@@ -36,8 +36,8 @@ type planSchemas struct {
 	bodyDoc, queryDoc map[string]any
 }
 
-// NewSnapshot compiles the schemas of catalog's mappings and of models. The diagnostics name
-// the mappings' schemas that do not compile; the error names those of models.
+// NewSnapshot compiles the schemas of catalog's mappings and of models. Invalid schemas of mappings
+// are diagnostics; those of models are the error.
 func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, source.Diagnostics, error) {
 	s := &Snapshot{
 		catalog: catalog, methods: map[engine.Operation]*method{}, schemas: map[*engine.Plan]*planSchemas{},
@@ -68,15 +68,15 @@ func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, sou
 	var found source.Diagnostics
 	for _, p := range catalog.Plans() {
 		own := &planSchemas{}
-		own.body, own.bodyDoc = compileOwn("request_body_schema", p.BodySchema, &found)
-		own.query, own.queryDoc = compileOwn("query_schema", p.QuerySchema, &found)
+		own.body, own.bodyDoc = compileMappingSchema("request_body_schema", p.BodySchema, &found)
+		own.query, own.queryDoc = compileMappingSchema("query_schema", p.QuerySchema, &found)
 		s.schemas[p] = own
 	}
 	return s, found, errors.Join(errs...)
 }
 
-// compileOwn compiles a schema of a mapping; nil if it has none.
-func compileOwn(key string, declared func() (any, source.Pos), found *source.Diagnostics) (*schemas.Schema, map[string]any) {
+// compileMappingSchema compiles a schema of a mapping; nil if it has none.
+func compileMappingSchema(key string, declared func() (any, source.Pos), found *source.Diagnostics) (*schemas.Schema, map[string]any) {
 	raw, pos := declared()
 	if raw == nil {
 		return nil, nil
@@ -91,7 +91,7 @@ func compileOwn(key string, declared func() (any, source.Pos), found *source.Dia
 	return schema, doc
 }
 
-// Catalog holds the integrations and their plans.
+// Catalog returns the integrations and their plans.
 func (s *Snapshot) Catalog() *engine.Catalog { return s.catalog }
 
 // Override returns what Catalog.Override returns, and keeps it for the next call.
@@ -102,8 +102,8 @@ func (s *Snapshot) Override(base *engine.Plan, layers ...engine.OverrideLayer) (
 // Has reports whether there is such a unified method.
 func (s *Snapshot) Has(op engine.Operation) bool { return s.methods[op] != nil }
 
-// Unknown is 404 that names which part of op does not exist, and what is near. The model is
-// judged first, then the resource, then the method, which is "" for a path without one.
+// Unknown returns a problem of status 404 that names the unknown part of op and a similar name. The
+// model is checked first, then the resource, then the method, which is "" for a path without one.
 func (s *Snapshot) Unknown(op engine.Operation) *Problem {
 	var models, resources, methods []string
 	for known := range s.methods {
@@ -134,17 +134,7 @@ func (s *Snapshot) Unknown(op engine.Operation) *Problem {
 	return p
 }
 
-// Operations are all unified methods, in no order.
-func (s *Snapshot) Operations() []engine.Operation {
-	out := make([]engine.Operation, 0, len(s.methods))
-	for op := range s.methods {
-		out = append(out, op)
-	}
-	return out
-}
-
-// CheckBody holds body against the unified schema of op alone, for a request whose account
-// is not known.
+// CheckBody validates body by the unified schema of op, for a request whose account is not known.
 func (s *Snapshot) CheckBody(op engine.Operation, body map[string]any) []Failure {
 	m := s.methods[op]
 	if m == nil {

@@ -273,7 +273,7 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 		}})
 	} else {
 		active := accounts.StatusActive
-		err = l.server.gateway.Unrenewed(l.Context(), l.link.AccountID, func(ctx context.Context) (err error) {
+		err = l.server.gateway.WithoutRenewal(l.Context(), l.link.AccountID, func(ctx context.Context) (err error) {
 			account, err = l.server.store.UpdateAccount(ctx, by, l.link.Environment, l.link.AccountID, accounts.AccountChange{
 				Version: l.account.Version, Link: l.link.ID, Status: &active, Context: given, Grant: grant, // the version keeps an account disabled that was disabled in the meantime
 			})
