@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,14 +27,23 @@ type deadline struct {
 	context.Context
 	clock func() time.Time // nil: the inner context has the deadline
 	end   time.Time
+	asked atomic.Uint32 // how often Err was called
+	over  atomic.Bool   // the deadline was seen to have passed
 }
+
+// looks is after how many calls of Err the clock is read: reading it can cost as much as a
+// step of the evaluator.
+const looks = 16
 
 // Err returns the error of the inner context, or ErrOverrun.
 func (d *deadline) Err() error {
 	if err := d.Context.Err(); err != nil {
 		return err
 	}
-	if d.clock != nil && d.clock().After(d.end) {
+	if d.clock != nil && d.asked.Add(1)%looks == 0 && d.clock().After(d.end) {
+		d.over.Store(true)
+	}
+	if d.over.Load() {
 		return ErrOverrun
 	}
 	return nil

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,19 +45,29 @@ func malformed(code gateway.Code, format string, args ...any) *bodyError {
 
 // readBody reads the JSON object in the body of r. The body must have a size limit already.
 func readBody(r *http.Request) (map[string]any, *bodyError) {
-	in := bufio.NewReader(r.Body)
-	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
+	data := make([]byte, 1, max(min(r.ContentLength, maxBodyBuffer), 512))
+	n, err := io.ReadFull(r.Body, data)
+	if errors.Is(err, io.EOF) {
 		return nil, malformed(gateway.CodeEmpty, "the body is empty")
 	}
 	if reason := unsupportedMedia(r.Header); reason != "" {
 		return nil, &bodyError{status: http.StatusUnsupportedMediaType, message: reason}
 	}
-	data, err := io.ReadAll(in)
-	if err != nil {
+	for data = data[:n]; err == nil; {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+		n, err = r.Body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+	}
+	if !errors.Is(err, io.EOF) {
 		return nil, readError(err)
 	}
 	return decodeBody(data)
 }
+
+// maxBodyBuffer is the largest buffer that is made for a body before it arrives, in bytes.
+const maxBodyBuffer = 64 << 10
 
 // readError reports err, which ended reading the body.
 func readError(err error) *bodyError {

@@ -161,7 +161,10 @@ func readPath(name string) ([]segment, *gateway.Failure) {
 		f := gateway.QueryFailuref(name, code, format, args...)
 		return nil, &f
 	}
-	brackets := bracketed.FindAllStringIndex(name, maxQueryDepth+1)
+	var brackets [][]int
+	if strings.IndexByte(name, '[') >= 0 {
+		brackets = bracketed.FindAllStringIndex(name, maxQueryDepth+1)
+	}
 	if len(brackets) > maxQueryDepth {
 		return fail(gateway.CodeLimit, "is nested more than %d deep", maxQueryDepth)
 	}

@@ -248,6 +248,9 @@ func loggedPath(r *http.Request) string {
 	if len(path) > len(links) && strings.EqualFold(path[:len(links)], links) {
 		return links + "***"
 	}
+	if strings.Count(path, "_") < 2 { // a secret has two
+		return path
+	}
 	return secretInText.ReplaceAllString(path, "${1}_***")
 }
 

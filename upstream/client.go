@@ -4,6 +4,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"io"
@@ -109,7 +110,7 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 		return nil, failed
 	}
 	defer func() { _ = res.Body.Close() }() // a body over the limit is not read to its end
-	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBody+1))
+	body, err := readAll(io.LimitReader(res.Body, c.maxBody+1), res.ContentLength)
 	reply := &engine.Reply{Status: res.StatusCode, Header: res.Header, Body: body}
 	switch {
 	case int64(len(body)) > c.maxBody:
@@ -179,4 +180,14 @@ func origin(u *url.URL) string {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// maxBuffer is the largest buffer that is made for a body before it arrives, in bytes.
+const maxBuffer = 64 << 10
+
+// readAll is io.ReadAll with a buffer of the announced length; -1 for an unknown one.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	buffer := bytes.NewBuffer(make([]byte, 0, min(max(length, 0), maxBuffer)+bytes.MinRead))
+	_, err := buffer.ReadFrom(r)
+	return buffer.Bytes(), err
 }
