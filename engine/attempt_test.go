@@ -29,7 +29,7 @@ func (f *flaky) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) {
 	return r, nil
 }
 
-// renewals gives one key after the other.
+// renewals is a Renewer that returns one key after the other.
 type renewals []string
 
 func (r *renewals) Renew(context.Context) (engine.Context, error) {

@@ -46,7 +46,7 @@ func (p Param) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%s=%s", p.Na
 // LogValue returns the text that Format writes.
 func (p Param) LogValue() slog.Value { return slog.StringValue(p.Name + "=" + p.Shown()) }
 
-// MarshalJSON returns {"name", "value"}, the value masked where it is secret.
+// MarshalJSON returns {"name", "value"}, the value masked if it is secret.
 func (p Param) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"name":%q,"value":%q}`, p.Name, p.Shown()), nil
 }

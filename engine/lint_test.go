@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite what test data expect")
 const lintCases = "../testdata/lint"
 
 // lint compiles the mapping folders in files, with the overrides of acme's users.update, and
-// gives its findings, a line each.
+// returns its findings, one per line.
 func lint(t *testing.T, files fstest.MapFS, layers []engine.OverrideLayer) string {
 	t.Helper()
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
@@ -46,7 +46,7 @@ func lint(t *testing.T, files fstest.MapFS, layers []engine.OverrideLayer) strin
 var usersUpdate = engine.Operation{Model: "ticketing", Resource: "users", Method: "update"}
 
 // layersOf takes the files override/<layer>/<key> out of an archive; override/<layer>/replace
-// says that the layer replaces.
+// means that the layer replaces.
 func layersOf(t *testing.T, archive *txtar.Archive) []engine.OverrideLayer {
 	t.Helper()
 	var layers []engine.OverrideLayer

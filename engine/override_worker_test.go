@@ -115,7 +115,7 @@ func TestWorkerCompilesOverrides(t *testing.T) {
 			language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(refusingWorker{nothing, c.err})
 			docs, _ := engine.Load(language, engine.Layer{FS: files})
 			catalog, _ := engine.Compile(docs, unifiedModels(t))
-			// Only a compiler sees that this is no expression.
+			// Only a compiler detects that this is not a valid expression.
 			_, found := catalog.Override(catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "name": 1 2 }`, false))
 			got := ""
 			for _, d := range found {

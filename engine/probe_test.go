@@ -35,7 +35,7 @@ func compileAcme(t *testing.T, operation string) (*engine.Plan, string) {
 	return catalog.Plan("acme", engine.Operation{Model: "ticketing", Resource: "users", Method: "update"}), strings.Join(codes, " ")
 }
 
-// supportOf writes a plan's support as "path → fields", an index in front where it is not 0.
+// supportOf writes a plan's support as "path → fields", with the index in front if it is not 0.
 func supportOf(p *engine.Plan) []string {
 	var out []string
 	for _, leaf := range p.Support().Leaves {

@@ -350,7 +350,7 @@ func TestDoHeaders(t *testing.T) {
 	}
 }
 
-// A plan says what would be sent, without its secrets.
+// A plan contains the calls that would be sent, without secrets.
 func TestDoPlanned(t *testing.T) {
 	t.Parallel()
 	outcome, p := do(t, newGateway(t, ada()), &gateway.Input{Body: map[string]any{"first_name": "Ada"}, Options: gateway.Options{PlanOnly: true}})
@@ -407,7 +407,7 @@ func TestProblemStatus(t *testing.T) {
 	}
 }
 
-// An answer that breaks the unified schema is treated as the policy says.
+// An answer that breaks the unified schema is handled by the policy.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	for policy, want := range map[gateway.Policy]struct{ status, warnings int }{

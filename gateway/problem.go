@@ -54,7 +54,7 @@ type Problem struct { //nolint:errname // callers see a problem; it is an error 
 // Error returns the message.
 func (p *Problem) Error() string { return p.Message }
 
-// MappingPlace is the mapping's expression at fault.
+// MappingPlace is the place of a mapping's failed expression.
 type MappingPlace struct {
 	File string `json:"file"`
 	Line int    `json:"line"`

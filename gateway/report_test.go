@@ -9,7 +9,7 @@ import (
 	"portolan/engine"
 )
 
-// What a log says of a failed call shows neither a secret nor a word of the provider's.
+// The log of a failed call contains neither a secret nor any text of the provider's.
 func TestFailedCall(t *testing.T) {
 	lost := &engine.Error{Kind: engine.KindUpstream, Cause: engine.CauseReset, Err: errors.New("connection reset")}
 	refused := &engine.Error{Kind: engine.KindProvider, Provider: &engine.Provider{Status: 404, Message: "none"}}

@@ -13,7 +13,7 @@ import (
 
 var exprClock = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
 
-// repeated is a random source that always gives the same byte.
+// repeated is a random source that always returns the same byte.
 type repeated byte
 
 func (r repeated) Read(p []byte) (int, error) {

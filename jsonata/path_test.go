@@ -20,7 +20,7 @@ func TestPlainPath(t *testing.T) {
 	}
 }
 
-// A path that is read without the evaluator has the value that the evaluator gives it.
+// A path that is read without gnata has the value that gnata returns.
 func FuzzReadPath(f *testing.F) {
 	for _, input := range []string{
 		`{"a":{"b":"x"}}`, `{"a":{"b":1e400}}`, `{"a":{"b":null}}`, `{"a":null}`, `{"a":[{"b":1},{"b":2}]}`, `{"a":{"b":[1]}}`, `{"a":{"b":{"c":true}}}`,

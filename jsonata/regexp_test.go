@@ -60,7 +60,7 @@ func TestUsualRegexps(t *testing.T) {
 	}
 }
 
-// The message says which regular expression it is and how large.
+// The message contains the regular expression and its size.
 func TestCostlyRegexpMessage(t *testing.T) {
 	_, err := checkRegexps(`$match(s, /a/) and $match(s, /(b{1,100}){1,9}/) and $match(s, /c{900}d{900}e{900}(f{900}){1}/) and $match(s, /[xyz]{1000}/)` +
 		strings.Repeat(` and $match(s, /(?:[a-b]{100}){10}/)`, 20))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// fixedWorker compiles everything, and every expression gives its value.
+// fixedWorker compiles everything and evaluates every expression to its value.
 type fixedWorker struct{ value any }
 
 func (fixedWorker) Compile(context.Context, string) error { return nil }

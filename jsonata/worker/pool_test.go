@@ -190,7 +190,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	})
 }
 
-// What does not compile says why, and its process goes on.
+// A syntax error is returned, and the worker goes on.
 func TestPoolCompiles(t *testing.T) {
 	p := newTestPool(t, 10*time.Second)
 	if err := p.Compile(t.Context(), `{ "n": 1 }`); err != nil {

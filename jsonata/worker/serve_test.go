@@ -91,8 +91,8 @@ func (w *pipedWorker) Evaluate(_ context.Context, source string, bindings map[st
 	return w.do(request{source: source, bindings: bindings})
 }
 
-// An expression gives in a worker what it gives here.
-func TestWorkerGivesTheSame(t *testing.T) {
+// An expression returns the same in a worker as in this process.
+func TestWorkerReturnsTheSame(t *testing.T) {
 	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{EvalTimeout: 5 * time.Second, ResultBytes: 1 << 20})
 	remote := language.WithWorker(servedBy(t, language))
 	bindings := map[string]any{
