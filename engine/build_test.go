@@ -38,8 +38,7 @@ func onePlan(t *testing.T, mapping string, more ...string) *engine.Plan {
 	return catalog.Plan("acme", usersUpdate)
 }
 
-// remote_data is merged where the mapping says, and refused where it would take the place of
-// what is mapped.
+// remote_data is merged at remote_data_in, and refused if it would replace mapped values.
 func TestRemoteData(t *testing.T) {
 	ada := map[string]any{"first_name": "Ada"}
 	none := map[string]any{}

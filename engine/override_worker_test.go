@@ -59,8 +59,7 @@ func TestWorkerEvaluatesOverrides(t *testing.T) {
 	}
 }
 
-// A failure elsewhere is one of the override's, at its place; one that says nothing of it is
-// no reason to save it.
+// A worker's failure is an error at the override's place, also if no worker could evaluate it.
 func TestWorkerFails(t *testing.T) {
 	var failure error
 	evaluate := func(context.Context, string, map[string]any) (any, bool, error) { return nil, false, failure }
