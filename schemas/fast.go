@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -194,4 +195,57 @@ func (q *fastValidator) validObject(object map[string]any) bool {
 		}
 	}
 	return true
+}
+
+// shorten returns v with its arrays cut behind the first entries that are not surely valid,
+// left of them in all, and reports whether it cut any. The library reports every invalid
+// entry before any of its findings can be dropped, at hundreds of bytes each.
+func (q *fastValidator) shorten(v any, left *int) (any, bool) {
+	if q == nil {
+		return v, false
+	}
+	switch v := v.(type) {
+	case []any:
+		return q.shortenArray(v, left)
+	case map[string]any:
+		out, cut := v, false
+		for _, name := range slices.Sorted(maps.Keys(q.members)) {
+			member, ok := v[name]
+			if !ok || q.members[name].valid(member) {
+				continue
+			}
+			if shorter, changed := q.members[name].shorten(member, left); changed {
+				if !cut {
+					out, cut = maps.Clone(v), true
+				}
+				out[name] = shorter
+			}
+		}
+		return out, cut
+	default:
+		return v, false
+	}
+}
+
+func (q *fastValidator) shortenArray(list []any, left *int) (any, bool) {
+	if !q.hasItems {
+		return list, false
+	}
+	out, cut := list, false
+	for i, item := range list {
+		if q.items.valid(item) {
+			continue
+		}
+		if *left <= 0 {
+			return out[:i], true
+		}
+		*left--
+		if shorter, changed := q.items.shorten(item, left); changed {
+			if !cut {
+				out, cut = slices.Clone(list), true
+			}
+			out[i] = shorter
+		}
+	}
+	return out, cut
 }

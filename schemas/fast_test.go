@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"runtime"
 	"testing"
 
 	"portolan/plain"
@@ -95,5 +96,39 @@ func TestFastValidatorOfUnifiedSchemas(t *testing.T) {
 	body["frist_name"] = "Ada"
 	if found := s.Validate(body); len(found) != 1 {
 		t.Errorf("got %v, want one violation", found)
+	}
+}
+
+// A body of nothing but invalid entries costs little more memory than a valid one: without a
+// limit before the library, each of these takes hundreds of megabytes.
+func TestInvalidEntriesCostLittleMemory(t *testing.T) {
+	models, err := Unified()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Compile("request", models["ticketing.users.update"].Request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, entry := range map[string]any{"lists": []any{}, "objects": map[string]any{}, "unknown members": map[string]any{"x": "y"}, "numbers": json.Number("7")} {
+		entries := make([]any, 200_000)
+		for i := range entries {
+			entries[i] = entry
+		}
+		for _, field := range []string{"emails", "roles"} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			found := s.Validate(map[string]any{field: entries})
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+				t.Errorf("%s in %s: %d bytes allocated", name, field, took)
+			}
+			if name == "objects" && field == "roles" { // a role needs no member
+				continue
+			}
+			if len(found) < 900 || found[0].Pointer[:len(field)+1] != "/"+field {
+				t.Errorf("%s in %s: %d violations", name, field, len(found))
+			}
+		}
 	}
 }

@@ -40,14 +40,25 @@ type Violation struct {
 // MaxViolations is the maximum number of violations that Validate returns.
 const MaxViolations = 1000
 
-// Validate returns the violations of v, sorted by pointer, none if v is valid. It returns the
-// MaxViolations with the lowest pointers. v is plain JSON and is not modified. A value that
+// Validate returns the violations of v, sorted by pointer, none if v is valid. Of more than
+// MaxViolations it returns that many, always the same ones. v is plain JSON and is not modified. A value that
 // is not plain JSON, NaN and the infinities included, is a CodeType violation, unless the
 // schema allows anything there.
 func (s *Schema) Validate(v any) []Violation {
 	if s.fast.valid(v) {
 		return nil
 	}
+	left := MaxViolations
+	if shorter, cut := s.fast.shorten(v, &left); cut {
+		if found := s.violations(shorter); len(found) > 0 {
+			return found
+		}
+	}
+	return s.violations(v)
+}
+
+// violations is Validate by the library alone.
+func (s *Schema) violations(v any) []Violation {
 	err := validate(s.root, v)
 	if err == nil {
 		return nil
