@@ -198,8 +198,9 @@ func (q *fastValidator) validObject(object map[string]any) bool {
 }
 
 // shorten returns v with its arrays cut behind the first entries that are not surely valid,
-// left of them in all, and reports whether it cut any. The library reports every invalid
-// entry before any of its findings can be dropped, at hundreds of bytes each.
+// left of them in all, and reports whether it cut any. What is behind them breaks nothing, or
+// nothing that would still be reported. The library spends hundreds of bytes on every entry,
+// and reports every invalid one before any of its findings can be dropped.
 func (q *fastValidator) shorten(v any, left *int) (any, bool) {
 	if q == nil {
 		return v, false
@@ -231,21 +232,23 @@ func (q *fastValidator) shortenArray(list []any, left *int) (any, bool) {
 	if !q.hasItems {
 		return list, false
 	}
-	out, cut := list, false
+	end := min(len(list), max(q.minItems, q.maxItems+1)) // enough to see that the length is wrong
+	out, cloned := list, false
 	for i, item := range list {
 		if q.items.valid(item) {
 			continue
 		}
 		if *left <= 0 {
-			return out[:i], true
+			break
 		}
 		*left--
+		end = max(end, i+1)
 		if shorter, changed := q.items.shorten(item, left); changed {
-			if !cut {
-				out, cut = slices.Clone(list), true
+			if !cloned {
+				out, cloned = slices.Clone(list), true
 			}
 			out[i] = shorter
 		}
 	}
-	return out, cut
+	return out[:end], cloned || end < len(list)
 }
