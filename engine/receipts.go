@@ -52,7 +52,7 @@ func (p *Plan) Receipts(req *Request) []Receipt {
 
 // maxReceiptPointer is the longest pointer whose value is examined, in bytes. Those of unified
 // fields are shorter.
-const maxReceiptPointer = 256
+const maxReceiptPointer = 100
 
 func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
 	if len(pointer) > maxReceiptPointer {

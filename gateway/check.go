@@ -12,21 +12,26 @@ import (
 )
 
 // check validates the request by the unified schemas, the mapping's own and the receipts. It
-// returns all failures, each once.
-func (r *Ready) check(req *engine.Request, receipts []engine.Receipt, in *Input) []Failure {
+// returns the receipts and all failures, each once. A body with MaxFailures failures has no
+// receipts: they would take many times the memory of the body.
+func (r *Ready) check(req *engine.Request, in *Input) ([]engine.Receipt, []Failure) {
 	own := r.snapshot.schemas[r.plan.Base()]
 	nulls := nullFailures(req.Body, r.method.requestDoc, own.bodyDoc)
 	body := slices.Concat(nulls, SchemaFailures(r.method.request, req.Body), SchemaFailures(own.body, req.Body))
 	query := slices.Concat(queryFailures(r.method.query, req.Query), queryFailures(own.query, req.Query))
 	out := slices.Concat(in.Failures, checkExclusions(in.Options.Exclude, r.method.order), Distinct(query), Distinct(body))
 	out = append(out, authorizingFailures(req.RemoteQuery, r.plan.AuthorizingQuery())...)
+	if len(body) >= MaxFailures {
+		return nil, Distinct(out)
+	}
+	receipts := r.plan.Receipts(req)
 	if in.Options.Strict {
 		out = append(out, strictFailures(receipts)...)
 	}
 	if len(body) == 0 && !writesAnything(req.Body, receipts) {
 		out = append(out, nothingToSend(receipts)...)
 	}
-	return Distinct(out)
+	return receipts, Distinct(out)
 }
 
 // CheckExclusions returns failures for names that records of op do not have, for a request whose

@@ -56,8 +56,8 @@ type Outcome struct {
 // Do checks in, carries the call out and maps its answer.
 func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
 	req := r.request(in)
-	receipts := r.plan.Receipts(req)
-	if failures := r.check(req, receipts, in); len(failures) > 0 {
+	receipts, failures := r.check(req, in)
+	if len(failures) > 0 {
 		p := Invalid(failures)
 		p.Report = r.report(receipts)
 		return nil, p

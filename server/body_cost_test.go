@@ -51,13 +51,14 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// A body of twice the size costs about twice as much, and the answer stays short.
+// A body of twice the size costs about twice as much, at most 250 times its size in total, and the
+// answer stays short.
 func TestHostileBodiesCostLinearly(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
 	for name, body := range hostile() {
 		for _, target := range []string{users + planhat, "/unified/ticketing/users/u1"} {
 			t.Run(name+" "+target, func(t *testing.T) {
-				const size = 30 << 10
+				const size = 150 << 10
 				var cost [2]uint64
 				for i := range cost {
 					text := body(size << i)
@@ -67,6 +68,9 @@ func TestHostileBodiesCostLinearly(t *testing.T) {
 							t.Errorf("%d, answer of %d bytes to %d", w.Code, w.Body.Len(), len(text))
 						}
 					})
+				}
+				if most := uint64(250 * 2 * size); cost[1] > most {
+					t.Errorf("%d bytes for a body of %d, want at most %d", cost[1], 2*size, most)
 				}
 				if cost[1] > 3*cost[0] {
 					t.Errorf("%d bytes for a body, %d for twice as much", cost[0], cost[1])
