@@ -227,11 +227,11 @@ func supported(plan *engine.Plan) string {
 func TestReadmeTryIt(t *testing.T) {
 	_, section, _ := strings.Cut(readme(t), "\n## Try it\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	block := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(section)
-	if block == nil {
-		t.Fatal("no commands")
+	var commands []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		commands = append(commands, block[1])
 	}
-	if diff := cmp.Diff("go run ./cmd/portolan serve --sandbox\n./test\n", block[1]); diff != "" {
+	if diff := cmp.Diff([]string{"go run ./cmd/portolan serve --sandbox\n", "./test\n"}, commands); diff != "" {
 		t.Errorf("commands (-want +readme):\n%s", diff)
 	}
 	run, err := os.ReadFile(filepath.Join(root, ".ci/run"))
@@ -266,6 +266,58 @@ func TestReadmeTryIt(t *testing.T) {
 	}
 	if got := strings.Count(string(printed), "curl -X "); got != counts[pretend[1]] || got == 0 {
 		t.Errorf("%d curls are printed, %s pretend providers promised", got, pretend[1])
+	}
+}
+
+// TestExampleProvider writes the files of the example Acme. They are free of problems, the case
+// passes, and the sandbox answers as the pages say.
+func TestExampleProvider(t *testing.T) {
+	dir := t.TempDir()
+	file := regexp.MustCompile("(?s)<!-- file: ([^ ]+) -->\n```[a-z]*\n(.*?)```")
+	written := 0
+	for _, page := range documents(t) {
+		for _, m := range file.FindAllStringSubmatch(document(t, page), -1) {
+			path := filepath.Join(dir, filepath.FromSlash(m[1]))
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(m[2]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			written++
+		}
+	}
+	if written != 4 {
+		t.Fatalf("%d files are shown, want 3 of the mapping and a case", written)
+	}
+	mappings := filepath.Join(dir, "my-mappings")
+	for want, args := range map[string][]string{
+		"1 integration, no problems": {"lint", mappings},
+		"1 passed, 0 failed":         {"test", mappings, "--cases", filepath.Join(dir, "my-cases")},
+	} {
+		if out := command(t, args...); !strings.Contains(out, want) {
+			t.Errorf("%v: want %s\n%s", args, want, out)
+		}
+	}
+	r := start(t, "--sandbox", "--mappings", mappings)
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+	call := shellCall{
+		method: http.MethodPatch, target: "/unified/ticketing/users/7?integrated_account_id=00000000-0000-4000-8000-0000000000ac",
+		header: http.Header{"Authorization": {"Bearer " + demoToken}, "Content-Type": {"application/json"}},
+	}
+	for _, tt := range []struct {
+		body, fault string
+		status      int
+	}{
+		{`{"first_name":"Ada"}`, "", http.StatusOK},
+		{`{"first_name":"Ada","remote_data":{"surname":"x"}}`, "", http.StatusUnprocessableEntity},
+		{`{"first_name":"Ada"}`, "maintenance", http.StatusServiceUnavailable},
+	} {
+		call.body = tt.body
+		call.header.Set("Portolan-Sandbox-Fault", tt.fault)
+		if res, body := call.send(t, r.origin); res.StatusCode != tt.status {
+			t.Errorf("%s %s: status %d, want %d\n%s", tt.body, tt.fault, res.StatusCode, tt.status, body)
+		}
 	}
 }
 
