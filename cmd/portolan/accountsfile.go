@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"portolan/accounts"
@@ -31,7 +33,7 @@ func (p *process) readAccounts(name string, b *bundle, opts accounts.Options) (*
 }
 
 // checkAccounts reports accounts whose integration is not known, and credentials that are
-// missing or not valid.
+// missing, not valid or not declared.
 func (b *bundle) checkAccounts(file *accounts.File) source.Diagnostics {
 	var found source.Diagnostics
 	known := b.integrations()
@@ -45,8 +47,28 @@ func (b *bundle) checkAccounts(file *accounts.File) source.Diagnostics {
 		for _, problem := range engine.CheckContext(in.Credentials, engine.Context(a.Context)) {
 			found.Errorf(a.At("context"), "E085-bad-context", "%s", problem)
 		}
+		checkNames(&found, a, in)
 	}
 	return found
+}
+
+// checkNames reports the fields of the account's context that its integration does not declare.
+func checkNames(found *source.Diagnostics, a accounts.FileAccount, in *engine.Integration) {
+	known := make([]string, 0, len(in.Credentials))
+	for _, c := range in.Credentials {
+		known = append(known, c.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Context)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		found.Errorf(a.At("context."+name), "E086-unknown-credential", "integration %q has no credential %q", a.Integration, name)
+		if name == "base_url" {
+			found.Hintf("base_url is a key of the account, beside context")
+		} else if near := source.Nearest(name, known); near != "" {
+			found.Hintf("did you mean %q?", near)
+		}
+	}
 }
 
 func accountsOf(file *accounts.File) []accounts.Account {
