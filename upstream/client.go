@@ -115,7 +115,7 @@ func (c *Client) Do(ctx context.Context, call *engine.Call) (*engine.Reply, erro
 	switch {
 	case int64(len(body)) > c.maxBody:
 		reply.Body = body[:c.maxBody]
-		return nil, incompleteAnswer(m.op, reply, tooLargeFailure())
+		return nil, incompleteAnswer(m.op, reply, tooLargeFailure(c.maxBody))
 	case err != nil && interrupted(ctx, err):
 		return nil, callError(ctx, m.op, err)
 	case err != nil:

@@ -263,10 +263,10 @@ func TestBodyLimits(t *testing.T) {
 		got            int // length of the body
 	}{
 		"just fits":       {"", text(limit), 0, "", limit},
-		"too large":       {"", text(limit + 1), 0, "answer is larger than the limit", limit},
-		"far too large":   {"", text(5 << 20), 0, "answer is larger than the limit", limit},
+		"too large":       {"", text(limit + 1), 0, "answer is larger than the limit of 1000 bytes", limit},
+		"far too large":   {"", text(5 << 20), 0, "answer is larger than the limit of 1000 bytes", limit},
 		"zipped fits":     {"gzip", zipped(limit), 0, "", limit},
-		"zip bomb":        {"gzip", zipped(5 << 20), 0, "answer is larger than the limit", limit},
+		"zip bomb":        {"gzip", zipped(5 << 20), 0, "answer is larger than the limit of 1000 bytes", limit},
 		"cut off":         {"", text(40), 50, "answer is cut off", 40},
 		"no body at all":  {"", "", 50, "answer is cut off", 0},
 		"zipped, cut off": {"gzip", zipped(900)[:8], 0, "answer is cut off", 0},

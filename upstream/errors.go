@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"code.dny.dev/ssrf"
@@ -52,8 +53,18 @@ func deadlineFailure(err error) *failure {
 	return &failure{engine.CauseDeadline, "no answer in time", err}
 }
 
-func tooLargeFailure() *failure {
-	return &failure{engine.CauseTooLarge, "answer is larger than the limit", nil}
+// tooLargeFailure is the failure of an answer of more than limit bytes.
+func tooLargeFailure(limit int64) *failure {
+	return &failure{engine.CauseTooLarge, "answer is larger than the limit of " + size(limit), nil}
+}
+
+// size is a number of bytes as text: "10 MiB" or "1000 bytes".
+func size(bytes int64) string {
+	const mebi = 1 << 20
+	if bytes > 0 && bytes%mebi == 0 {
+		return strconv.FormatInt(bytes/mebi, 10) + " MiB"
+	}
+	return strconv.FormatInt(bytes, 10) + " bytes"
 }
 
 func cutOffFailure(err error) *failure { return &failure{engine.CauseCutOff, "answer is cut off", err} }

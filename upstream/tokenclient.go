@@ -85,7 +85,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	switch {
 	case int64(n) > b.left:
 		n, b.left = int(b.left), 0
-		return n, tooLargeFailure()
+		return n, tooLargeFailure(maxTokenAnswer)
 	case err != nil && err != io.EOF: //nolint:errorlint // Read promises io.EOF itself
 		if interrupted(b.ctx, err) {
 			err = deadlineFailure(err)

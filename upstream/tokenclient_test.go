@@ -76,7 +76,7 @@ func TestHTTP(t *testing.T) {
 		"/same":       {200, "POST refresh_token=" + canary + " 0", ""},
 		"/fits":       {200, strings.Repeat("x", maxTokenAnswer), ""},
 		"/400":        {400, "", ""},
-		"/large":      {0, "", "answer is larger than the limit"},
+		"/large":      {0, "", "answer is larger than the limit of 1 MiB"},
 		"/cut":        {0, "", "answer is cut off"},
 		"/loop":       {0, "", "too many redirects"},
 		"/other":      {0, "", "redirect to another host refused"},
