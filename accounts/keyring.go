@@ -29,9 +29,9 @@ type masterKey struct {
 // The errors of Keyring.Open, to be tested with errors.Is.
 var (
 	// ErrUnknownKey: the keyring lacks the key that sealed the value.
-	ErrUnknownKey = errors.New("sealed with a master key that is missing")
+	ErrUnknownKey = errors.New("encrypted with a master key that is missing")
 	// ErrSeal: the value was altered or moved, or its key id names another key.
-	ErrSeal = errors.New("sealed value cannot be opened")
+	ErrSeal = errors.New("encrypted value cannot be decrypted")
 )
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)

@@ -161,7 +161,7 @@ func (d *DB) checkKeys(ctx context.Context) error {
 			return err
 		}
 		if !opened {
-			problems = append(problems, fmt.Errorf("%d stored values are sealed with a master key %q that differs from the given one: %w", used[id], id, accounts.ErrSeal))
+			problems = append(problems, fmt.Errorf("%d stored values are encrypted with a master key %q that differs from the given one: %w", used[id], id, accounts.ErrSeal))
 		}
 	}
 	return errors.Join(problems...)

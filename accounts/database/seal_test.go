@@ -98,13 +98,13 @@ func TestRotation(t *testing.T) {
 		o.Keys = keyring(t, keyB)
 		_, err := p.try(t.Context(), o)
 		wantErr(t, "a removed key", err, accounts.ErrUnknownKey)
-		if want := fmt.Sprintf(`%d stored values are sealed with a master key that is missing: "a"`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+		if want := fmt.Sprintf(`%d stored values are encrypted with a master key that is missing: "a"`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 		o.Keys = keyring(t, "a:"+strings.TrimPrefix(keyB, "b:"))
 		_, err = p.try(t.Context(), o)
 		wantErr(t, "another key of the same id", err, accounts.ErrSeal)
-		if want := fmt.Sprintf(`%d stored values are sealed with a master key "a" that differs from the given one`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+		if want := fmt.Sprintf(`%d stored values are encrypted with a master key "a" that differs from the given one`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 		o.Keys = keyring(t, keyB, keyA)

@@ -41,8 +41,9 @@ func (c *newKeyCommand) Run(p *process) error {
 		return usagef("--id: %w", err)
 	}
 	fmt.Fprintln(p.stdout, key)
-	fmt.Fprintf(p.stderr, "Put this key first in %s (separated by commas) or in the file of --master-keys-file (one key per line).\n"+
-		"Keep the older keys after it until `portolan keys rotate` is done. A database cannot be read without its keys.\n", masterKeysVariable)
+	fmt.Fprintf(p.stderr, "First key: set %[1]s to it, or write it to a file that only you can read and name that with --master-keys-file.\n"+
+		"Further key: put it before the older ones, which stay until `portolan keys rotate` is done. %[1]s separates keys by commas; a file has one per line.\n"+
+		"Keep a copy: a database cannot be read without its keys.\n", masterKeysVariable)
 	return nil
 }
 
