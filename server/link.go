@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -253,7 +254,12 @@ func readCredentials(declared []engine.Credential, form url.Values) (given accou
 	}
 	for _, found := range engine.ContextProblems(declared, engine.Context(given)) {
 		name := found.Credential.Name
-		invalid[name] = cmp.Or(found.Credential.Label, name) + " " + strings.TrimPrefix(found.Message, fmt.Sprintf("credential %q ", name))
+		predicate := strings.TrimPrefix(found.Message, fmt.Sprintf("credential %q ", name))
+		text, _ := given[name].(string)
+		if found.Fault == engine.FaultFormat && !strings.ContainsFunc(text, unicode.IsControl) { // a customer does not know the pattern
+			predicate = "does not have the expected form"
+		}
+		invalid[name] = cmp.Or(found.Credential.Label, name) + " " + predicate
 	}
 	if len(form) > 0 {
 		return nil, nil, invalidForm()

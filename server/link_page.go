@@ -32,7 +32,7 @@ type linkField struct {
 	Required    bool
 	Options     []string
 	Value       string // always empty for a secret
-	Hint, Error string
+	Error       string
 }
 
 // form answers with the form of the link. given holds its values, invalid a message for each field
@@ -65,16 +65,7 @@ func newLinkField(c engine.Credential, given accounts.Context, message string) l
 	} else if !c.Secret {
 		f.Value = c.Default
 	}
-	if c.Pattern != nil && len(c.Enum) == 0 {
-		f.Hint = "Format: " + patternText(c)
-	}
 	return f
-}
-
-// patternText is the pattern as the integration declares it, without anchors.
-func patternText(c engine.Credential) string {
-	text := strings.TrimPrefix(c.Pattern.String(), `\A(?:`)
-	return strings.TrimSuffix(text, `)\z`)
 }
 
 // formTargets returns the sources of the policy form-action. Some browsers apply it to redirects
