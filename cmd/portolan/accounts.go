@@ -128,6 +128,9 @@ func (c *updateAccountCommand) Run(ctx context.Context, p *process, all *account
 	if err != nil {
 		return err
 	}
+	if len(c.Override) == 0 && !hasChange(body) {
+		return usagef("nothing to change: set --label, --tenant-id, --status, --field, --fields-file, --unset or --override")
+	}
 	return all.administer(ctx, p, func(a *adminClient) error {
 		path := pathOf(accountsPath, c.ID)
 		if err := a.override(ctx, path, c.overrideFlags, body); err != nil {
@@ -169,6 +172,16 @@ func (c *updateAccountCommand) change(p *process) (map[string]any, error) {
 		body["status"] = c.Status
 	}
 	return body, nil
+}
+
+// hasChange reports whether the body of a request has anything to change.
+func hasChange(body map[string]any) bool {
+	for name := range body {
+		if name != "version" {
+			return true
+		}
+	}
+	return false
 }
 
 // override reads the overrides of the resource at path, changes them as the flags say, and sets them

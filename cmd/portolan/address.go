@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"portolan/upstream"
@@ -30,6 +31,17 @@ func loopbackOrigin(l net.Listener) string {
 		return ""
 	}
 	return "http://" + address.String()
+}
+
+// originOf returns the URL of a server that listens on the address of --listen, with the port that
+// it got. The address that it got would be [::] for 0.0.0.0.
+func originOf(listen string, got net.Addr) string {
+	host, _, err := net.SplitHostPort(listen)
+	address, ok := got.(*net.TCPAddr)
+	if err != nil || host == "" || !ok {
+		return "http://" + got.String()
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
 }
 
 // isLoopback reports whether a listen address is reachable from this machine only.

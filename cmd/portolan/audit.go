@@ -1,6 +1,10 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"portolan/accounts"
+)
 
 type auditCommand struct {
 	adminFlags
@@ -12,8 +16,10 @@ type auditCommand struct {
 
 // Run lists changes, newest first.
 func (c *auditCommand) Run(ctx context.Context, p *process) error {
-	return c.administer(ctx, p, c.Environment, offline{}, func(a *adminClient) error {
+	// the administrators of the default environment read the audit of each, even of a deleted one
+	return c.administer(ctx, p, accounts.DefaultEnvironment, offline{}, func(a *adminClient) error {
 		q := c.query()
+		q.Set("environment", c.Environment)
 		set(q, "subject", c.Subject)
 		return a.list(ctx, "/audit", q, column{"AT", "at"}, column{"ACTOR", "actor"}, column{"ACTION", "action"}, column{"SUBJECT", "subject"})
 	})

@@ -85,6 +85,9 @@ func (c *updateEnvironmentCommand) Run(ctx context.Context, p *process, all *env
 	if c.Label != nil {
 		body["label"] = *c.Label
 	}
+	if len(c.Override) == 0 && !hasChange(body) {
+		return usagef("nothing to change: set --label or --override")
+	}
 	return all.administer(ctx, p, func(a *adminClient) error {
 		path := pathOf(environmentsPath, c.Name)
 		if err := a.override(ctx, path, c.overrideFlags, body); err != nil {

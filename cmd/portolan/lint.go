@@ -10,7 +10,7 @@ import (
 
 type lintCommand struct {
 	JSON        bool          `name:"json" help:"Print the findings as a JSON array of {file,line,col,code,severity,message,hint}."`
-	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
+	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one phase of evaluating a mapping."`
 	Dir         []string      `arg:"" optional:"" help:"Mapping trees (mappings, mappings/...), provider directories or .yaml files; the built-in mappings by default. Files missing in a provider directory are taken from the built-in one."`
 }
 

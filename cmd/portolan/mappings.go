@@ -17,7 +17,7 @@ import (
 // mappingFlags select the mappings and limit the time of their expressions.
 type mappingFlags struct {
 	Mappings    string        `placeholder:"DIR" help:"Directory of mappings, whose files replace the built-in ones of the same name."`
-	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
+	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one phase of evaluating a mapping."`
 }
 
 // layers returns the built-in mappings and, on top of them, those of --mappings.

@@ -45,7 +45,7 @@ func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	origin := "http://" + listener.Addr().String()
+	origin := originOf(c.Listen, listener.Addr())
 	fmt.Fprintf(p.stdout, "sandbox listens on %s\n", origin)
 	for _, m := range b.mounts() {
 		fmt.Fprintf(p.stdout, "  %s/%s%s\n", origin, m.Provider.Name(), m.BasePath)

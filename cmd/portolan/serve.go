@@ -28,7 +28,7 @@ type serveCommand struct {
 	Sandbox                bool           `help:"Also simulate the providers, with a demo account for each. Without --data, --database-url and --accounts, the database ends with the process."`
 	AllowPublicSandbox     bool           `help:"Let --sandbox listen on an address that is not loopback, although its tokens are public."`
 	Accounts               string         `placeholder:"FILE" help:"File of tokens and integrated accounts. With it, there is no database unless --data or --database-url is set."`
-	PublicURL              string         `placeholder:"URL" help:"URL of this server for customers (https://portolan.example.com), for links and OAuth. Required unless it listens on a loopback address."`
+	PublicURL              string         `placeholder:"URL" help:"URL of this server for customers (https://portolan.example.com), for links and OAuth. Without it, links work only if the server listens on a loopback address."`
 	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For header is trusted."`
 	Proxy                  proxyURL       `placeholder:"URL" help:"Proxy for calls to providers. HTTP_PROXY and similar variables are ignored."`
 	AllowInsecureUpstreams bool           `help:"Let accounts set base_url, and call any address. For tests only."`
@@ -86,7 +86,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	api := newHTTPServer(handler, log)
 	api.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
-	c.announce(p, b, listener)
+	c.announce(p, b, originOf(c.Listen, listener.Addr()))
 	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
 }
 
@@ -209,8 +209,7 @@ func (c *serveCommand) publicOrigin(l net.Listener) (string, error) {
 }
 
 // announce prints the address of the API and, with --sandbox, commands to try it.
-func (c *serveCommand) announce(p *process, b *bundle, listener net.Listener) {
-	origin := "http://" + listener.Addr().String()
+func (c *serveCommand) announce(p *process, b *bundle, origin string) {
 	fmt.Fprintf(p.stdout, "portolan listens on %s\n", origin)
 	if !c.Sandbox {
 		return

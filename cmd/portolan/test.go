@@ -22,7 +22,7 @@ type testCommand struct {
 	Cases       string        `default:"testdata/cases" placeholder:"DIR" help:"Directory of the cases."`
 	Update      bool          `help:"Write the actual answers into the cases that fail."`
 	Pattern     string        `name:"run" placeholder:"PATTERN" help:"Run only cases whose name matches this regular expression."`
-	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
+	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one phase of evaluating a mapping."`
 	Dir         []string      `arg:"" optional:"" help:"Mapping trees or provider directories whose cases are run; the built-in mappings by default."`
 }
 
@@ -55,7 +55,7 @@ func (c *testCommand) Run(ctx context.Context, p *process) error {
 		}
 	}
 	if sum == (tally{}) {
-		return errors.New("no cases found")
+		return c.noCases()
 	}
 	fmt.Fprintf(p.stdout, "%d passed, %d failed", sum.passed, sum.failed)
 	if sum.updated > 0 {
@@ -66,6 +66,15 @@ func (c *testCommand) Run(ctx context.Context, p *process) error {
 		return errReported
 	}
 	return nil
+}
+
+// noCases is the error of a run without cases.
+func (c *testCommand) noCases() error {
+	if c.Pattern != "" {
+		return fmt.Errorf("no cases found in %s whose name matches %q", c.Cases, c.Pattern)
+	}
+	return fmt.Errorf("no cases of these mappings found in %s (<provider>/<model>.<resource>.<method>/*%s); --cases names another directory",
+		c.Cases, golden.Extension)
 }
 
 // loadCases loads the mappings of dir. It refuses mappings with errors.
@@ -99,10 +108,15 @@ func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, patte
 		if err != nil {
 			return fmt.Errorf("%s: %w", one.Name, err)
 		}
-		results = append(results, result)
 		if err := c.report(p, result, sum); err != nil {
 			return err
 		}
+		if c.Update && result.State != golden.Passed { // coverage is that of the updated case
+			if result, err = b.rerun(ctx, result); err != nil {
+				return fmt.Errorf("%s: %w", one.Name, err)
+			}
+		}
+		results = append(results, result)
 	}
 	if c.Pattern == "" { // coverage needs all cases
 		for _, coverage := range golden.Cover(b.catalog, results) {
@@ -110,6 +124,15 @@ func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, patte
 		}
 	}
 	return nil
+}
+
+// rerun returns the result of the case that r is updated to.
+func (b *bundle) rerun(ctx context.Context, r *golden.Result) (*golden.Result, error) {
+	updated, problems := golden.Parse(r.Case.File, r.Case.Update(r))
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return golden.RunHandler(ctx, b.caseHandler, updated)
 }
 
 func (c *testCommand) report(p *process, r *golden.Result, sum *tally) error {

@@ -14,7 +14,7 @@ type tokensCommand struct {
 
 	List   listTokensCommand  `cmd:"" help:"List tokens, without their secrets."`
 	Create createTokenCommand `cmd:"" help:"Create a token and print it; it cannot be shown again."`
-	Revoke revokeTokenCommand `cmd:"" help:"Revoke a token, on every server at once."`
+	Revoke revokeTokenCommand `cmd:"" help:"Revoke a token; every server follows within a second."`
 }
 
 func (c *tokensCommand) administer(ctx context.Context, p *process, do func(*adminClient) error) error {
