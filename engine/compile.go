@@ -110,16 +110,6 @@ func (c *compiler) verify(in *Integration, doc *integrationDoc) *Endpoint {
 	return endpoint
 }
 
-// params returns docs with the credentials that they read.
-func params(docs []param, credentials []Credential) []param {
-	out := make([]param, 0, len(docs))
-	for _, d := range docs {
-		d.reads, d.secret = credentialsRead(d.expr, credentials), usesSecret(d.expr, credentials)
-		out = append(out, d)
-	}
-	return out
-}
-
 func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op *operationDoc) *Plan {
 	p := &Plan{
 		integration: in,

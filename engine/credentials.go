@@ -9,23 +9,20 @@ import (
 	"portolan/source"
 )
 
-// credentialsRead returns the credentials that x may read.
-func credentialsRead(x *jsonata.Expr, credentials []Credential) []Credential {
-	members, whole := x.Uses("context")
-	var out []Credential
-	for _, c := range credentials {
-		if whole || slices.ContainsFunc(members, func(m jsonata.Use) bool { return m.Name == c.Name }) {
-			out = append(out, c)
+// params returns docs with the credentials that they may read. One that reads context as a whole
+// may read any of them.
+func params(docs []param, credentials []Credential) []param {
+	out := slices.Clone(docs)
+	for i, d := range docs {
+		members, whole := d.expr.Uses("context")
+		out[i].secret = whole
+		for _, c := range credentials {
+			if whole || slices.ContainsFunc(members, func(m jsonata.Use) bool { return m.Name == c.Name }) {
+				out[i].reads, out[i].secret = append(out[i].reads, c), out[i].secret || c.Secret
+			}
 		}
 	}
 	return out
-}
-
-// usesSecret reports whether x may read a secret credential: by its name, or by reading the
-// context as a whole.
-func usesSecret(x *jsonata.Expr, credentials []Credential) bool {
-	_, whole := x.Uses("context")
-	return whole || slices.ContainsFunc(credentialsRead(x, credentials), func(c Credential) bool { return c.Secret })
 }
 
 func credentialNames(credentials []Credential) []string {
@@ -43,14 +40,21 @@ func unknownCredential(diags *source.Diagnostics, pos source.Pos, name string, k
 }
 
 // checkIntegrationCredentials reports undeclared credentials in the expressions of
-// integration.yaml.
+// integration.yaml. Authorization must name each credential: a mistake in a computed name would
+// send calls without authentication.
 func (c *compiler) checkIntegrationCredentials(doc *integrationDoc) {
 	params := slices.Concat(doc.authorization.header, doc.authorization.query)
+	for _, p := range params {
+		if _, whole := p.expr.Uses("context"); whole && !p.expr.Broken() {
+			c.diags.Errorf(p.expr.Pos(), "E039-unnamed-credential", "%s reads context as a whole or a computed member of it", p.name)
+			c.diags.Hintf("name each credential, as in context.api_key")
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(doc.methods)) {
 		params = slices.Concat(params, doc.methods[name].params.header, doc.methods[name].params.query)
 	}
 	for _, p := range params {
-		c.checkCredentials(p.expr, doc.credentials)
+		checkCredentials(c.diags, p.expr, doc.credentials, true)
 	}
 }
 
@@ -58,7 +62,7 @@ func (c *compiler) checkIntegrationCredentials(doc *integrationDoc) {
 // and secret ones in its response_mapping.
 func (c *compiler) checkMappingCredentials(op *operationDoc, credentials []Credential) {
 	for _, x := range op.requestExprs() {
-		c.checkCredentials(x, credentials)
+		checkCredentials(c.diags, x, credentials, true)
 	}
 	x := op.response
 	if x == nil || x.Broken() {
@@ -78,12 +82,19 @@ func (c *compiler) checkMappingCredentials(op *operationDoc, credentials []Crede
 	}
 }
 
-func (c *compiler) checkCredentials(x *jsonata.Expr, credentials []Credential) {
+// checkCredentials reports credentials that x names but that are not declared or, unless secrets
+// is set, that are secret.
+func checkCredentials(diags *source.Diagnostics, x *jsonata.Expr, credentials []Credential, secrets bool) {
+	names := credentialNames(credentials)
+	visible := credentialNames(slices.DeleteFunc(slices.Clone(credentials), func(c Credential) bool { return c.Secret && !secrets }))
 	members, _ := x.Uses("context")
-	known := credentialNames(credentials)
 	for _, m := range members {
-		if !slices.Contains(known, m.Name) {
-			unknownCredential(c.diags, x.At(m.Offset), m.Name, known)
+		switch {
+		case slices.Contains(visible, m.Name):
+		case slices.Contains(names, m.Name):
+			diags.Errorf(x.At(m.Offset), "E037-secret-credential", "an override must not read the secret credential %q", m.Name)
+		default:
+			unknownCredential(diags, x.At(m.Offset), m.Name, visible)
 		}
 	}
 }

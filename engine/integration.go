@@ -161,13 +161,12 @@ func ContextProblems(credentials []Credential, context Context) []ContextProblem
 		found := func(fault Fault, predicate string) {
 			problems = append(problems, ContextProblem{c, fault, fmt.Sprintf("credential %q %s", c.Name, predicate)})
 		}
-		value, present := context[c.Name]
+		value := context[c.Name]
 		text, isText := value.(string)
 		switch {
-		case !present || value == nil || value == "":
-			if c.Required && c.Default == "" && (!c.Replaced || token == "") {
-				found(FaultMissing, "is missing")
-			}
+		case c.Required && c.Default == "" && (!c.Replaced || isBlank(token)) && (value == nil || isBlank(value)):
+			found(FaultMissing, "is missing")
+		case value == nil || value == "":
 		case !isText:
 			if c.Pattern != nil || c.Enum != nil || c.Secret {
 				found(FaultType, "must be text")

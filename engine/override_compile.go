@@ -113,7 +113,7 @@ func (o *overrideCompiler) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 		n = source.TextNode(n.Pos.File, "null")
 	}
 	x := o.reader.UntrustedExpr(n, bindings...)
-	o.checkContext(x)
+	checkCredentials(&o.diags, x, o.plan.integration.Credentials, false)
 	if key == queryKey {
 		for _, f := range x.Fields() {
 			if o.plan.authorizes(f.Name) {
@@ -122,26 +122,6 @@ func (o *overrideCompiler) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 		}
 	}
 	return x
-}
-
-// checkContext reports credentials that x names but cannot see.
-func (o *overrideCompiler) checkContext(x *jsonata.Expr) {
-	var visible []string
-	for _, c := range o.plan.integration.Credentials {
-		if !c.Secret {
-			visible = append(visible, c.Name)
-		}
-	}
-	members, _ := x.Uses("context")
-	for _, m := range members {
-		switch {
-		case slices.Contains(visible, m.Name):
-		case slices.ContainsFunc(o.plan.integration.Credentials, func(c Credential) bool { return c.Name == m.Name }):
-			o.diags.Errorf(x.At(m.Offset), "E037-secret-credential", "an override must not read the secret credential %q", m.Name)
-		default:
-			unknownCredential(&o.diags, x.At(m.Offset), m.Name, visible)
-		}
-	}
 }
 
 // evaluateOnce evaluates each new expression on sample data, and reports those that exceed a
