@@ -74,8 +74,22 @@ type adminCall struct {
 
 // admin serves every route of the admin API.
 func (s *Server) admin(q *request) *answer {
+	return s.managed(q).with(gateway.Header{Name: "Cache-Control", Value: "no-store"})
+}
+
+func (s *Server) managed(q *request) *answer {
+	if strings.Contains(q.path.Param("id"), "/") { // Echo's last parameter matches all remaining segments
+		return failed(noRoute(q.URL))
+	}
+	if p := s.checkSize(q); p != nil {
+		return failed(p)
+	}
+	route, verbs := s.adminRoute(q)
+	if a := answerVerb(q.Method, verbs); a != nil {
+		return a
+	}
 	a := &adminCall{request: q, server: s, id: q.param("id")}
-	out, p := a.manage()
+	out, p := a.manage(route, verbs)
 	var answered *answer
 	switch {
 	case p != nil:
@@ -89,30 +103,29 @@ func (s *Server) admin(q *request) *answer {
 	if answered.report == nil {
 		answered.report = a.report
 	}
-	return answered.with(gateway.Header{Name: "Cache-Control", Value: "no-store"})
+	return answered
 }
 
-// manage authenticates and checks the request, and returns the answer of its route.
-func (a *adminCall) manage() (any, *gateway.Problem) {
-	if strings.Contains(a.path.Param("id"), "/") { // Echo's last parameter matches all remaining segments
-		return nil, noRoute(a.URL)
-	}
-	if p := a.server.checkSize(a.request); p != nil {
-		return nil, p
-	}
-	var p *gateway.Problem
-	if a.token, p = a.server.authenticate(a.request); p != nil {
-		return nil, p
-	}
-	var route *adminRoute
-	var verbs []string
-	for _, r := range a.server.adminRoutes {
-		if r.path == a.path.Path() {
+// adminRoute returns the route of the request, nil if its path lacks the verb, and all verbs of the
+// path.
+func (s *Server) adminRoute(q *request) (route *adminRoute, verbs []string) {
+	for _, r := range s.adminRoutes {
+		if r.path == q.path.Path() {
 			verbs = append(verbs, r.verb)
-			if r.verb == a.Method {
+			if r.verb == routedVerb(q.Method) {
 				route = &r
 			}
 		}
+	}
+	return route, verbs
+}
+
+// manage authenticates and checks the request, and returns the answer of route, which is nil if the
+// path supports other verbs only.
+func (a *adminCall) manage(route *adminRoute, verbs []string) (any, *gateway.Problem) {
+	var p *gateway.Problem
+	if a.token, p = a.server.authenticate(a.request); p != nil {
+		return nil, p
 	}
 	if route == nil {
 		return nil, notAllowed(a.Method, verbs)
@@ -223,7 +236,7 @@ func (s *Server) registerAdmin(e *echo.Echo) {
 	for _, r := range s.adminRoutes {
 		if !slices.Contains(paths, r.path) {
 			paths = append(paths, r.path)
-			e.Any(r.path, s.handle(s.admin)) // the verb is checked after the token
+			handleAll(e, r.path, s.handle(s.admin)) // a verb that the route lacks is refused after the token
 		}
 	}
 }

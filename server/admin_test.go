@@ -268,12 +268,12 @@ func TestBoundTokenCallsItsAccountOnly(t *testing.T) {
 func TestAdminRoutes(t *testing.T) {
 	o := newAdminFixture(t)
 	for _, tt := range []struct{ method, target, allow string }{
-		{"DELETE", "/integrated-account", "GET, POST"},
-		{"PUT", "/integrated-account/" + o.ids["default"], "GET, PATCH, DELETE"},
+		{"DELETE", "/integrated-account", "GET, HEAD, POST"},
+		{"PUT", "/integrated-account/" + o.ids["default"], "GET, HEAD, PATCH, DELETE"},
 		{"GET", "/integrated-account/" + o.ids["default"] + "/token", "POST"},
-		{"PATCH", "/api-token/" + o.ids["bound"], "GET, DELETE"}, // tokens are immutable
-		{"PUT", "/environment/live", "GET, PATCH, DELETE"},
-		{"POST", "/audit", "GET"},
+		{"PATCH", "/api-token/" + o.ids["bound"], "GET, HEAD, DELETE"}, // tokens are immutable
+		{"PUT", "/environment/live", "GET, HEAD, PATCH, DELETE"},
+		{"POST", "/audit", "GET, HEAD"},
 	} {
 		w := o.do("root", tt.method, tt.target, "")
 		if w.Code != 405 || w.Header().Get("Allow") != tt.allow {

@@ -164,13 +164,8 @@ func summary(p *gateway.Problem) string {
 func (s *Server) handleError(err error, c echo.Context) {
 	q := requestOf(c)
 	p := &gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"}
-	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
-		p.Status = he.Code
-		p.Message = noRoute(q.URL).Message
-		if he.Code == http.StatusMethodNotAllowed {
-			p = notAllowed(q.Method, strings.Split(c.Response().Header().Get("Allow"), ", "))
-			c.Response().Header().Del("Allow")
-		}
+	if errors.Is(err, echo.ErrNotFound) {
+		p = noRoute(q.URL)
 	}
 	s.write(c.Response().Writer, q, failed(p))
 }

@@ -40,9 +40,10 @@ func (s *Server) registerLinks(e *echo.Echo) {
 	if s.store == nil {
 		return
 	}
-	e.GET("/link/:token", s.linkHandler((*linkSession).show))
-	e.POST("/link/:token", s.linkHandler((*linkSession).submit))
-	e.GET(callbackPath, s.linkHandler((*linkSession).finishConsent))
+	s.handleVerbs(e, "/link/:token",
+		verbHandler{http.MethodGet, s.linkHandler((*linkSession).show)},
+		verbHandler{http.MethodPost, s.linkHandler((*linkSession).submit)})
+	s.handleVerbs(e, callbackPath, verbHandler{http.MethodGet, s.linkHandler((*linkSession).finishConsent)})
 }
 
 // linkHandler returns an Echo handler whose answers are pages.

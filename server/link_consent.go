@@ -62,6 +62,9 @@ func (l *linkSession) setCookie(value string) {
 // finishConsent handles the callback of the authorization server. Each state can be used once,
 // even if the callback fails.
 func (l *linkSession) finishConsent() (*answer, *gateway.Problem) {
+	if l.Method == http.MethodHead { // it has no effects: it must not use up the state
+		return l.page(http.StatusOK, linkPage{Title: "Connecting"}, "'none'"), nil
+	}
 	query, err := url.ParseQuery(l.URL.RawQuery)
 	if err != nil || len(query["state"]) != 1 || len(query["code"]) > 1 || len(query["error"]) > 1 {
 		return nil, &gateway.Problem{Status: http.StatusBadRequest, Message: "The answer of the provider cannot be read. Open your link again."}

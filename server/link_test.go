@@ -39,6 +39,9 @@ func TestConnectByConsent(t *testing.T) {
 			t.Errorf("cookie %v", c)
 		}
 	}
+	if head := b.send(http.MethodHead, callback, nil); head.Code != http.StatusOK { // does not use up the state
+		t.Errorf("HEAD of the callback: %d", head.Code)
+	}
 	done := b.send(http.MethodGet, callback, nil)
 	list := w.all()
 	if done.Code != http.StatusSeeOther || len(list) != 1 {

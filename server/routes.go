@@ -96,7 +96,7 @@ func (p unifiedPath) method(snapshot *gateway.Snapshot, verb string) (method str
 			continue
 		}
 		verbs = append(verbs, r.verb)
-		if r.verb == verb {
+		if r.verb == routedVerb(verb) {
 			method = r.method
 		}
 	}
@@ -114,27 +114,19 @@ func (p unifiedPath) verbsOf(methods []string) []string {
 	return verbs
 }
 
-// notAllowed is the problem 405 for a route that supports verbs only.
-func notAllowed(verb string, verbs []string) *gateway.Problem {
-	return &gateway.Problem{
-		Status: http.StatusMethodNotAllowed, Allow: verbs,
-		Message: fmt.Sprintf("%s is not allowed for this route, which supports %s", verb, strings.Join(verbs, ", ")),
-	}
-}
-
 func noRoute(u *url.URL) *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + u.EscapedPath()}
 }
 
 // register adds all routes of the server to e.
 func (s *Server) register(e *echo.Echo) {
-	e.GET("/healthz", s.handle(s.healthz))
-	e.GET("/readyz", s.handle(s.readyz))
-	e.GET("/metrics", s.serveMetrics)
+	s.handleVerbs(e, "/healthz", verbHandler{http.MethodGet, s.handle(s.healthz)})
+	s.handleVerbs(e, "/readyz", verbHandler{http.MethodGet, s.handle(s.readyz)})
+	s.handleVerbs(e, "/metrics", verbHandler{http.MethodGet, s.serveMetrics})
 	s.registerAdmin(e)
 	s.registerLinks(e)
 	for _, path := range []string{unifiedPrefix, unifiedPrefix + "/*"} {
-		e.Any(path, s.handle(s.unified)) // the verb is checked after the token
+		handleAll(e, path, s.handle(s.unified)) // a verb that the route lacks is refused after the token
 	}
 }
 

@@ -52,7 +52,7 @@ func TestAdminSlashesAreTolerated(t *testing.T) {
 	} {
 		o.must(200, "root", verb, path, "")
 	}
-	if w := o.do("root", "DELETE", "/integrated-account/", ""); w.Code != 405 || w.Header().Get("Allow") != "GET, POST" {
+	if w := o.do("root", "DELETE", "/integrated-account/", ""); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("DELETE of an account without an id: %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 }
@@ -93,7 +93,7 @@ func TestUnknownResourceWithoutToken(t *testing.T) {
 func TestMethodNotAllowedNamesTheVerbs(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
 	for target, want := range map[string]string{
-		"/unified/ticketing/users/u1": "POST is not allowed for this route, which supports PATCH", "/healthz": "POST is not allowed for this route, which supports OPTIONS, GET",
+		"/unified/ticketing/users/u1": "POST is not allowed for this route, which supports PATCH", "/healthz": "POST is not allowed for this route, which supports GET, HEAD",
 	} {
 		if e := envelopeOf(t, ask(s, "POST", target, name), 405); e["message"] != want {
 			t.Errorf("%s: %s", target, e["message"])

@@ -24,6 +24,9 @@ func (s *Server) unified(q *request) *answer {
 	if p := s.checkSize(q); p != nil {
 		return failed(p)
 	}
+	if a := answerVerb(q.Method, verbs); a != nil {
+		return a
+	}
 	token, p := s.authenticate(q)
 	switch {
 	case p != nil:
