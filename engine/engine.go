@@ -31,6 +31,9 @@ func New(doer Doer, now func() time.Time, opts ...Option) *Engine {
 	return e
 }
 
+// Now returns the time by the clock of the engine.
+func (e *Engine) Now() time.Time { return e.now() }
+
 // Mode is how much of a method is carried out.
 type Mode int
 

@@ -61,9 +61,11 @@ type Error struct {
 
 // Statuses of HTTP that the engine knows.
 const (
-	statusBadRequest   = 400
-	statusUnauthorized = 401
-	statusBadGateway   = 502
+	statusBadRequest        = 400
+	statusUnauthorized      = 401
+	statusProxyAuthRequired = 407
+	statusBadGateway        = 502
+	maxStatus               = 599
 )
 
 const verbGet = "GET"

@@ -118,7 +118,7 @@ func statusBinding(reply *Reply) any { return json.Number(strconv.Itoa(reply.Sta
 func (s *step) readFailure(ctx context.Context, title string, reply *Reply, bindings jsonata.Bindings) (*Provider, error) {
 	rules := s.Integration.errors
 	out := &Provider{Status: reply.Status}
-	if reply.Status < statusBadRequest {
+	if reply.Status < statusBadRequest || reply.Status > maxStatus {
 		out.Status = statusBadGateway
 	}
 	read := func(x *jsonata.Expr, key string) (any, error) {
@@ -132,8 +132,11 @@ func (s *step) readFailure(ctx context.Context, title string, reply *Reply, bind
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := plain.Int(status); ok && n >= statusBadRequest && n <= 599 {
+	if n, ok := plain.Int(status); ok && n >= statusBadRequest && n <= maxStatus {
 		out.Status = n
+	}
+	if out.Status == statusProxyAuthRequired { // callers would look for credentials of their own proxy
+		out.Status = statusBadGateway
 	}
 	message, err := read(rules.message, "errors.message")
 	if err != nil {

@@ -127,7 +127,7 @@ func (r *Ready) report(receipts []engine.Receipt) *Report {
 // finishedReport returns the report of a call that was carried out.
 func (r *Ready) finishedReport(req *engine.Request, receipts []engine.Receipt, own *credentials, result *engine.Result) *Report {
 	out := r.report(receipts)
-	out.refused, out.body, out.Result = false, req.Body, result
+	out.refused, out.body, out.Result, out.ended = false, req.Body, result, r.gateway.engine.Now()
 	var steps []engine.StepResult
 	if result != nil {
 		steps = result.Steps
@@ -203,7 +203,7 @@ func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts
 		req.Environment, req.Account = account.Environment, account.ID
 	}
 	result, err := g.engine.Call(ctx, endpoint, req)
-	report.Result = result
+	report.Result, report.ended = result, g.engine.Now()
 	tried := account
 	tried.Context = accounts.Context(context)
 	report.secrets = func() []string { return secretForms(tried, endpoint.Integration.Credentials, own.seen, result.Steps) }

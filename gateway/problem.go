@@ -191,10 +191,10 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		if p.Remote.Raw == nil {
 			p.Remote.Raw = ""
 		}
-		p.RetryAfter = e.Reply.HeaderValue("Retry-After")
+		p.RetryAfter = retryAfter(e.Reply.HeaderValue("Retry-After"), report.endedAt())
 	}
 	if p.RetryAfter == "" && p.Status == statusTooManyRequests && report != nil && report.Result != nil {
-		p.RetryAfter = report.Result.Rate.Reset
+		p.RetryAfter = retryAfter(report.Result.Rate.Reset, report.ended)
 	}
 	return p
 }

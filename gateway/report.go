@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"portolan/accounts"
 	"portolan/engine"
@@ -29,6 +30,7 @@ type Report struct {
 	body    map[string]any
 	secrets func() []string // of the account, in all forms, longest first; nil: none
 	refused bool            // the call was not carried out and has no headers
+	ended   time.Time       // zero: the call was not carried out
 }
 
 func (r *Report) receipts() []engine.Receipt {
@@ -36,6 +38,13 @@ func (r *Report) receipts() []engine.Receipt {
 		return nil
 	}
 	return r.Receipts
+}
+
+func (r *Report) endedAt() time.Time {
+	if r == nil {
+		return time.Time{}
+	}
+	return r.ended
 }
 
 // callerField returns the caller's field that sets the provider's; "" if none is known.
@@ -110,7 +119,7 @@ func (r *Report) Header() []Header {
 	set("ratelimit-reset", r.Result.Rate.Reset)
 	set("Portolan-Partial", strings.Join(r.Result.Partial, ", "))
 	if main := r.Result.Main; main != nil && main.Reply != nil {
-		set("Retry-After", main.Reply.HeaderValue("Retry-After"))
+		set("Retry-After", retryAfter(main.Reply.HeaderValue("Retry-After"), r.ended))
 	}
 	return out
 }
