@@ -252,12 +252,15 @@ func (r *paramReader) collections(v any) []any {
 	return []any{r.collection(paramCollections, v)}
 }
 
+// collection returns one entry. An id that is refused becomes unknownID and a type is left out, so
+// that the query schema does not refuse them again.
 func (r *paramReader) collection(at string, v any) any {
 	switch v := v.(type) {
 	case string:
 		switch {
 		case v == "":
 			r.failf(at, gateway.CodeEmpty, "must not be empty")
+			v = unknownID
 		case isJSONText(v):
 			entry := at
 			if at == paramCollections {
@@ -267,53 +270,81 @@ func (r *paramReader) collection(at string, v any) any {
 		}
 		return map[string]any{"id": v}
 	case map[string]any:
+		out := maps.Clone(v) // v belongs to rawQuery
 		if _, ok := v["id"]; !ok {
 			r.failf(at+"[id]", gateway.CodeRequired, "is required")
 		}
 		for _, key := range slices.Sorted(maps.Keys(v)) {
+			name := at + "[" + key + "]"
+			text, isText := v[key].(string)
 			switch {
 			case key != "id" && key != "type":
-				r.failf(at+"["+key+"]", gateway.CodeAdditional, "is not known here%s", gateway.Suggestion(key, "id", "type"))
-			case v[key] == "":
-				r.failf(at+"["+key+"]", gateway.CodeEmpty, "must not be empty")
-			case !isString(v[key]):
-				r.failf(at+"["+key+"]", gateway.CodeType, "must be one value, given once")
+				r.failf(name, gateway.CodeAdditional, "is not known here%s", gateway.Suggestion(key, "id", "type"))
+			case !isText:
+				r.failf(name, gateway.CodeType, "must be one value, given once")
+			case text == "":
+				r.failf(name, gateway.CodeEmpty, "must not be empty")
+				refuseMember(out, key)
+			case isJSONText(text) && key == "id":
+				r.failf(name, gateway.CodeFormat, "is JSON text: write %s=%s", name, idInJSON(text))
+				refuseMember(out, key)
+			case isJSONText(text):
+				r.failf(name, gateway.CodeFormat, "is JSON text: write %s=<type>", name)
+				refuseMember(out, key)
 			}
 		}
+		return out
 	default:
 		r.failf(at, gateway.CodeType, "must be an id or an object with id and type")
 	}
 	return v
 }
 
-// isJSONText reports whether a value looks like a JSON array or object. A query nests with
-// brackets in the names instead.
+// unknownID stands for an id that is not known.
+const unknownID = "<id>"
+
+func refuseMember(collection map[string]any, key string) {
+	if key == "id" {
+		collection[key] = unknownID
+	} else {
+		delete(collection, key)
+	}
+}
+
+// isJSONText reports whether a value looks like a JSON array, object or string. A query nests with
+// brackets in the names instead, and does not quote.
 func isJSONText(s string) bool {
-	s = strings.TrimSpace(s)
-	return strings.HasPrefix(s, "[") || strings.HasPrefix(s, "{")
+	s = withoutBOM(s)
+	return s != "" && strings.Contains("[{\"", s[:1])
+}
+
+func withoutBOM(s string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s), "\uFEFF"))
 }
 
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
-// idInJSON returns the id of the first collection in JSON text, for a message; "<id>" if there is
+// idInJSON returns the id of the first collection in JSON text, for a message; unknownID if there is
 // none or it is not a plain id.
 func idInJSON(text string) string {
-	const unknown = "<id>"
-	doc, err := plain.Decode([]byte(text), plain.Options{})
+	doc, err := plain.Decode([]byte(withoutBOM(text)), plain.Options{})
 	if err != nil {
-		return unknown
+		return unknownID
 	}
-	first := doc.Value
-	if list, ok := first.([]any); ok && len(list) > 0 {
-		first = list[0]
+	id := doc.Value
+	if list, ok := id.([]any); ok && len(list) > 0 {
+		id = list[0]
 	}
-	switch id, _ := plain.Lookup(first, "id"); id.(type) {
+	if inner, ok := plain.Lookup(id, "id"); ok {
+		id = inner
+	}
+	switch id.(type) {
 	case string, json.Number:
 		if shown := plain.Text(id); plainID.MatchString(shown) {
 			return shown
 		}
 	}
-	return unknown
+	return unknownID
 }
 
 func (r *paramReader) unknown(name string) {

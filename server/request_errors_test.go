@@ -129,6 +129,13 @@ func TestBadRequests(t *testing.T) {
 		{"content encoding", patch, hive, name, []string{"Content-Encoding", "gzip"}, 415, "", `content-encoding "gzip" is not supported`},
 
 		{"collection missing", patch, tracker, role, nil, 400, "?collections required", "collections"},
+		{"collection with an empty id", patch, tracker + "&collections[0][id]=", role, nil, 400, "?collections[0][id] empty", "collections[0][id] must not be empty"},
+		{"collection with an empty id, as an object", patch, tracker + "&collections[id]=", role, nil, 400, "?collections[id] empty", ""},
+		{"collection with an empty type", patch, tracker + container + "&collections[0][type]=", role, nil, 400, "?collections[0][type] empty", ""},
+		{"one of two collections empty", patch, tracker + "&collections[]=7&collections[]=", role, nil, 400, "?collections length, ?collections[1] empty", ""},
+		{"collection with JSON as its id", patch, tracker + `&collections[0][id]={%22id%22:7}`, role, nil, 400, "?collections[0][id] format", "write collections[0][id]=7"},
+		{"collection as quoted text", patch, tracker + "&collections=%227%22", role, nil, 400, "?collections format", "write collections[0][id]=7"},
+		{"collection with JSON as its type", patch, tracker + container + "&collections[0][type]=[1]", role, nil, 400, "?collections[0][type] format", ""},
 		{"collection empty", patch, tracker + "&collections[]=", role, nil, 400, "?collections required", "collections"},
 		{"two collections", patch, tracker + "&collections[]=7&collections[]=8", role, nil, 400, "?collections length", "collections"},
 		{"collection of another type", patch, tracker + container + "&collections[0][type]=board", role, nil, 400, "?collections[0][type] enum", "project"},
