@@ -134,6 +134,17 @@ func (s *Snapshot) Unknown(op engine.Operation) *Problem {
 	return p
 }
 
+// CheckNames returns the problem of Unknown if there is no such model or resource, else nil. The
+// resource is "" for a path without one.
+func (s *Snapshot) CheckNames(model, resource string) *Problem {
+	for known := range s.methods {
+		if known.Model == model && (resource == "" || known.Resource == resource) {
+			return nil
+		}
+	}
+	return s.Unknown(engine.Operation{Model: model, Resource: resource})
+}
+
 // CheckBody validates body by the unified schema of op, for a request whose account is not known.
 func (s *Snapshot) CheckBody(op engine.Operation, body map[string]any) []Failure {
 	m := s.methods[op]

@@ -53,7 +53,7 @@ func (u benchmarked) target() string { return users + u.account + u.query }
 // plan returns the input of the engine.
 func (u benchmarked) plan(b *testing.B) (*engine.Plan, *engine.Request, engine.Answers) {
 	b.Helper()
-	target, in, p := server.ReadCall(http.MethodPatch, u.target(), []byte(u.body))
+	target, in, p := server.ReadCall(newSnapshot(b), http.MethodPatch, u.target(), []byte(u.body))
 	if p != nil {
 		b.Fatal(p)
 	}

@@ -96,18 +96,17 @@ func (caseAccounts) Account(ctx context.Context, _, id string) (accounts.Account
 func (caseAccounts) Ready(context.Context) error { return nil }
 
 func TestGoldenGateway(t *testing.T) {
-	unified, _ := models(t)
-	snapshot, _, err := gateway.NewSnapshot(catalog(t), unified)
-	if err != nil {
-		t.Fatal(err)
-	}
+	snapshot := newSnapshot(t)
 	gatewayFor := func(d engine.Doer, a golden.Account) *gateway.Gateway {
 		return gateway.New(snapshot, engine.New(d, golden.Clock), oneAccount{a})
+	}
+	read := func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
+		return server.ReadCall(snapshot, verb, target, body)
 	}
 	applicable := 0
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
-			result := golden.RunGateway(t.Context(), server.ReadCall, gatewayFor, kase)
+			result := golden.RunGateway(t.Context(), read, gatewayFor, kase)
 			if result.State == golden.Failed {
 				t.Error(result.Diff)
 			}

@@ -69,8 +69,8 @@ func matchSegments(names, segments []string) (map[string]string, bool) {
 	return values, true
 }
 
-// noUnifiedRoute is the problem 404 for a path with too few or too many segments.
-func noUnifiedRoute(u *url.URL) *gateway.Problem {
+// segmentsProblem reports that a path has too few or too many segments.
+func segmentsProblem(u *url.URL) string {
 	var forms []string
 	longest := 0
 	for _, r := range unifiedRoutes() {
@@ -83,16 +83,49 @@ func noUnifiedRoute(u *url.URL) *gateway.Problem {
 	if strings.Count(strings.TrimSuffix(u.EscapedPath(), "/"), "/") > longest {
 		amount = "many"
 	}
+	return fmt.Sprintf("it has too %s segments for %s", amount, strings.Join(forms, " or "))
+}
+
+// noUnifiedRoute is the problem 404 for a path with too few or too many segments.
+func noUnifiedRoute(u *url.URL) *gateway.Problem {
 	p := noRoute(u)
-	p.Message += fmt.Sprintf(": it has too %s segments for %s", amount, strings.Join(forms, " or "))
+	p.Message += ": " + segmentsProblem(u)
 	return p
+}
+
+// unknownPart is noUnifiedRoute for callers that may see which models and resources exist: the
+// unknown one of the path comes first.
+func unknownPart(snapshot *gateway.Snapshot, u *url.URL) *gateway.Problem {
+	var names [2]string // of the model and resource
+	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), unifiedPrefix), "/")
+	for i, segment := range segments[1:min(len(segments), 3)] {
+		name, err := url.PathUnescape(segment)
+		if err != nil || name == "" {
+			break
+		}
+		names[i] = name
+	}
+	if names[0] == "" {
+		return noUnifiedRoute(u)
+	}
+	p := snapshot.CheckNames(names[0], names[1])
+	if p == nil {
+		return noUnifiedRoute(u)
+	}
+	p.Message += "; the path has" + strings.TrimPrefix(segmentsProblem(u), "it has")
+	return p
+}
+
+// operation returns the operation of a unified method.
+func (p unifiedPath) operation(method string) engine.Operation {
+	return engine.Operation{Model: p.model, Resource: p.resource, Method: method}
 }
 
 // method returns the unified method of verb, "" if there is none, and all verbs that the path
 // supports for its model and resource.
 func (p unifiedPath) method(snapshot *gateway.Snapshot, verb string) (method string, verbs []string) {
 	for _, r := range unifiedRoutes() {
-		if r.path != p.route || !snapshot.Has(engine.Operation{Model: p.model, Resource: p.resource, Method: r.method}) {
+		if r.path != p.route || !snapshot.Has(p.operation(r.method)) {
 			continue
 		}
 		verbs = append(verbs, r.verb)

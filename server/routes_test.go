@@ -67,6 +67,33 @@ func TestDoubledSlashHidesTheLink(t *testing.T) {
 	}
 }
 
+// The unknown part of a path is named first, even if the path is too short or too long.
+func TestUnknownPart(t *testing.T) {
+	s := newServer(t, answers(200, hiveUser))
+	const model, resource = `there is no unified model "tickting" (did you mean "ticketing"?)`, `there is no resource "user" in the unified model "ticketing" (did you mean "users"?)`
+	for path, want := range map[string]string{
+		"/unified/tickting":           model + "; the path has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified/tickting/":          model + "; the path has too few segments for /unified/{model}/{resource}/{id}",
+		"//unified/tickting/users":    model + "; the path has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified/ticketing/user":     resource + "; the path has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified/ticketing/user/":    resource,
+		"/unified/ticketing/user/1/2": resource + "; the path has too many segments for /unified/{model}/{resource}/{id}",
+		"/unified/ticketing/us%65r":   resource + "; the path has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified/ticketing/users":    "there is no route /unified/ticketing/users: it has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified//users":             "there is no route /unified//users: it has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified/ticketing":          "there is no route /unified/ticketing: it has too few segments for /unified/{model}/{resource}/{id}",
+		"/unified/":                   "there is no route /unified/: it has too few segments for /unified/{model}/{resource}/{id}",
+	} {
+		if e := envelopeOf(t, ask(s, "GET", path, ""), 404); e["message"] != want {
+			t.Errorf("%s: %s", path, e["message"])
+		}
+		e := envelopeOf(t, ask(s, "GET", path, "", "Authorization", ""), 404)
+		if message, _ := e["message"].(string); strings.Contains(message, "did you mean") {
+			t.Errorf("%s without a token: %s", path, message)
+		}
+	}
+}
+
 // Only callers with a token see which models and resources exist, and guessing a token this way
 // counts as a failed authentication.
 func TestUnknownResourceWithoutToken(t *testing.T) {
@@ -107,11 +134,11 @@ func TestMethodNotAllowedNamesTheVerbs(t *testing.T) {
 // ReadCall reads a call as the server does.
 func TestReadCall(t *testing.T) {
 	const query = "?integrated_account_id=" + hiveID
+	snapshot := newSnapshot(t)
 	for target, want := range map[string]string{
 		"/unified/ticketing/users/u1" + query: "ticketing.users.update u1", "//unified/ticketing/users/a%2Fb/" + query: "ticketing.users.update a/b",
-		"/unified/tickting/usrs/u1" + query: "tickting.usrs.update u1", // the gateway checks whether the model exists
 	} {
-		got, _, p := server.ReadCall("PATCH", target, []byte(name))
+		got, _, p := server.ReadCall(snapshot, "PATCH", target, []byte(name))
 		if p != nil || got.Operation.String()+" "+got.ID != want || got.AccountID != hiveID {
 			t.Errorf("%s: %+v %v", target, got, p)
 		}
@@ -120,11 +147,18 @@ func TestReadCall(t *testing.T) {
 	for refused, want := range map[refusal]string{
 		{"PATCH", "/unified/ticketing/users/a/b"}: "there is no route /unified/ticketing/users/a/b: it has too many segments for /unified/{model}/{resource}/{id}",
 		{"PATCH", "/unified/ticketing/"}:          "there is no route /unified/ticketing/: it has too few segments for /unified/{model}/{resource}/{id}",
+		{"PATCH", "/unified/tickting/users/u1"}:   `there is no unified model "tickting" (did you mean "ticketing"?)`, // before the missing account
+		{"GET", "/unified/ticketing/user/u1"}:     `there is no resource "user" in the unified model "ticketing" (did you mean "users"?)`,
+		{"PATCH", "//unified/tickting"}:           `there is no unified model "tickting" (did you mean "ticketing"?); the path has too few segments for /unified/{model}/{resource}/{id}`,
 		{"PATCH", "nowhere"}:                      "there is no route nowhere",
 		{"GET", "/unified/ticketing/users/u1"}:    "GET is not allowed for this route, which supports PATCH",
 	} {
-		_, _, p := server.ReadCall(refused.verb, refused.target, []byte(name))
-		if p == nil || p.Message != want || p.Status != map[bool]int{true: 405, false: 404}[refused.verb == "GET"] {
+		_, _, p := server.ReadCall(snapshot, refused.verb, refused.target, []byte(name))
+		status := 404
+		if strings.Contains(want, "is not allowed") {
+			status = 405
+		}
+		if p == nil || p.Message != want || p.Status != status {
 			t.Errorf("%v: %v", refused, p)
 		}
 	}

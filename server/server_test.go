@@ -130,6 +130,17 @@ func build(c *engine.Catalog, eng *engine.Engine, unified schemas.Models, direct
 	return server.New(gateway.New(snapshot, eng, directory, inner...), directory, outer...)
 }
 
+// newSnapshot returns a snapshot of catalog.
+func newSnapshot(tb testing.TB) *gateway.Snapshot {
+	tb.Helper()
+	unified, _ := models(tb)
+	snapshot, _, err := gateway.NewSnapshot(catalog(tb), unified)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return snapshot
+}
+
 func newServer(tb testing.TB, d engine.Doer, opts ...any) *server.Server {
 	tb.Helper()
 	var calls []engine.Option

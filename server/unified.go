@@ -14,12 +14,13 @@ import (
 // unified serves every unified method.
 func (s *Server) unified(q *request) *answer {
 	path, p := readUnifiedPath(q.URL)
+	snapshot := s.gateway.Snapshot()
 	if p != nil {
-		return failed(p)
+		return s.notFound(q, p, func() *gateway.Problem { return unknownPart(snapshot, q.URL) })
 	}
-	method, verbs := path.method(s.gateway.Snapshot(), q.Method)
+	method, verbs := path.method(snapshot, q.Method)
 	if len(verbs) == 0 {
-		return s.unknownResource(q, path)
+		return s.notFound(q, noRoute(q.URL), func() *gateway.Problem { return snapshot.Unknown(path.operation("")) })
 	}
 	if p := s.checkSize(q); p != nil {
 		return failed(p)
@@ -38,22 +39,21 @@ func (s *Server) unified(q *request) *answer {
 	}
 }
 
-// unknownResource answers 404. Only callers with a valid token see which resources exist.
-func (s *Server) unknownResource(q *request, path unifiedPath) *answer {
+// notFound answers 404. Only callers with a valid token get the problem that names what exists.
+func (s *Server) notFound(q *request, public *gateway.Problem, named func() *gateway.Problem) *answer {
 	if s.checkSize(q) != nil {
-		return failed(noRoute(q.URL))
+		return failed(public)
 	}
 	token, p := s.authenticate(q)
 	if p != nil {
-		return failed(noRoute(q.URL))
+		return failed(public)
 	}
-	op := engine.Operation{Model: path.model, Resource: path.resource}
-	return failed(s.gateway.Snapshot().Unknown(op)).withCaller(token)
+	return failed(named()).withCaller(token)
 }
 
 // call makes a unified call with the gateway.
 func (s *Server) call(q *request, path unifiedPath, method string, caller gateway.Caller) *answer {
-	op := engine.Operation{Model: path.model, Resource: path.resource, Method: method}
+	op := path.operation(method)
 	var confirmed []gateway.Header
 	strict := prefersStrict(q.Header)
 	if strict {
@@ -112,27 +112,25 @@ func (s *Server) succeeded(q *request, o *gateway.Outcome, options gateway.Optio
 
 // ReadCall reads a unified request from a verb, a target
 // ("/unified/<model>/<resource>/<id>?<query>") and a JSON body, as the server does. It checks
-// the syntax only; the gateway checks whether the model, account and fields exist.
-func ReadCall(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
+// the syntax, and whether the model and resource exist in snapshot; the gateway checks the rest.
+func ReadCall(snapshot *gateway.Snapshot, verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
 		return gateway.Target{}, nil, &gateway.Problem{Status: http.StatusNotFound, Message: "there is no route " + target}
 	}
-	path, p := readUnifiedPath(normalizeURL(u))
+	u = normalizeURL(u)
+	path, p := readUnifiedPath(u)
 	if p != nil {
-		return gateway.Target{}, nil, p
+		return gateway.Target{}, nil, unknownPart(snapshot, u)
 	}
-	op := engine.Operation{Model: path.model, Resource: path.resource}
-	var verbs []string
-	for _, route := range unifiedRoutes() {
-		if route.path == path.route {
-			verbs = append(verbs, route.verb)
-			if route.verb == verb {
-				op.Method = route.method
-			}
-		}
-	}
-	if op.Method == "" {
+	method, verbs := path.method(snapshot, verb)
+	op := path.operation(method)
+	switch {
+	case len(verbs) == 0:
+		return gateway.Target{}, nil, snapshot.Unknown(op)
+	case !isVerb(verb):
+		return gateway.Target{}, nil, notImplemented()
+	case method == "":
 		return gateway.Target{}, nil, notAllowed(verb, verbs)
 	}
 	params, failures := readCall(u.RawQuery, path.id)

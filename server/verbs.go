@@ -42,13 +42,18 @@ func withHead(verbs []string) []string {
 func answerVerb(verb string, verbs []string) *answer {
 	switch {
 	case !isVerb(verb):
-		return failed(&gateway.Problem{Status: http.StatusNotImplemented, Message: "this HTTP method is not implemented"})
+		return failed(notImplemented())
 	case verb == http.MethodOptions:
 		allow := append(slices.Clone(withHead(verbs)), http.MethodOptions)
 		return (&answer{status: http.StatusNoContent}).with(gateway.Header{Name: "Allow", Value: strings.Join(allow, ", ")})
 	default:
 		return nil
 	}
+}
+
+// notImplemented is the problem 501 for a verb that HTTP does not have.
+func notImplemented() *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusNotImplemented, Message: "this HTTP method is not implemented"}
 }
 
 // notAllowed is the problem 405 for a route that supports verbs only.

@@ -38,7 +38,7 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if !c.Sandbox && c.Accounts == "" && !c.configured() {
 		return usagef("plan needs accounts: --sandbox for the demo accounts; --accounts FILE, --data DIR or --database-url URL for your own")
 	}
-	if !strings.HasPrefix(c.Target, "/unified/") {
+	if !strings.HasPrefix(c.Target, "/unified/") && !strings.HasPrefix(c.Target, "//unified/") { // the server tolerates two slashes
 		return usagef("%s is not a path of the unified API, which start with /unified/", c.Target)
 	}
 	body, err := c.readBody(p)
@@ -75,7 +75,7 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 
 // plan returns the plan of the request. The error is a *gateway.Problem or a usageError.
 func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte, samples map[string]any) (gateway.Debug, error) {
-	target, in, problem := server.ReadCall(strings.ToUpper(c.Method), c.Target, body)
+	target, in, problem := server.ReadCall(gw.Snapshot(), strings.ToUpper(c.Method), c.Target, body)
 	if problem != nil {
 		return gateway.Debug{}, problem
 	}
