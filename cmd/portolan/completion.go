@@ -101,6 +101,9 @@ func completions(node *kong.Node) []completion {
 			})
 		}
 	}
+	if node.Parent == nil { // handled by run, because accounts update has a flag with this name
+		c.Flags = append(c.Flags, completionFlag{described: described{"--version", "Print the version"}})
+	}
 	for _, argument := range node.Positional {
 		c.Values = append(c.Values, possible(argument)...)
 	}
