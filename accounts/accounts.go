@@ -68,6 +68,7 @@ type Account struct {
 	Grant       *Grant    // of OAuth 2.0; nil if there is none
 	Overrides   Overrides // the account's own
 	Inherited   Overrides // its environment's; set by Directory.Account only
+	ReadOnly    bool      // changes fail with ErrReadOnly
 	BaseURL     string    // replaces the integration's; "" keeps it. A Store never sets it
 	Version     int64     // incremented by each administrator's change
 	CreatedAt   time.Time

@@ -75,6 +75,9 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if err != nil {
 		return nil, a.accountProblem(err)
 	}
+	if before.ReadOnly {
+		return nil, a.accountProblem(accounts.ErrReadOnly) // before the provider is called
+	}
 	a.requireChange()
 	change := accounts.AccountChange{Version: a.integer("version", 0), Label: a.textChange("label"), TenantID: a.textChange("tenant_id")}
 	if s := a.textChange("status"); s != nil {

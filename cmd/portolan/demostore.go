@@ -28,6 +28,7 @@ func newDemoStore(store accounts.Store, demo []accounts.Account, now time.Time) 
 	s := demoStore{Store: store, demo: slices.Clone(demo)}
 	for i := range s.demo {
 		a := &s.demo[i]
+		a.ReadOnly = true
 		a.Label, a.Status, a.Version, a.CreatedAt, a.UpdatedAt = "Demo", accounts.StatusActive, 1, now, now
 		for _, name := range slices.Sorted(maps.Keys(a.Context)) {
 			a.Fields = append(a.Fields, accounts.Field{Name: name, SetAt: now})
@@ -46,12 +47,18 @@ func (s demoStore) find(environment, id string) (accounts.Account, bool) {
 	return s.demo[i], true
 }
 
-// Account returns a demo account, or one of the store.
+// Account returns a demo account, with the overrides of its environment, or one of the store.
 func (s demoStore) Account(ctx context.Context, environment, id string) (accounts.Account, error) {
-	if a, ok := s.find(environment, id); ok {
-		return a, nil
+	a, ok := s.find(environment, id)
+	if !ok {
+		return s.Store.Account(ctx, environment, id)
 	}
-	return s.Store.Account(ctx, environment, id)
+	inherited, err := s.Environment(ctx, environment)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	a.Inherited = inherited.Overrides
+	return a, nil
 }
 
 // AccountInfo returns an account without its Context.

@@ -207,6 +207,7 @@ func TestDemoAccountsAreReadOnly(t *testing.T) {
 		body         any
 	}{
 		{http.MethodPatch, one, map[string]any{"label": "mine"}},
+		{http.MethodPatch, one + "?verify=true", map[string]any{"context": map[string]any{"api_key": "refused by the provider"}}},
 		{http.MethodDelete, one, nil},
 		{http.MethodPost, one + "/token", map[string]any{}},
 		{http.MethodPost, "/link-token", map[string]any{"integration": d.Integration, "integrated_account_id": d.IntegratedAccountID}},
@@ -218,6 +219,32 @@ func TestDemoAccountsAreReadOnly(t *testing.T) {
 	}
 	r.must(t, http.StatusConflict, http.MethodPost, accountsPath, demoAdminToken, body)
 	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, demoToken, ada)
+}
+
+// The overrides of an environment apply to its demo accounts, as to others.
+func TestDemoAccountsInheritOverrides(t *testing.T) {
+	r := start(t, "--sandbox")
+	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+	d, target := hive(t)
+	own := r.must(t, http.StatusCreated, http.MethodPost, accountsPath, demoAdminToken, map[string]any{"integration": d.Integration, "context": d.Credentials})
+	for _, id := range []string{d.IntegratedAccountID, own["id"].(string)} {
+		if answer := r.must(t, http.StatusOK, http.MethodPatch, target+id, demoToken, ada); answer["username"] == "overridden" {
+			t.Errorf("%s: %v", id, answer)
+		}
+	}
+	override := func(mapping string) {
+		r.must(t, http.StatusOK, http.MethodPatch, environmentsPath+"/default", demoAdminToken, map[string]any{
+			"overrides": map[string]any{"hive/ticketing.users.update": map[string]any{"response_mapping": mapping}},
+		})
+	}
+	for _, name := range []string{"overridden", "again"} {
+		override(`{ "username": "` + name + `" }`)
+		for _, id := range []string{d.IntegratedAccountID, own["id"].(string)} {
+			if answer := r.must(t, http.StatusOK, http.MethodPatch, target+id, demoToken, ada); answer["username"] != name {
+				t.Errorf("%s: %v", id, answer)
+			}
+		}
+	}
 }
 
 // listed returns the ids of all pages of a list of accounts. query begins with "?".

@@ -70,7 +70,8 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	store, err := c.openStore(ctx, p, log)
+	demo := c.demoAccounts(b, sandboxAt)
+	store, err := c.openStore(ctx, p, demo, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	handler, err := c.newServer(p, b, file, store, sandboxAt, listener, log) //nolint:contextcheck // a handler has the context of its request
+	handler, err := c.newServer(p, b, file, store, demo, sandboxAt, listener, log) //nolint:contextcheck // a handler has the context of its request
 	if err != nil {
 		return err
 	}
@@ -131,6 +132,18 @@ func (c *serveCommand) file(p *process, b *bundle) (*accounts.Memory, error) {
 	return accounts.NewMemory(file.Tokens, accountsOf(file))
 }
 
+// demoAccounts returns the demo accounts in their environment; none without --sandbox.
+func (c *serveCommand) demoAccounts(b *bundle, sandboxAt *sandboxAddress) []accounts.Account {
+	if !c.Sandbox {
+		return nil
+	}
+	demo := b.demoAccounts(sandboxAt.origin())
+	for i := range demo {
+		demo[i].Environment = demoEnvironmentOf(c.persistent())
+	}
+	return demo
+}
+
 // directory joins all accounts: those of the file, of the database if there is one, and the
 // demo accounts with --sandbox.
 func (c *serveCommand) directory(file *accounts.Memory, store *serverStore, demo []accounts.Account, baseURLs map[string]string) (accounts.Directory, error) {
@@ -140,6 +153,9 @@ func (c *serveCommand) directory(file *accounts.Memory, store *serverStore, demo
 	}
 	if !c.Sandbox {
 		return directory, nil
+	}
+	if !c.persistent() { // the store has the demo accounts
+		demo = nil
 	}
 	memory, err := accounts.NewMemory(demoTokens(c.persistent()), demo)
 	if err != nil {
@@ -151,7 +167,7 @@ func (c *serveCommand) directory(file *accounts.Memory, store *serverStore, demo
 	return joinedDirectories{memory, directory}, nil
 }
 
-func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, store *serverStore, sandboxAt *sandboxAddress, listener net.Listener, log *slog.Logger) (*server.Server, error) {
+func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, store *serverStore, demo []accounts.Account, sandboxAt *sandboxAddress, listener net.Listener, log *slog.Logger) (*server.Server, error) {
 	client := c.Proxy.options()
 	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy)}
 	options := []server.Option{
@@ -167,13 +183,6 @@ func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, s
 	}
 	caller := upstream.New(client...)
 	baseURLs := b.baseURLs(sandboxAt.origin())
-	var demo []accounts.Account
-	if c.Sandbox {
-		demo = b.demoAccounts(sandboxAt.origin())
-		for i := range demo {
-			demo[i].Environment = demoEnvironmentOf(c.persistent())
-		}
-	}
 	directory, err := c.directory(file, store, demo, baseURLs)
 	if err != nil {
 		return nil, err
@@ -187,12 +196,8 @@ func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, s
 		if err != nil {
 			return nil, err
 		}
-		var admin accounts.Store = store.db
-		if !c.persistent() {
-			admin = newDemoStore(store.db, demo, p.now())
-		}
 		inner = append(inner, gateway.WithBaseURLs(baseURLs), gateway.WithOAuth(oauth.NewKeeper(store.db, caller.HTTP(c.UpstreamTimeout), p.now, log), apps))
-		options = append(options, server.WithStore(admin))
+		options = append(options, server.WithStore(store.admin))
 		if public != "" {
 			options = append(options, server.WithPublicURL(public))
 		}

@@ -12,16 +12,17 @@ import (
 	"portolan/accounts/database"
 )
 
-// serverStore is the database of a server and its cache. Both are nil if there is none.
+// serverStore is the database of a server and what reads it. All are nil if there is none.
 type serverStore struct {
 	db    *database.DB
+	admin accounts.Store // db; if it is temporary, with the demo accounts
 	cache *accounts.Cache
 	close func()
 }
 
 // openStore opens the configured database. Without one, --sandbox uses a temporary database, and
 // --accounts none.
-func (c *serveCommand) openStore(ctx context.Context, p *process, log *slog.Logger) (*serverStore, error) {
+func (c *serveCommand) openStore(ctx context.Context, p *process, demo []accounts.Account, log *slog.Logger) (*serverStore, error) {
 	var db *database.DB
 	var err error
 	remove := func() {}
@@ -39,7 +40,11 @@ func (c *serveCommand) openStore(ctx context.Context, p *process, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	s := &serverStore{db: db, cache: accounts.NewCache(db, p.now, log)}
+	s := &serverStore{db: db, admin: db}
+	if !c.persistent() {
+		s.admin = newDemoStore(db, demo, p.now())
+	}
+	s.cache = accounts.NewCache(s.admin, p.now, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls in flight use the cache after the end of ctx
 	done := make(chan struct{})
 	go func() { defer close(done); s.cache.Run(running) }()
