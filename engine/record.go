@@ -36,7 +36,7 @@ type Output struct {
 // Record is a unified record.
 type Record struct {
 	Fields map[string]any  // plain JSON; without members that are null
-	Remote json.RawMessage // the provider's record, unchanged; nil if there is none
+	Remote json.RawMessage // the provider's record, unchanged except by plain.ValidUTF8; nil if there is none
 }
 
 // Transform maps the provider's answers to unified records. It does no I/O and changes neither
@@ -147,7 +147,8 @@ func headerBinding(reply *Reply) map[string]any {
 	return out
 }
 
-// remote returns the JSON of the provider's record, unchanged; nil if there is none.
+// remote returns the JSON of the provider's record in UTF-8, otherwise unchanged; nil if there is
+// none.
 func (p *Plan) remote(answers Answers) json.RawMessage {
 	answer, path := answers.Main, p.record[1:]
 	if p.record[0] == "after" {
@@ -167,5 +168,5 @@ func (p *Plan) remote(answers Answers) json.RawMessage {
 		}
 		raw = object[name]
 	}
-	return raw
+	return plain.ValidUTF8(raw)
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"unicode/utf8"
 )
 
 // Merge returns base with over merged over it: objects are merged deeply, anything else is
@@ -157,6 +158,19 @@ func Int(v any) (int, bool) {
 		return int(i), err == nil
 	}
 	return 0, false
+}
+
+// ValidUTF8 returns data with each byte that is not UTF-8 replaced by U+FFFD, as lenient decoding
+// does. It returns data itself if there are none.
+func ValidUTF8(data []byte) []byte {
+	if utf8.Valid(data) {
+		return data
+	}
+	out := make([]byte, 0, len(data)+len(data)/8)
+	for _, r := range string(data) {
+		out = utf8.AppendRune(out, r)
+	}
+	return out
 }
 
 // Text returns v as text for a URL or a header: a string unchanged, anything else as JSON, ""

@@ -181,6 +181,20 @@ func TestTruthy(t *testing.T) {
 	}
 }
 
+func TestValidUTF8(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "a\u00e9\uFFFD\x00": "a\u00e9\uFFFD\x00", "A\xff\xfeB": "A\uFFFD\uFFFDB", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD",
+	} {
+		if got := string(plain.ValidUTF8([]byte(text))); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	data := []byte("valid")
+	if n := testing.AllocsPerRun(10, func() { plain.ValidUTF8(data) }); n != 0 {
+		t.Errorf("%v allocations for valid data", n)
+	}
+}
+
 func TestText(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
