@@ -207,7 +207,11 @@ func printPlan(w io.Writer, plan gateway.Debug) error {
 	}
 	fmt.Fprintf(w, "fields:\n")
 	for _, f := range plan.Fields {
-		fmt.Fprintf(w, "  %s %s\n", f.Pointer, f.Outcome)
+		line := "  " + f.Pointer + " " + string(f.Outcome)
+		if f.ReplacedBy != "" {
+			line += " (replaced by " + f.ReplacedBy + ")"
+		}
+		fmt.Fprintln(w, line)
 	}
 	return nil
 }
