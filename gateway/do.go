@@ -66,6 +66,7 @@ func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
 	result, err := r.carryOut(ctx, req, in, own)
 	report := r.finishedReport(req, receipts, own, result)
 	if err != nil {
+		report.unsent = result == nil || result.Main == nil
 		return nil, problemOf(err, report)
 	}
 	if in.Options.PlanOnly {
@@ -116,7 +117,7 @@ func (r *Ready) carryOut(ctx context.Context, req *engine.Request, in *Input, ow
 func (r *Ready) report(receipts []engine.Receipt) *Report {
 	out := &Report{
 		Integration: r.account.Integration, Operation: r.target.Operation.String(),
-		Environment: r.account.Environment, AccountID: r.account.ID, Receipts: receipts, refused: true,
+		Environment: r.account.Environment, AccountID: r.account.ID, Receipts: receipts, refused: true, unsent: true,
 	}
 	if r.plan != nil {
 		out.Mapping, out.plan = r.plan.Version(), r.plan
@@ -127,7 +128,7 @@ func (r *Ready) report(receipts []engine.Receipt) *Report {
 // finishedReport returns the report of a call that was carried out.
 func (r *Ready) finishedReport(req *engine.Request, receipts []engine.Receipt, own *credentials, result *engine.Result) *Report {
 	out := r.report(receipts)
-	out.refused, out.body, out.Result, out.ended = false, req.Body, result, r.gateway.engine.Now()
+	out.refused, out.unsent, out.body, out.Result, out.ended = false, false, req.Body, result, r.gateway.engine.Now()
 	var steps []engine.StepResult
 	if result != nil {
 		steps = result.Steps

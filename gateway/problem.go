@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -181,12 +180,12 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		p.Status, p.Message = e.Provider.Status, report.redact(e.Provider.Message)
 		for _, f := range e.Provider.Fields[:min(len(e.Provider.Fields), MaxFailures)] {
 			p.Failures = append(p.Failures, Failure{
-				Pointer: report.callerField(f.Field), Code: CodeProvider, Message: report.redact(f.Message), ProviderField: f.Field,
+				Pointer: report.callerField(f.Field), Code: CodeProvider, Message: report.redact(f.Message), ProviderField: report.redact(f.Field),
 			})
 		}
 	}
 	if e.Reply != nil {
-		raw, cut := shownBody(e.Reply.Body, report.redact)
+		raw, cut := report.shownBody(e.Reply.Body)
 		p.Remote.Status, p.Remote.Raw, p.Remote.Truncated = e.Reply.Status, raw, cut || e.Reply.Truncated
 		if p.Remote.Raw == nil {
 			p.Remote.Raw = ""
@@ -197,23 +196,4 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		p.RetryAfter = retryAfter(report.Result.Rate.Reset, report.ended)
 	}
 	return p
-}
-
-// maxRawText is the longest shown text of an answer that is not JSON, in bytes.
-const maxRawText = 64 << 10
-
-// shownBody returns a body as JSON if it is JSON, as text otherwise; nil for none. JSON is complete;
-// text is cut to maxRawText, which cut reports. redact removes the secrets.
-func shownBody(body []byte, redact func(string) string) (shown any, cut bool) {
-	if len(body) == 0 {
-		return nil, false
-	}
-	text := redact(string(body))
-	if json.Valid([]byte(text)) {
-		return json.RawMessage(text), false
-	}
-	if cut = len(text) > maxRawText; cut {
-		text = text[:maxRawText]
-	}
-	return strings.ToValidUTF8(text, "\uFFFD"), cut
 }

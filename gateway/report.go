@@ -1,16 +1,13 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"portolan/accounts"
 	"portolan/engine"
 )
 
@@ -30,6 +27,7 @@ type Report struct {
 	body    map[string]any
 	secrets func() []string // of the account, in all forms, longest first; nil: none
 	refused bool            // the call was not carried out and has no headers
+	unsent  bool            // the call failed before its main call was begun
 	ended   time.Time       // zero: the call was not carried out
 }
 
@@ -124,85 +122,15 @@ func (r *Report) Header() []Header {
 	return out
 }
 
-const masked = "***"
-
-// minSecret is the shortest secret that is masked in text, in bytes: shorter ones could be ordinary
-// words.
-const minSecret = 6
-
-// redact masks the account's secrets, and the authorization computed from them, in text.
-func (r *Report) redact(text string) string {
-	if r == nil || r.secrets == nil {
-		return text
-	}
-	return redact(text, r.secrets())
-}
-
-func redact(text string, secrets []string) string {
-	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, masked)
-	}
-	return text
-}
-
-// Redact masks the secrets in text.
-func Redact(text string, secrets ...accounts.Secret) string {
-	return redact(text, secretForms(accounts.Account{}, nil, secrets, nil))
-}
-
-// secretForms returns secrets in all forms in which text may contain them, longest first.
-func secretForms(account accounts.Account, credentials []engine.Credential, more []accounts.Secret, steps []engine.StepResult) []string {
-	var out []string
-	add := func(s string) {
-		quoted, _ := json.Marshal(s) // a string: cannot fail
-		for _, form := range []string{s, url.QueryEscape(s), string(quoted[1 : len(quoted)-1])} {
-			if len(form) >= minSecret && !slices.Contains(out, form) {
-				out = append(out, form)
-			}
-		}
-	}
-	for _, c := range credentials {
-		if v, ok := account.Context[c.Name].(string); ok && c.Secret {
-			add(v)
-		}
-	}
-	if grant := account.Grant; grant != nil {
-		add(grant.AccessToken.Reveal())
-		add(grant.RefreshToken.Reveal())
-	}
-	for _, s := range more {
-		add(s.Reveal())
-	}
-	for _, s := range steps {
-		if s.Call == nil {
-			continue
-		}
-		for _, p := range slices.Concat(s.Call.Header, s.Call.Query) {
-			addAuthorization(p, add)
-		}
-	}
-	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
-	return out
-}
-
-// addAuthorization adds a secret parameter, and the x of "Basic x".
-func addAuthorization(p engine.Param, add func(string)) {
-	if !p.Secret {
-		return
-	}
-	add(p.Value)
-	if _, credentials, ok := strings.Cut(p.Value, " "); ok {
-		add(credentials)
-	}
-}
-
 // Debug is the member debug of the debug format: requests and answers, with secrets masked.
 type Debug struct {
 	RequestURL      string            `json:"requestUrl"`
 	RequestOptions  RequestOptions    `json:"requestOptions"`
-	Data            any               `json:"data"`
+	Data            any               `json:"data"`                    // JSON, or text; nil for none
+	DataTruncated   bool              `json:"dataTruncated,omitempty"` // Data is incomplete
 	ResponseHeaders map[string]string `json:"responseHeaders"`
-	Fields          []engine.Receipt  `json:"fields"`
+	Fields          []engine.Receipt  `json:"fields"`                    // at most maxReceipts
+	FieldsTruncated int               `json:"fieldsTruncated,omitempty"` // number of further receipts
 	Steps           []DebugStep       `json:"steps"`
 	Timings         Timings           `json:"timings"`
 	Warnings        []string          `json:"warnings,omitempty"`
@@ -210,9 +138,10 @@ type Debug struct {
 
 // RequestOptions are the parts of the main call beside its URL.
 type RequestOptions struct {
-	Method  string            `json:"method"`
-	Headers map[string]string `json:"headers"`
-	Body    any               `json:"body"` // JSON, or text; nil for none
+	Method        string            `json:"method"`
+	Headers       map[string]string `json:"headers"`
+	Body          any               `json:"body"`                    // JSON, or text; nil for none
+	BodyTruncated bool              `json:"bodyTruncated,omitempty"` // Body is incomplete
 }
 
 // DebugStep is one provider call.
@@ -237,8 +166,9 @@ type Timings struct {
 func (r *Report) Debug() Debug {
 	out := Debug{
 		RequestOptions: RequestOptions{Headers: map[string]string{}}, ResponseHeaders: map[string]string{},
-		Fields: append([]engine.Receipt{}, r.Receipts...), Steps: []DebugStep{}, Warnings: r.Warnings,
+		Steps: []DebugStep{}, Warnings: r.Warnings,
 	}
+	out.Fields, out.FieldsTruncated = r.shownReceipts()
 	if r.Result == nil {
 		return out
 	}
@@ -253,18 +183,38 @@ func (r *Report) Debug() Debug {
 	if call := main.Call; call != nil {
 		out.RequestURL = r.redact(call.ShownTarget())
 		out.RequestOptions.Method = call.Method
-		out.RequestOptions.Body, _ = shownBody(call.Body, r.redact)
+		out.RequestOptions.Body, out.RequestOptions.BodyTruncated = r.shownBody(call.Body)
 		for _, p := range call.Header {
 			out.RequestOptions.Headers[p.Name] = r.redact(p.Shown())
 		}
 	}
 	if reply := main.Reply; reply != nil {
-		out.Data, _ = shownBody(reply.Body, r.redact)
+		data, cut := r.shownBody(reply.Body)
+		out.Data, out.DataTruncated = data, cut || reply.Truncated
 		for _, name := range slices.Sorted(maps.Keys(reply.Header)) {
 			out.ResponseHeaders[strings.ToLower(name)] = r.redact(strings.Join(reply.Header[name], ", "))
 		}
 	}
 	return out
+}
+
+// maxReceipts limits the receipts of one answer. The rest is counted.
+const maxReceipts = 1000
+
+// shownReceipts returns the first receipts and the number of further ones. If the main call was not
+// begun, nothing is applied, and only what is unsupported is listed.
+func (r *Report) shownReceipts() (shown []engine.Receipt, more int) {
+	shown = []engine.Receipt{}
+	for _, receipt := range r.Receipts {
+		switch {
+		case r.unsent && receipt.Outcome != engine.Unsupported:
+		case len(shown) == maxReceipts:
+			more++
+		default:
+			shown = append(shown, receipt)
+		}
+	}
+	return shown, more
 }
 
 func (r *Report) debugStep(s *engine.StepResult) DebugStep {

@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"portolan/accounts"
 	"portolan/engine"
 )
 
@@ -35,5 +38,48 @@ func TestFailedCall(t *testing.T) {
 	}
 	if r := new(Report); r.Failed() != nil {
 		t.Error("a call that was not begun has failed")
+	}
+}
+
+// What an authorization is computed from is masked too, and a cut request body is reported.
+func TestDebugMasks(t *testing.T) {
+	basic := engine.Param{Name: "Authorization", Value: "Basic a2V5LTE6cGFzcy93b3Jk", Secret: true} // key-1:pass/word
+	main := engine.StepResult{
+		Name:  "main",
+		Call:  &engine.Call{URL: "https://x", ShownURL: "https://x", Header: []engine.Param{basic}, Body: []byte("a=" + strings.Repeat("b", maxRawText))},
+		Reply: &engine.Reply{Status: 200, Body: []byte(`{"sent":"a2V5LTE6cGFzcy93b3Jk","as":"key-1:pass\/word","form":"key-1%3apass%2fword"}`)},
+	}
+	r := &Report{Result: &engine.Result{Steps: []engine.StepResult{main}, Main: &main}}
+	r.secrets = func() []string { return secretForms(accounts.Account{}, nil, nil, r.Result.Steps) }
+	debug := r.Debug()
+	if diff := cmp.Diff(`{"sent":"***","as":"***","form":"***"}`, fmt.Sprintf("%s", debug.Data)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if debug.DataTruncated || !debug.RequestOptions.BodyTruncated {
+		t.Errorf("dataTruncated %v, bodyTruncated %v", debug.DataTruncated, debug.RequestOptions.BodyTruncated)
+	}
+}
+
+func TestShownReceipts(t *testing.T) {
+	all := []engine.Receipt{{Pointer: "/a", Outcome: engine.Applied}, {Pointer: "/remote_data", Outcome: engine.PassedThrough}}
+	for range 2000 {
+		all = append(all, engine.Receipt{Pointer: "/b", Outcome: engine.Unsupported})
+	}
+	for _, tt := range []struct {
+		report      Report
+		shown, more int
+		first       engine.Outcome
+	}{
+		{Report{Receipts: all}, 1000, 1002, engine.Applied},
+		{Report{Receipts: all, unsent: true}, 1000, 1000, engine.Unsupported},
+		{Report{Receipts: all[:1000]}, 1000, 0, engine.Applied},
+	} {
+		debug := tt.report.Debug()
+		if len(debug.Fields) != tt.shown || debug.FieldsTruncated != tt.more || debug.Fields[0].Outcome != tt.first {
+			t.Errorf("%d receipts and %d more, the first %v", len(debug.Fields), debug.FieldsTruncated, debug.Fields[0])
+		}
+	}
+	if debug := (&Report{Receipts: all[:1], unsent: true}).Debug(); debug.Fields == nil || len(debug.Fields) > 0 {
+		t.Errorf("%v, want an empty list", debug.Fields)
 	}
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,7 +11,8 @@ import (
 	"portolan/engine"
 )
 
-// The answer to a failed call has a debug part with what is known of the call.
+// The answer to a failed call has a debug part with what is known of the call. Before the main call,
+// no field is applied.
 func TestDebugOfFailures(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(func(a *accounts.Account) { a.Integration = "reads" }).ID
@@ -41,15 +43,15 @@ func TestDebugOfFailures(t *testing.T) {
 		status   int
 		want     shown
 	}{
-		"a step before": {refuses("/me", 403), "", "", `{"first_name":"Ada"}`, 403, shown{"", nil, []string{prepared}, first}},
+		"a step before": {refuses("/me", 403), "", "", `{"first_name":"Ada"}`, 403, shown{"", nil, []string{prepared}, none}},
 		"the main call": {
 			refuses("/users/u1", 422), "", "", `{"first_name":"Ada"}`, 422,
 			shown{"https://acme.example.com/api/users/u1", map[string]any{"message": "no"}, []string{prepared, main}, first},
 		},
-		"no answer": {silent, "", "", `{"first_name":"Ada"}`, 502, shown{"", nil, []string{prepared}, first}},
+		"no answer": {silent, "", "", `{"first_name":"Ada"}`, 502, shown{"", nil, []string{prepared}, none}},
 		"refused here": {
 			nil, "", "", `{"first_name":7,"last_name":"Quill"}`, 400,
-			shown{"", nil, nil, []any{first[0], map[string]any{"pointer": "/last_name", "outcome": "unsupported"}}},
+			shown{"", nil, nil, []any{map[string]any{"pointer": "/last_name", "outcome": "unsupported"}}},
 		},
 		"refused as a plan": {nil, "", "&truto_skip_api_call=true", `{}`, 400, shown{"", nil, nil, none}},
 		"not mapped":        {nil, bare, "", `{}`, 405, shown{"", nil, nil, none}},
@@ -84,5 +86,39 @@ func TestDebugOfFailures(t *testing.T) {
 			}
 			w.checkNoSecrets(answer.Body.String())
 		})
+	}
+}
+
+// What is long is cut, and the answer reports it.
+func TestDebugIsBounded(t *testing.T) {
+	text := func(n int) string { return strings.Repeat("a", n) }
+	var reply engine.Reply
+	s := newServer(t, doer(func(*engine.Call) (*engine.Reply, error) { return &reply, nil }))
+	debugOf := func(status int, target, body string) map[string]any {
+		t.Helper()
+		w := ask(s, "PATCH", target+"&truto_response_format=debug", body)
+		debug, ok := decode(t, w)["debug"].(map[string]any)
+		if w.Code != status || !ok {
+			t.Fatalf("%d %.300s", w.Code, w.Body)
+		}
+		return debug
+	}
+	for _, tt := range []struct {
+		what   string
+		status int
+		reply  engine.Reply
+		length int
+		cut    any
+	}{
+		{"a long text", 500, engine.Reply{Status: 500, Body: []byte(text(100_000))}, 64 << 10, true},
+		{"a text", 500, engine.Reply{Status: 500, Body: []byte(text(1000))}, 1000, nil},
+		{"a cut text", 500, engine.Reply{Status: 500, Body: []byte(text(1000)), Truncated: true}, 1000, true},
+		{"long JSON", 200, engine.Reply{Status: 200, Body: []byte(`"` + text(100_000) + `"`)}, 100_000, nil},
+	} {
+		reply = tt.reply
+		debug := debugOf(tt.status, hiveUser1, name)
+		if data, _ := debug["data"].(string); len(data) != tt.length || debug["dataTruncated"] != tt.cut {
+			t.Errorf("%s: data of %d bytes, dataTruncated %v", tt.what, len(data), debug["dataTruncated"])
+		}
 	}
 }

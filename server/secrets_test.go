@@ -1,15 +1,19 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"portolan/accounts"
 	"portolan/accounts/oauth"
@@ -199,6 +203,56 @@ func TestCanary(t *testing.T) {
 	c.look("the log", w.logs.String())
 	if c.looked < 150 || w.logs.Len() < 10_000 {
 		t.Errorf("only %d texts and %d bytes of log were looked at", c.looked, w.logs.Len())
+	}
+}
+
+// TestEchoes checks that a secret is masked in whatever encoding a provider sends it back, in
+// raw_response and in debug.data, and that JSON stays JSON.
+func TestEchoes(t *testing.T) {
+	for _, key := range []string{"aZ3/kk+Qw9/LmN0==", `quote"d"key`, "<key>&more"} {
+		w := newFixture(t, true)
+		body, _ := json.Marshal(map[string]any{"integration": "example", "context": map[string]any{"site": "acme", "api_key": key}})
+		made := ask(w, "POST", "/integrated-account", string(body), "Authorization", "Bearer "+adminToken)
+		id, _ := decode(t, made)["id"].(string)
+		var escaped strings.Builder
+		for _, r := range key {
+			fmt.Fprintf(&escaped, `\u%04X`, r)
+		}
+		php := strings.ReplaceAll(quoted(key), "/", `\/`)
+		bare := php[1 : len(php)-1]
+		for _, tt := range []struct{ answer, want string }{
+			{`{"message":"bad key ` + bare + `"}`, `{"message":"bad key ***"}`},
+			{`{"message":"bad key ` + escaped.String() + `"}`, `{"message":"bad key ***"}`},
+			{`{ "a" : 1.0, "` + escaped.String() + `": [1e2], "a": "x\/y" }`, `{"a":1.0,"***":[1e2],"a":"x\/y"}`},
+			{`{"a":"` + escaped.String() + `","a":1}`, `{"a":"***","a":1}`},
+			{`{"message":` + quoted(html.EscapeString(key)) + `}`, `{"message":"***"}`},
+			{`{"message":` + quoted(quoted(key)) + `}`, `{"message":"\"***\""}`},
+			{`{"message":"` + base64.StdEncoding.EncodeToString([]byte("Key "+key)) + `"}`, ``},
+			{`bad key ` + html.EscapeString(key), `"bad key ***"`},
+			{`bad key ` + url.PathEscape(key), `"bad key ***"`},
+			{"\uFEFF" + `{"message":"bad key ` + escaped.String() + `"}`, `"` + "\uFEFF" + `{\"message\":\"bad key ***\"}"`},
+			{`{"message":"bad key ` + escaped.String(), `"{\"message\":\"bad key ***"`},
+		} {
+			w.provider = answers(400, tt.answer)
+			answer := ask(w, "PATCH", "/unified/ticketing/users/u1?truto_response_format=debug&integrated_account_id="+id, `{"first_name":"Ada"}`,
+				"Authorization", "Bearer "+callToken)
+			var shown struct {
+				Raw   json.RawMessage `json:"raw_response"`
+				Debug struct{ Data json.RawMessage }
+			}
+			if err := json.Unmarshal(answer.Body.Bytes(), &shown); err != nil {
+				t.Fatalf("%v: %s", err, answer.Body)
+			}
+			if tt.want == "" {
+				tt.want = string(shown.Raw)
+				if !strings.Contains(tt.want, "***") {
+					t.Errorf("%s: %s", tt.answer, tt.want)
+				}
+			}
+			if diff := cmp.Diff([]string{tt.want, tt.want}, []string{string(shown.Raw), string(shown.Debug.Data)}); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", tt.answer, diff)
+			}
+		}
 	}
 }
 
