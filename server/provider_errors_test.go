@@ -16,7 +16,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -365,6 +367,82 @@ func TestRaw(t *testing.T) {
 		if got := w.Header().Get(header); got != want {
 			t.Errorf("%s %q, want %q", header, got, want)
 		}
+	}
+}
+
+// Answers are valid UTF-8 and JSON whatever the provider sends. Only raw is byte for byte.
+func TestAnswersAreUTF8(t *testing.T) {
+	for _, tt := range []struct {
+		what   string
+		status int
+		body   string
+		want   int
+		shown  string // remote_data or raw_response
+	}{
+		{"a success", 200, "{\"id\":\"x\", \"fullName\":\"A\xff\xfe\"}", 200, `{"id":"x", "fullName":"A` + "\uFFFD\uFFFD" + `"}`},
+		{"a failure", 400, "{\"message\":\"A\xff\xfe\"}", 400, `{"message":"A` + "\uFFFD\uFFFD" + `"}`},
+		{"a text", 400, "A\xff\xfe", 400, `"A` + "\uFFFD\uFFFD" + `"`},
+		{"a byte order mark", 200, "\uFEFF{}", 502, `"` + "\uFEFF" + `{}"`},
+		{"NUL", 400, "{\"message\":\"A\x00\"}", 400, `"{\"message\":\"A\u0000\"}"`},
+		{"valid", 200, "{\"id\":\"x\",\"fullName\":\"é\\u00ff\\/\" }", 200, "{\"id\":\"x\",\"fullName\":\"é\\u00ff\\/\" }"},
+	} {
+		s := newServer(t, answers(tt.status, tt.body))
+		for _, format := range []string{"unified", "normalized", "debug"} {
+			w := ask(s, "PATCH", hiveUser1+"&truto_response_format="+format, name)
+			body := w.Body.Bytes()
+			if w.Code != tt.want || !utf8.Valid(body) || !json.Valid(body) {
+				t.Errorf("%s as %s: %d %q", tt.what, format, w.Code, body)
+			}
+			if format != "debug" && !strings.Contains(string(body), tt.shown) {
+				t.Errorf("%s as %s: %q is not in %q", tt.what, format, tt.shown, body)
+			}
+		}
+		if tt.want == 200 {
+			if w := ask(s, "PATCH", hiveUser1+"&truto_response_format=raw", name); w.Body.String() != tt.body {
+				t.Errorf("%s as raw: %q", tt.what, w.Body)
+			}
+		}
+	}
+}
+
+// The log has the place of an expression that failed, and none of its values.
+func TestMappingFailuresAreLogged(t *testing.T) {
+	const mapping = `format: portolan/mapping/v1
+model: ticketing
+resources:
+  users:
+    update:
+      call: users.update
+      request_body_schema: {properties: {first_name: {}}}
+      request_body_mapping: '{ "first": body.first_name = "canary" ? $number(body.first_name) : body.first_name }'
+      response_mapping: '{ "id": response.id }'
+`
+	language := newLanguage()
+	_, known := models(t)
+	docs, found := engine.Load(language, engine.Layer{Path: "test", FS: fstest.MapFS{
+		"hive/integration.yaml": {Data: []byte(strings.Replace(bareYAML, "name: bare", "name: hive", 1))}, "hive/ticketing.yaml": {Data: []byte(mapping)},
+	}})
+	catalog, more := engine.Compile(docs, known)
+	if found = append(found, more...); found.Failed() {
+		t.Fatal(found)
+	}
+	var logs bytes.Buffer
+	unified, _ := models(t)
+	s, err := build(catalog, engine.New(answers(200, `{"id":"u1"}`), fixedClock), unified,
+		store(t, []accounts.Account{{ID: hiveID, Integration: "hive", Environment: "default"}}), server.WithLogger(slog.New(slog.NewJSONHandler(&logs, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := envelopeOf(t, ask(s, "PATCH", hiveUser1, `{"first_name":"canary"}`), 500)
+	place, _ := e["details"].(map[string]any)["mapping"].(map[string]any)
+	for _, line := range lines(t, logs.String(), "request") {
+		want := fmt.Sprintf("%v:%v:%v", place["file"], place["line"], place["col"])
+		if line["mapping_place"] != want || line["expression"] != place["at"] || !strings.HasSuffix(want, "hive/ticketing.yaml:8:30") {
+			t.Errorf("want %s: %v", want, line)
+		}
+	}
+	if logs.Len() == 0 || strings.Contains(logs.String(), "canary") {
+		t.Errorf("log: %s", &logs)
 	}
 }
 

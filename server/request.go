@@ -192,6 +192,7 @@ func (s *Server) logAnswer(q *request, a *answer) {
 	attrs = append(attrs, reportAttrs(a.report)...)
 	if a.problem != nil {
 		attrs = append(attrs, slog.String("problem", summary(a.problem)))
+		attrs = append(attrs, mappingAttrs(a.problem.Mapping)...)
 	}
 	s.log.LogAttrs(q.Context(), level, "request", attrs...)
 }
@@ -221,6 +222,16 @@ func reportAttrs(r *gateway.Report) []slog.Attr {
 		attrs = append(attrs, slog.Int("response_warnings", len(r.Warnings)))
 	}
 	return append(attrs, failedCallAttrs(r.Failed())...)
+}
+
+// mappingAttrs describes the expression that failed, without its values.
+func mappingAttrs(m *gateway.MappingPlace) []slog.Attr {
+	if m == nil {
+		return nil
+	}
+	return []slog.Attr{
+		slog.String("mapping_place", fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Col)), slog.String("expression", m.At),
+	}
 }
 
 // failedCallAttrs describes a provider call that failed.
