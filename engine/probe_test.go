@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
-	"portolan/plain"
 )
 
 const acmeIntegration = `format: portolan/integration/v1
@@ -242,63 +241,5 @@ request_body_mapping: '{ "first": body.first_name, "a": body.emails[0].email, "b
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("receipts differ (-want +got):\n%s", diff)
-	}
-}
-
-// A field is not applied if remote_data has other values in all places that it sets.
-func TestReceiptsUnderRemoteData(t *testing.T) {
-	const bare = `
-request_body_schema: {properties: {first_name: {}, last_name: {}, emails: {maxItems: 2}, custom_fields: {}}}
-request_body_mapping: |
-  { "first": body.first_name, "full": { "a": body.last_name, "b": body.last_name },
-    "mails": [body.emails.{ "address": email }], "more": body.custom_fields }`
-	const wrapped = `
-remote_data_in: person
-request_body_schema: {properties: {first_name: {}, last_name: {}}}
-request_body_mapping: '{ "person": { "first": body.first_name }, "last": body.last_name }'`
-	for _, tt := range []struct{ mapping, body, remote, want string }{
-		{bare, `{"first_name":"a"}`, `{"first":"B"}`, "/first_name replaced"},
-		{bare, `{"first_name":"a"}`, `{"first":"a"}`, "/first_name applied"},
-		{bare, `{"first_name":"a"}`, `{"first":null}`, "/first_name replaced"},
-		{bare, `{"first_name":"a"}`, `{"first":{}}`, "/first_name replaced"},
-		{bare, `{"first_name":"a"}`, `{"second":"B"}`, "/first_name applied"},
-		{bare, `{"first_name":null}`, `{"first":"B"}`, "/first_name replaced"},
-		{bare, `{"last_name":"a"}`, `{"full":{"a":"B"}}`, "/last_name applied"},
-		{bare, `{"last_name":"a"}`, `{"full":{"a":"B","b":"C"}}`, "/last_name replaced"},
-		{bare, `{"last_name":"a"}`, `{"full":"B"}`, "/last_name replaced"},
-		{bare, `{"last_name":"a"}`, `{"full":{}}`, "/last_name applied"},
-		{bare, `{"emails":[{"email":"a@x.io"}]}`, `{"mails":[]}`, "/emails/0/email replaced"},
-		{bare, `{"emails":[{"email":"a@x.io"}]}`, `{"mails":[{"address":"a@x.io"}]}`, "/emails/0/email applied"},
-		{bare, `{"emails":[]}`, `{"mails":[1]}`, "/emails replaced"},
-		{bare, `{"custom_fields":{"x":1}}`, `{"more":{"y":2}}`, "/custom_fields applied"},
-		{bare, `{"custom_fields":{"x":1}}`, `{"more":{"x":2}}`, "/custom_fields replaced"},
-		{bare, `{"custom_fields":{"x":1,"y":1}}`, `{"more":{"x":2}}`, "/custom_fields applied"},
-		{wrapped, `{"first_name":"a","last_name":"b"}`, `{"first":"B","last":"B"}`, "/first_name replaced, /last_name applied"},
-		{wrapped, `{"first_name":"a"}`, `{"person":{"first":"B"}}`, "/first_name applied"},
-	} {
-		t.Run(tt.body+" under "+tt.remote, func(t *testing.T) {
-			plan, codes := compileAcme(t, tt.mapping)
-			if codes != "" {
-				t.Fatal(codes)
-			}
-			doc, err := plain.Decode([]byte(strings.TrimSuffix(tt.body, "}")+`,"remote_data":`+tt.remote+`}`), plain.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, _ := doc.Value.(map[string]any)
-			var lines []string
-			for _, r := range plan.Receipts(&engine.Request{Body: body}) {
-				switch {
-				case r.Pointer == "/remote_data":
-				case r == engine.Receipt{Pointer: r.Pointer, Outcome: engine.Unsupported, ReplacedBy: "/remote_data"}:
-					lines = append(lines, r.Pointer+" replaced")
-				default:
-					lines = append(lines, r.Pointer+" "+string(r.Outcome)+r.ReplacedBy)
-				}
-			}
-			if diff := cmp.Diff(tt.want, strings.Join(lines, ", ")); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
 	}
 }

@@ -2,10 +2,8 @@ package engine
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"portolan/plain"
 )
@@ -16,7 +14,7 @@ type Outcome string
 // The outcomes of a Receipt.
 const (
 	Applied       Outcome = "applied"        // it is mapped and sent
-	Unsupported   Outcome = "unsupported"    // this mapping does not use it, or remote_data replaces it
+	Unsupported   Outcome = "unsupported"    // this mapping does not use it
 	PassedThrough Outcome = "passed_through" // it is sent unchanged
 )
 
@@ -25,8 +23,6 @@ const (
 type Receipt struct {
 	Pointer string  `json:"pointer"`
 	Outcome Outcome `json:"outcome"`
-	// ReplacedBy is "/remote_data" if that has other values in all places that the field sets.
-	ReplacedBy string `json:"replaced_by,omitempty"`
 }
 
 // Receipts returns a receipt for every leaf of req's body and every unified query parameter,
@@ -34,25 +30,22 @@ type Receipt struct {
 // (custom_fields), has one receipt.
 func (p *Plan) Receipts(req *Request) []Receipt {
 	var out []Receipt
-	leaves := leafReceipts{plan: p}
-	leaves.remote, _ = req.Body[RemoteData].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(req.Body)) {
 		if name == RemoteData {
-			out = append(out, Receipt{Pointer: "/" + name, Outcome: PassedThrough})
+			out = append(out, Receipt{"/" + name, PassedThrough})
 			continue
 		}
-		leaves.found = nil
-		leaves.add("/"+name, req.Body[name])
-		if !slices.ContainsFunc(leaves.found, func(r Receipt) bool { return r.Outcome == Applied || r.ReplacedBy != "" }) {
-			leaves.found = []Receipt{{Pointer: "/" + name, Outcome: Unsupported}}
+		leaves := p.leafReceipts("/"+name, req.Body[name], nil)
+		if !slices.ContainsFunc(leaves, func(r Receipt) bool { return r.Outcome == Applied }) {
+			leaves = []Receipt{{"/" + name, Unsupported}}
 		}
-		out = append(out, leaves.found...)
+		out = append(out, leaves...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Query)) {
-		out = append(out, Receipt{Pointer: "?" + name, Outcome: outcomeOf(slices.Contains(p.support.Query, name))})
+		out = append(out, Receipt{"?" + name, outcomeOf(slices.Contains(p.support.Query, name))})
 	}
 	if len(req.RemoteQuery) > 0 {
-		out = append(out, Receipt{Pointer: "?remote_query", Outcome: PassedThrough})
+		out = append(out, Receipt{"?remote_query", PassedThrough})
 	}
 	return out
 }
@@ -61,90 +54,34 @@ func (p *Plan) Receipts(req *Request) []Receipt {
 // fields are shorter.
 const maxReceiptPointer = 100
 
-// leafReceipts collects the receipts of a field's leaves.
-type leafReceipts struct {
-	plan   *Plan
-	remote map[string]any // the caller's remote_data
-	found  []Receipt
-}
-
-func (l *leafReceipts) add(pointer string, v any) {
+func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
 	if len(pointer) > maxReceiptPointer {
-		l.found = append(l.found, Receipt{Pointer: pointer, Outcome: Unsupported})
-		return
+		return append(out, Receipt{pointer, Unsupported})
 	}
-	if pattern, index := pointerPattern(pointer); l.plan.support.leaf(pattern) != nil {
-		l.found = append(l.found, l.receipt(pointer, l.plan.support.leaf(pattern).fields(index), v))
-		return
+	if pattern, _ := pointerPattern(pointer); p.support.leaf(pattern) != nil {
+		return append(out, Receipt{pointer, outcomeOf(p.support.Reaches(pointer))})
 	}
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			l.add(pointer+"/"+plain.EscapeToken(name), v[name])
+			out = p.leafReceipts(pointer+"/"+plain.EscapeToken(name), v[name], out)
 		}
 		if len(v) > 0 {
-			return
+			return out
 		}
 	case []any:
 		for i, item := range v {
-			l.add(pointer+"/"+strconv.Itoa(i), item)
+			out = p.leafReceipts(pointer+"/"+strconv.Itoa(i), item, out)
 		}
 		if len(v) > 0 {
-			return
+			return out
 		}
 	case nil:
 	default:
-		l.found = append(l.found, Receipt{Pointer: pointer, Outcome: Unsupported})
-		return
+		return append(out, Receipt{pointer, Unsupported})
 	}
 	// an empty array or object, or null, stands for all of its leaves
-	l.found = append(l.found, l.receipt(pointer, l.plan.support.fieldsUnder(pointer[1:]), v))
-}
-
-// receipt returns the receipt of a value that sets the provider's fields.
-func (l *leafReceipts) receipt(pointer string, fields []string, v any) Receipt {
-	r := Receipt{Pointer: pointer, Outcome: outcomeOf(len(fields) > 0)}
-	if len(l.remote) == 0 || len(fields) == 0 {
-		return r
-	}
-	for _, field := range fields {
-		path, inBody := l.plan.remoteDataPath(field)
-		if !inBody || !replaces(l.remote, path, v) {
-			return r
-		}
-	}
-	r.Outcome, r.ReplacedBy = Unsupported, "/"+RemoteData
-	return r
-}
-
-// remoteDataPath returns the path in remote_data of a place in the provider's body; false if
-// remote_data cannot reach it.
-func (p *Plan) remoteDataPath(field string) ([]string, bool) {
-	path, n := strings.Split(field, "/"), len(p.remoteDataIn)
-	if len(path) <= n || !slices.Equal(path[:n], p.remoteDataIn) {
-		return nil, false
-	}
-	return path[n:], true
-}
-
-// replaces reports whether merging over the body replaces v, at path in it, by another value.
-func replaces(over any, path []string, v any) bool {
-	object, ok := over.(map[string]any)
-	switch {
-	case !ok: // it is not merged: an array replaces all of another
-		inner, found := plain.Lookup(over, path...)
-		return !found || !reflect.DeepEqual(inner, v)
-	case len(path) > 0:
-		inner, found := object[path[0]]
-		return found && replaces(inner, path[1:], v)
-	}
-	members, ok := v.(map[string]any)
-	for name, member := range members {
-		if inner, found := object[name]; !found || !replaces(inner, nil, member) {
-			return false
-		}
-	}
-	return !ok || len(members) > 0
+	return append(out, Receipt{pointer, outcomeOf(p.support.Names(pointer[1:]))})
 }
 
 func outcomeOf(reaches bool) Outcome {

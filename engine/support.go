@@ -29,23 +29,7 @@ const maxProbedEntries = 8
 func (s *Support) Reaches(pointer string) bool {
 	pattern, index := pointerPattern(pointer)
 	leaf := s.leaf(pattern)
-	return leaf != nil && len(leaf.fields(index)) > 0
-}
-
-// fields returns the provider's fields that the leaf sets in the entry at index.
-func (l *Leaf) fields(index int) []string { return l.Fields[min(index, maxProbedEntries-1)] }
-
-// fieldsUnder returns the provider's fields that the leaves of the top-level field called name set.
-func (s *Support) fieldsUnder(name string) []string {
-	var out []string
-	for _, leaf := range s.Leaves {
-		if leaf.Path == "/"+name || strings.HasPrefix(leaf.Path, "/"+name+"/") {
-			for _, fields := range leaf.Fields {
-				out = append(out, fields...)
-			}
-		}
-	}
-	return out
+	return leaf != nil && len(leaf.Fields[min(index, maxProbedEntries-1)]) > 0
 }
 
 // Names reports whether any leaf of the top-level field called name reaches the provider.

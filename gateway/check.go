@@ -87,19 +87,10 @@ func strictFailures(receipts []engine.Receipt) []Failure {
 			break
 		}
 		if r.Outcome == engine.Unsupported {
-			out = append(out, Failuref(r.Pointer, CodeUnsupported, "%s", notSent(r)))
+			out = append(out, Failuref(r.Pointer, CodeUnsupported, "%s is not supported by this integration", shortened(strings.TrimLeft(r.Pointer, "/?"))))
 		}
 	}
 	return out
-}
-
-// notSent states why a part of the request that is not supported does not reach the provider.
-func notSent(r engine.Receipt) string {
-	name := shortened(strings.TrimLeft(r.Pointer, "/?"))
-	if r.ReplacedBy != "" {
-		return name + " is replaced by " + r.ReplacedBy[1:] + ", which has another value for it"
-	}
-	return name + " is not supported by this integration"
 }
 
 // nothingToSend returns the failures of a request of which nothing would reach the provider: one
@@ -108,7 +99,7 @@ func nothingToSend(receipts []engine.Receipt) []Failure {
 	var out []Failure
 	for _, r := range receipts {
 		if r.Outcome == engine.Unsupported && strings.HasPrefix(r.Pointer, "/") && len(out) < MaxFailures {
-			out = append(out, Failuref(r.Pointer, CodeEmpty, "%s, and %s", notSent(r), engine.ErrNothingToSend))
+			out = append(out, Failuref(r.Pointer, CodeEmpty, "%s is not supported by this integration, and %s", shortened(r.Pointer[1:]), engine.ErrNothingToSend))
 		}
 	}
 	if len(out) == 0 {

@@ -207,11 +207,7 @@ func printPlan(w io.Writer, plan gateway.Debug) error {
 	}
 	fmt.Fprintf(w, "fields:\n")
 	for _, f := range plan.Fields {
-		line := "  " + f.Pointer + " " + string(f.Outcome)
-		if f.ReplacedBy != "" {
-			line += " (replaced by " + f.ReplacedBy + ")"
-		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintf(w, "  %s %s\n", f.Pointer, f.Outcome)
 	}
 	return nil
 }
