@@ -29,7 +29,7 @@ func (b *builder) authorize(bindings jsonata.Bindings) (header, query []Param) {
 			}
 			present = present && !isBlank(value.Value) && (len(p.reads) == 0 || slices.ContainsFunc(p.reads, b.has))
 			switch {
-			case slices.ContainsFunc(p.reads, func(c Credential) bool { return b.requires(c) && !(present && b.has(c)) }):
+			case slices.ContainsFunc(p.reads, func(c Credential) bool { return b.requires(c) && (!present || !b.has(c)) }):
 				b.failUnauthorized(p)
 			case present:
 				authenticated = authenticated || p.secret

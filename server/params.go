@@ -315,7 +315,7 @@ func refuseMember(collection map[string]any, key string) {
 // brackets in the names instead, and does not quote.
 func isJSONText(s string) bool {
 	s = withoutBOM(s)
-	return s != "" && strings.Contains("[{\"", s[:1])
+	return s != "" && strings.ContainsRune(`[{"`, rune(s[0]))
 }
 
 func withoutBOM(s string) string {
