@@ -193,7 +193,7 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		p.RetryAfter = retryAfter(e.Reply.HeaderValue("Retry-After"), report.endedAt())
 	}
 	if p.RetryAfter == "" && p.Status == statusTooManyRequests && report != nil && report.Result != nil {
-		p.RetryAfter = retryAfter(report.Result.Rate.Reset, report.ended)
+		p.RetryAfter = retryAfterReset(report.Result.Rate.Reset)
 	}
 	return p
 }

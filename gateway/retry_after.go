@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,15 @@ func retryAfter(value string, now time.Time) string {
 	}
 	wait := min(max(at.Sub(now), 0), maxRetryAfter)
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
+}
+
+// retryAfterReset returns the seconds until a rate limit is reset as Retry-After, rounded up.
+func retryAfterReset(seconds string) string {
+	n, err := strconv.ParseFloat(seconds, 64)
+	if err != nil {
+		return ""
+	}
+	return retryAfter(strconv.FormatFloat(math.Ceil(n), 'f', 0, 64), time.Time{})
 }
 
 // httpDate reads a date in one of the three forms of RFC 9110, section 5.6.7.

@@ -23,6 +23,17 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestRetryAfterReset(t *testing.T) {
+	for value, want := range map[string]string{
+		"12": "12", "12.5": "13", "0": "0", "0.2": "1", "1e3": "1000", "99999999999": "31536000",
+		"": "", "-5": "", "soon": "", "NaN": "", "Inf": "",
+	} {
+		if got := retryAfterReset(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
+
 func FuzzRetryAfter(f *testing.F) {
 	for _, value := range []string{"7", "99999999999999999999", "Fri, 06 Nov 2026 08:50:07 GMT", "Friday, 06-Nov-26 08:50:07 GMT", "Fri Nov  6 08:50:07 2026"} {
 		f.Add(value, int64(1793954977))
