@@ -54,7 +54,7 @@ type Error struct {
 	Pointer  string     // the caller's field ("/roles/0/id", "?collections"); KindInvalid only
 	Provider *Provider  // the provider's failure; KindProvider only
 	Reply    *Reply     // the answer, perhaps incomplete; nil if there is none
-	Cause    Cause      // why there is no usable answer; "" if its status is the cause
+	Cause    Cause      // the reason why the answer is missing or unusable; "" if its status is the reason
 	Lost     bool       // there was no connection, or it broke before any byte of an answer; KindUpstream only
 	Err      error      // cause
 }

@@ -28,14 +28,7 @@ type bodyError struct {
 	status   int // 400, 408 (the caller was too slow), 413 or 415
 	message  string
 	failures []gateway.Failure // with status 400 only
-	cause    error             // may be nil
 }
-
-// Error returns the message for the caller.
-func (e *bodyError) Error() string { return e.message }
-
-// Unwrap returns the cause.
-func (e *bodyError) Unwrap() error { return e.cause }
 
 // malformed is status 400 with one failure for the whole body.
 func malformed(code gateway.Code, format string, args ...any) *bodyError {
@@ -75,15 +68,13 @@ func readError(err error) *bodyError {
 	switch {
 	case errors.As(err, &tooLarge):
 		return &bodyError{
-			status: http.StatusRequestEntityTooLarge, cause: err,
+			status:  http.StatusRequestEntityTooLarge,
 			message: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit),
 		}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &bodyError{status: http.StatusRequestTimeout, message: "the body took too long to arrive", cause: err}
+		return &bodyError{status: http.StatusRequestTimeout, message: "the body took too long to arrive"}
 	default:
-		e := malformed(gateway.CodeSyntax, "the body is incomplete")
-		e.cause = err
-		return e
+		return malformed(gateway.CodeSyntax, "the body is incomplete")
 	}
 }
 
@@ -119,7 +110,7 @@ func decodeBody(data []byte) (map[string]any, *bodyError) {
 	if err == nil {
 		return object, nil
 	}
-	out := &bodyError{status: http.StatusBadRequest, cause: err}
+	out := &bodyError{status: http.StatusBadRequest}
 	if refused, ok := errors.AsType[*plain.DecodeError](err); ok {
 		for i, f := range refused.Failures[:min(len(refused.Failures), maxBodyFailures)] {
 			out.failures = append(out.failures, bodyFailure(data, f, i == 0))

@@ -76,11 +76,10 @@ func TestDecodeBodyDepth(t *testing.T) {
 }
 
 // bodyFailuresOf returns the failures of a bodyError with status 400.
-func bodyFailuresOf(t *testing.T, err error) []gateway.Failure {
+func bodyFailuresOf(t *testing.T, body *bodyError) []gateway.Failure {
 	t.Helper()
-	var body *bodyError
-	if !errors.As(err, &body) {
-		t.Fatalf("got %v, want a bodyError", err)
+	if body == nil {
+		t.Fatal("got no error")
 	}
 	if body.status != http.StatusBadRequest || body.message == "" {
 		t.Errorf("got status %d, message %q", body.status, body.message)
@@ -213,7 +212,7 @@ func TestReadBody(t *testing.T) {
 			if body == nil {
 				t.Fatal("got no error")
 			}
-			if body.status != tt.status || body.Error() != tt.message {
+			if body.status != tt.status || body.message != tt.message {
 				t.Errorf("got %d %q, want %d %q", body.status, body.message, tt.status, tt.message)
 			}
 			if (len(body.failures) > 0) != (tt.status == http.StatusBadRequest) {
@@ -229,14 +228,13 @@ func TestReadBodyThatBreaksOff(t *testing.T) {
 	tests := []struct {
 		name   string
 		body   io.Reader
-		cause  error
 		status int
 	}{
-		{"at once", iotest.ErrReader(gone), gone, 400},
-		{"in the middle", io.MultiReader(strings.NewReader(`{"a":`), iotest.ErrReader(gone)), gone, 400},
-		{"after the object", io.MultiReader(strings.NewReader(`{}`), iotest.ErrReader(gone)), gone, 400},
-		{"early end", io.MultiReader(strings.NewReader(`{"a":1`), iotest.ErrReader(io.ErrUnexpectedEOF)), io.ErrUnexpectedEOF, 400},
-		{"too slow", io.MultiReader(strings.NewReader(`{`), iotest.ErrReader(slow)), os.ErrDeadlineExceeded, 408},
+		{"at once", iotest.ErrReader(gone), 400},
+		{"in the middle", io.MultiReader(strings.NewReader(`{"a":`), iotest.ErrReader(gone)), 400},
+		{"after the object", io.MultiReader(strings.NewReader(`{}`), iotest.ErrReader(gone)), 400},
+		{"early end", io.MultiReader(strings.NewReader(`{"a":1`), iotest.ErrReader(io.ErrUnexpectedEOF)), 400},
+		{"too slow", io.MultiReader(strings.NewReader(`{`), iotest.ErrReader(slow)), 408},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -245,9 +243,6 @@ func TestReadBodyThatBreaksOff(t *testing.T) {
 			_, body := readBody(r)
 			if body == nil || body.status != tt.status {
 				t.Fatalf("got %#v, want status %d", body, tt.status)
-			}
-			if !errors.Is(body, tt.cause) {
-				t.Errorf("%v does not lead to %v", body, tt.cause)
 			}
 		})
 	}

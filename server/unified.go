@@ -129,7 +129,7 @@ func ReadCall(snapshot *gateway.Snapshot, verb, target string, body []byte) (gat
 	case len(verbs) == 0:
 		return gateway.Target{}, nil, snapshot.Unknown(op)
 	case !isVerb(verb):
-		return gateway.Target{}, nil, notImplemented()
+		return gateway.Target{}, nil, unknownVerb()
 	case method == "":
 		return gateway.Target{}, nil, notAllowed(verb, verbs)
 	}

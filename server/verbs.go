@@ -42,7 +42,7 @@ func withHead(verbs []string) []string {
 func answerVerb(verb string, verbs []string) *answer {
 	switch {
 	case !isVerb(verb):
-		return failed(notImplemented())
+		return failed(unknownVerb())
 	case verb == http.MethodOptions:
 		allow := append(slices.Clone(withHead(verbs)), http.MethodOptions)
 		return (&answer{status: http.StatusNoContent}).with(gateway.Header{Name: "Allow", Value: strings.Join(allow, ", ")})
@@ -51,9 +51,9 @@ func answerVerb(verb string, verbs []string) *answer {
 	}
 }
 
-// notImplemented is the problem 501 for a verb that HTTP does not have.
-func notImplemented() *gateway.Problem {
-	return &gateway.Problem{Status: http.StatusNotImplemented, Message: "this HTTP method is not implemented"}
+// unknownVerb is the problem 501 for a verb that HTTP does not have.
+func unknownVerb() *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusNotImplemented, Message: "the HTTP method is unknown"}
 }
 
 // notAllowed is the problem 405 for a route that supports verbs only.

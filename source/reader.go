@@ -117,18 +117,6 @@ func (r *Reader) Bool(n *Node) bool {
 	return n.Type == "boolean" && strings.EqualFold(n.Text, "true")
 }
 
-// Int returns n as a whole number.
-func (r *Reader) Int(n *Node) int {
-	if !r.Is(n, Scalar) {
-		return 0
-	}
-	var i int
-	if n.Type != "integer" || json.Unmarshal([]byte(n.Text), &i) != nil {
-		r.Diags.Errorf(n.Pos, "E004-wrong-type", "%s is not a whole number", r.quote(n.Text))
-	}
-	return i
-}
-
 // JSON returns n as plain JSON: nil, bool, string, json.Number, []any, map[string]any.
 func (r *Reader) JSON(n *Node) any {
 	switch n.Kind {

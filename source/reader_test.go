@@ -51,8 +51,6 @@ func TestReaderFindings(t *testing.T) {
 		"none of":          {src: "delete", with: oneOf, want: `1:1: E006-bad-value: "delete" is not one of get, put`, hidden: "1:1: E006-bad-value: this value is not one of get, put"},
 		"boolean":          {src: "'true'", with: func(r *source.Reader, n *source.Node) { r.Bool(n) }, want: "1:1: E004-wrong-type: want true or false, got string"},
 		"boolean, refused": {src: "!!bool true", with: func(r *source.Reader, n *source.Node) { r.Bool(n) }, want: "1:1: E003-unsupported-yaml: tags are not supported (quote text that starts with !)"},
-		"integer":          {src: "1.5", with: func(r *source.Reader, n *source.Node) { r.Int(n) }, want: `1:1: E004-wrong-type: "1.5" is not a whole number`, hidden: "1:1: E004-wrong-type: this value is not a whole number"},
-		"huge integer":     {src: "99999999999999999999", with: func(r *source.Reader, n *source.Node) { r.Int(n) }, want: `1:1: E004-wrong-type: "99999999999999999999" is not a whole number`, hidden: "1:1: E004-wrong-type: this value is not a whole number"},
 		"octal":            {src: "[0o17]", with: func(r *source.Reader, n *source.Node) { r.JSON(n) }, want: `1:2: E006-bad-value: "0o17" is not a valid JSON number (quote it if text is meant)`, hidden: "1:2: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},
 		"name":             {src: "a_1", with: func(r *source.Reader, n *source.Node) { r.Name(n) }},
 		"no name":          {src: "1a", with: func(r *source.Reader, n *source.Node) { r.Name(n) }, want: `1:1: E006-bad-value: "1a" is not a valid name (lower-case letters, digits and underscores)`, hidden: "1:1: E006-bad-value: this value is not a valid name (lower-case letters, digits and underscores)"},
@@ -88,9 +86,6 @@ func TestReaderValues(t *testing.T) {
 		}
 		if !r.Bool(n.Get("yes")) || r.Bool(n.Get("no")) {
 			t.Error("wrong booleans")
-		}
-		if got := r.Int(n.Get("int")); got != -5 {
-			t.Errorf("int: got %d", got)
 		}
 		want := map[string]any{
 			"a": []any{json.Number("1"), json.Number("1.50"), json.Number("9007199254740993"), "x", true, false, nil, "2026-01-02", "1"},

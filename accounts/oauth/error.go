@@ -16,7 +16,7 @@ import (
 	"portolan/accounts"
 )
 
-// Kind is why there is no grant.
+// Kind is the reason why the authorization server issued no grant.
 type Kind string
 
 // The kinds.

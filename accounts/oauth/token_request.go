@@ -77,7 +77,7 @@ type recorder struct {
 	status int
 	form   bool
 	body   []byte
-	err    error // why there is no response
+	err    error // of the request; nil if a response came
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -40,7 +40,7 @@ func (b *bundle) checkAccounts(file *accounts.File) source.Diagnostics {
 	for _, a := range file.Accounts {
 		in := b.catalog.Integration(a.Integration)
 		if in == nil {
-			found.Errorf(a.At("integration"), "E084-unknown-integration", "there is no integration %q", a.Integration)
+			found.Errorf(a.At("integration"), "E084-unknown-integration", "integration %q does not exist", a.Integration)
 			found.Hintf("known: %s", strings.Join(known, ", "))
 			continue
 		}

@@ -75,7 +75,7 @@ func (a *adminClient) serve(ctx context.Context, b *bundle, environment string, 
 func checkEnvironment(ctx context.Context, store accounts.Store, environment string) error {
 	_, err := store.Environment(ctx, environment)
 	if errors.Is(err, accounts.ErrNotFound) {
-		return usagef("--environment: there is no environment %q; create it with `portolan environments create`", environment)
+		return usagef("--environment: environment %q does not exist; create it with `portolan environments create`", environment)
 	}
 	return err
 }

@@ -94,7 +94,7 @@ func (c *planCommand) plan(ctx context.Context, gw *gateway.Gateway, body []byte
 	return outcome.Report.Debug(), nil
 }
 
-// printProblem prints why there is no plan: as text to stderr or, with --json, as the API's answer to
+// printProblem prints the reason why the call cannot be planned: as text to stderr or, with --json, as the API's answer to
 // stdout.
 func (c *planCommand) printProblem(p *process, problem *gateway.Problem) error {
 	if !c.JSON {

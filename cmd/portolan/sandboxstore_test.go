@@ -166,7 +166,7 @@ func TestDemoAccountsAreReadOnly(t *testing.T) {
 	if diff := cmp.Diff(want, r.listed(t, "?")); diff != "" {
 		t.Errorf("(-want +listed)\n%s", diff)
 	}
-	for limit := 1; limit <= len(want)+1; limit++ { // there are no others
+	for limit := 1; limit <= len(want)+1; limit++ { // up to a limit that all of them fit in
 		if diff := cmp.Diff(want, r.listed(t, "?limit="+strconv.Itoa(limit))); diff != "" {
 			t.Errorf("limit %d (-want +listed)\n%s", limit, diff)
 		}
@@ -293,8 +293,8 @@ func TestPublicSandboxNeedsFlag(t *testing.T) {
 	r.stop()
 }
 
-// With a file and a database, the accounts of both are served. With a file only, there is no admin
-// API.
+// With a file and a database, the accounts of both are served. With a file only, the
+// admin API is off.
 func TestFileBesideStore(t *testing.T) {
 	t.Setenv(masterKeysVariable, testKeys)
 	_, mappings := newProvider(t)

@@ -27,7 +27,7 @@ type serveCommand struct {
 	Listen                 string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. This and every other flag of serve can also be set in the environment: PORTOLAN_LISTEN."`
 	Sandbox                bool           `help:"Also simulate the providers, with a demo account for each. Without --data, --database-url and --accounts, the database ends with the process."`
 	AllowPublicSandbox     bool           `help:"Let --sandbox listen on an address that is not loopback, although its tokens are public."`
-	Accounts               string         `placeholder:"FILE" help:"File of tokens and integrated accounts. With it, there is no database unless --data or --database-url is set."`
+	Accounts               string         `placeholder:"FILE" help:"File of tokens and integrated accounts. The server then uses a database only if --data or --database-url is set."`
 	PublicURL              string         `placeholder:"URL" help:"URL of this server for customers (https://portolan.example.com), for links and OAuth. Without it, links work only if the server listens on a loopback address."`
 	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For header is trusted."`
 	Proxy                  proxyURL       `placeholder:"URL" help:"Proxy for calls to providers. HTTP_PROXY and similar variables are ignored."`
