@@ -16,7 +16,7 @@ import (
 
 // Build computes the main provider call for req. before holds the answers of the before steps by
 // name. It does no I/O and changes neither argument. Its error is an *Error of KindInvalid,
-// KindAccount or KindMapping.
+// KindAccount, KindMapping or KindCanceled.
 func (p *Plan) Build(ctx context.Context, req *Request, before map[string]any) (*Call, error) {
 	sc, err := p.scope(req)
 	if err == nil && len(before) > 0 {

@@ -109,8 +109,9 @@ func (r *Reply) HeaderValue(name string) string {
 }
 
 // Doer sends a Call once: the only I/O of a request. Its errors are *Error of KindUpstream
-// (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline of ctx) or
-// KindProvider with the incomplete Reply (larger than the limit, cut off).
+// (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline of ctx),
+// KindCanceled, KindProvider with the incomplete Reply (larger than the limit, cut off), or
+// KindInvalid, KindAccount or KindMapping for a Call that cannot be sent.
 type Doer interface {
 	Do(ctx context.Context, call *Call) (*Reply, error)
 }

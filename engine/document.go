@@ -14,7 +14,7 @@ const (
 // integrationDoc is integration.yaml as read.
 type integrationDoc struct {
 	node          *source.Node
-	name, label   string
+	label         string
 	baseURL       *template
 	baseURLNode   *source.Node
 	credentials   []Credential

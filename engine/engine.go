@@ -87,7 +87,7 @@ func (r *Result) Failed() *StepResult {
 // StepResult is one provider call.
 type StepResult struct {
 	Name    string
-	Call    *Call    // nil if it could not be built, or was planned and depends on an answer
+	Call    *Call    // nil if it could not be built; if planned, also if it depends on an answer or is not made
 	Depends []string // names of before steps whose answers a planned call needs
 	// Attempts counts how often the call was sent. It is sent again if its connection broke.
 	Attempts int

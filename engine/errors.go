@@ -89,7 +89,7 @@ type FieldError struct {
 	Message string
 }
 
-// Error returns "op: cause".
+// Error returns "op: cause", after the place of the expression if there is one.
 func (e *Error) Error() string {
 	switch {
 	case e.Err != nil && e.Pos.Line > 0:

@@ -25,8 +25,8 @@ func readIntegration(r *reader, root *source.Node, folder string) *integrationDo
 	r.Object(root, source.Fields{
 		"format": func(*source.Node) {},
 		"name": func(n *source.Node) {
-			if doc.name = r.Name(n); doc.name != folder {
-				r.Diags.Errorf(n.Pos, "E006-bad-value", "name %q differs from its folder %q", doc.name, folder)
+			if name := r.Name(n); name != folder {
+				r.Diags.Errorf(n.Pos, "E006-bad-value", "name %q differs from its folder %q", name, folder)
 			}
 		},
 		"label":         func(n *source.Node) { doc.label = r.String(n) },

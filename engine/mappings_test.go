@@ -2,11 +2,11 @@ package engine_test
 
 import (
 	"crypto/rand"
-	"strings"
 	"testing"
 	"time"
 
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/schemas"
@@ -18,12 +18,7 @@ func unifiedModels(tb testing.TB) engine.Models {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	models := engine.Models{}
-	for key, m := range unified {
-		part := strings.Split(key, ".")
-		models[engine.Operation{Model: part[0], Resource: part[1], Method: part[2]}] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
-	return models
+	return gateway.Models(unified)
 }
 
 func testLanguage() *jsonata.Language {

@@ -135,11 +135,12 @@ func (in *Integration) publicContext(account map[string]any) map[string]any {
 // not set them even if the account does not.
 func (p *Plan) withoutAuthorizing(query map[string]any) map[string]any {
 	out := maps.Clone(query)
-	maps.DeleteFunc(out, func(name string, _ any) bool { return p.authorizes(name) })
+	maps.DeleteFunc(out, func(name string, _ any) bool { return p.Authorizes(name) })
 	return out
 }
 
-// authorizes reports whether the query parameter called name, in any case, authenticates.
-func (p *Plan) authorizes(name string) bool {
+// Authorizes reports whether the query parameter called name authenticates. Many providers ignore
+// the case of names.
+func (p *Plan) Authorizes(name string) bool {
 	return slices.ContainsFunc(p.authorizingQuery, func(a string) bool { return strings.EqualFold(a, baseName(name)) })
 }

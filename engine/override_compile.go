@@ -116,7 +116,7 @@ func (o *overrideCompiler) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 	checkCredentials(&o.diags, x, o.plan.integration.Credentials, false)
 	if key == queryKey {
 		for _, f := range x.Fields() {
-			if o.plan.authorizes(f.Name) {
+			if o.plan.Authorizes(f.Name) {
 				o.diags.Errorf(x.At(f.Key), "E036-authorizing-parameter", "the query parameter %q authenticates and must not be set here", f.Name)
 			}
 		}

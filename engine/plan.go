@@ -80,10 +80,6 @@ func (p *Plan) QuerySchema() (any, source.Pos) { return p.querySchema, p.querySc
 // Support returns the unified fields that reach the provider.
 func (p *Plan) Support() *Support { return &p.support }
 
-// AuthorizingQuery returns the names of the query parameters that authenticate. It must only be
-// read.
-func (p *Plan) AuthorizingQuery() []string { return p.authorizingQuery }
-
 // exprs returns the expressions of s, with those of the overrides if s is the main call.
 func (p *Plan) exprs(s *step) []*jsonata.Expr {
 	out := s.exprs()

@@ -17,7 +17,7 @@ import (
 const maxMessage = 2000
 
 // Read reads the main call's reply. Its error is an *Error of KindProvider, for a failure by the
-// integration's `errors`, or KindMapping. If needJSON is set and an expression reads the answer, a
+// integration's `errors`, KindMapping or KindCanceled. If needJSON is set and an expression reads the answer, a
 // body that is neither JSON nor empty is a failure too. Read does no I/O.
 func (p *Plan) Read(ctx context.Context, reply *Reply, needJSON bool) (*Answer, error) {
 	return p.main.read(ctx, p.title, reply, needJSON && p.needsAnswer)

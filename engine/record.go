@@ -40,7 +40,7 @@ type Record struct {
 }
 
 // Transform maps the provider's answers to unified records. It does no I/O and changes neither
-// argument. Its error is an *Error of KindMapping.
+// argument. Its error is an *Error of KindMapping, KindAccount or KindCanceled.
 func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*Output, error) {
 	sc, err := p.scope(req)
 	if err != nil {

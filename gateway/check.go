@@ -20,7 +20,7 @@ func (r *Ready) check(req *engine.Request, in *Input) ([]engine.Receipt, []Failu
 	body := slices.Concat(nulls, SchemaFailures(r.method.request, req.Body), SchemaFailures(own.body, req.Body))
 	query := slices.Concat(queryFailures(r.method.query, req.Query), queryFailures(own.query, req.Query))
 	out := slices.Concat(in.Failures, checkExclusions(in.Options.Exclude, r.method.order), Distinct(query), Distinct(body))
-	out = append(out, authorizingFailures(req.RemoteQuery, r.plan.AuthorizingQuery())...)
+	out = append(out, authorizingFailures(req.RemoteQuery, r.plan.Authorizes)...)
 	if len(body) >= MaxFailures {
 		return nil, Distinct(out)
 	}
@@ -124,11 +124,11 @@ func writesAnything(body map[string]any, receipts []engine.Receipt) bool {
 }
 
 // authorizingFailures returns failures for parameters of remote_query that authenticate.
-func authorizingFailures(remote []engine.Param, names []string) []Failure {
+func authorizingFailures(remote []engine.Param, authorizes func(name string) bool) []Failure {
 	var out []Failure
 	for _, p := range remote {
-		name, _, _ := strings.Cut(p.Name, "[")
-		if slices.Contains(names, name) {
+		if authorizes(p.Name) {
+			name, _, _ := strings.Cut(p.Name, "[")
 			out = append(out, QueryFailuref("remote_query["+name+"]", CodeUnsupported, "must not replace a parameter that authenticates"))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"portolan/accounts"
 	"portolan/engine"
@@ -133,9 +134,9 @@ func (r *Ready) finishedReport(req *engine.Request, receipts []engine.Receipt, o
 	if result != nil {
 		steps = result.Steps
 	}
-	out.secrets = func() []string {
+	out.secrets = sync.OnceValue(func() []string {
 		return secretForms(own.account, r.plan.Integration().Credentials, own.seen, steps)
-	}
+	})
 	return out
 }
 
@@ -188,26 +189,28 @@ func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts
 		Integration: account.Integration, Operation: "verify", Mapping: endpoint.Version(),
 		Environment: account.Environment, AccountID: account.ID,
 	}
-	context := engine.Context(account.Context)
+	checked := engine.Context(account.Context)
 	if account.Status == accounts.StatusActive {
 		if p := own.fresh(ctx); p != nil {
 			p.Report = report
 			return nil, p
 		}
 		if own.account.Grant != account.Grant { // in addition to the checked credentials
-			context = engine.Context(maps.Clone(account.Context))
-			context[accounts.AccessTokenField] = own.account.Context[accounts.AccessTokenField]
+			checked = engine.Context(maps.Clone(account.Context))
+			checked[accounts.AccessTokenField] = own.account.Context[accounts.AccessTokenField]
 		}
 	}
-	req := &engine.Request{Context: context, BaseURL: g.baseURLs[account.Integration]}
+	req := &engine.Request{Context: checked, BaseURL: g.baseURLs[account.Integration]}
 	if account.Version > 0 { // it is stored and has an id
 		req.Environment, req.Account = account.Environment, account.ID
 	}
 	result, err := g.engine.Call(ctx, endpoint, req)
 	report.Result, report.ended = result, g.engine.Now()
 	tried := account
-	tried.Context = accounts.Context(context)
-	report.secrets = func() []string { return secretForms(tried, endpoint.Integration.Credentials, own.seen, result.Steps) }
+	tried.Context = accounts.Context(checked)
+	report.secrets = sync.OnceValue(func() []string {
+		return secretForms(tried, endpoint.Integration.Credentials, own.seen, result.Steps)
+	})
 	if err != nil {
 		return nil, problemOf(err, report)
 	}

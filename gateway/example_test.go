@@ -19,15 +19,10 @@ func exampleGateway() (*gateway.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	models := engine.Models{}
-	for key, m := range unified {
-		op, _ := engine.ParseOperation(key)
-		models[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
 	docs, found := engine.Load(jsonata.NewLanguage(clock, rand.Reader, jsonata.Limits{}), engine.Layer{FS: fstest.MapFS{
 		"acme/integration.yaml": {Data: []byte(acmeYAML)}, "acme/ticketing.yaml": {Data: []byte(acmeTicketing)},
 	}})
-	catalog, more := engine.Compile(docs, models)
+	catalog, more := engine.Compile(docs, gateway.Models(unified))
 	snapshot, bad, err := gateway.NewSnapshot(catalog, unified)
 	if err != nil || len(found)+len(more)+len(bad) > 0 {
 		return nil, fmt.Errorf("%w %v %v %v", err, found, more, bad)

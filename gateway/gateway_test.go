@@ -72,17 +72,12 @@ func newSnapshot(tb testing.TB, ticketing string) *gateway.Snapshot {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	models := engine.Models{}
-	for key, m := range unified {
-		op, _ := engine.ParseOperation(key)
-		models[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
 	patient := jsonata.NewLanguage(clock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}) // for few cores and the race detector
 	docs, found := engine.Load(patient, engine.Layer{FS: fstest.MapFS{
 		"acme/integration.yaml": {Data: []byte(acmeYAML)}, "acme/ticketing.yaml": {Data: []byte(ticketing)},
 		"bare/integration.yaml": {Data: []byte(bareYAML)},
 	}})
-	catalog, more := engine.Compile(docs, models)
+	catalog, more := engine.Compile(docs, gateway.Models(unified))
 	snapshot, bad, err := gateway.NewSnapshot(catalog, unified)
 	for _, d := range slices.Concat(found, more, bad) {
 		tb.Error(d)

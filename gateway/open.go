@@ -130,7 +130,7 @@ func StoreUnavailable() *Problem {
 // storeProblem logs an error of the store and returns its problem.
 func (g *Gateway) storeProblem(ctx context.Context, requestID string, err error) *Problem {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return canceled()
+		return Canceled()
 	}
 	g.log.LogAttrs(ctx, slog.LevelError, "account store failed", slog.String("request_id", requestID), slog.Any("error", err))
 	return StoreUnavailable()

@@ -47,7 +47,7 @@ type Problem struct { //nolint:errname // callers see a problem; it is an error 
 	RetryAfter string   // in seconds; "" if unknown
 	Mapping    *MappingPlace
 	Remote     *Remote // the provider's answer; nil if it is not the cause
-	Report     *Report // nil if the call was not begun
+	Report     *Report // nil if the account is not known
 }
 
 // Error returns the message.
@@ -97,7 +97,8 @@ func shortened(name string) string {
 	return strings.ToValidUTF8(name[:maxNamed], "") + "…"
 }
 
-func canceled() *Problem {
+// Canceled returns the problem of a caller who left.
+func Canceled() *Problem {
 	return &Problem{Status: StatusClosed, Message: "the request was cancelled"}
 }
 
@@ -150,7 +151,7 @@ func engineProblem(e *engine.Error, report *Report) *Problem {
 	case engine.KindAccount:
 		p.Message = "the integrated account cannot be used: " + e.Err.Error()
 	case engine.KindCanceled:
-		return canceled()
+		return Canceled()
 	default:
 		p.Message = "the mapping failed: " + e.Op
 		if e.Pos.Line > 0 {

@@ -88,7 +88,7 @@ func (c *credentials) grantProblem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Problem{Status: statusTimeout, Message: "renewing the account's access token took too long"}
 	case errors.Is(err, context.Canceled):
-		return canceled()
+		return Canceled()
 	default:
 		return c.gateway.storeProblem(ctx, c.requestID, err)
 	}

@@ -36,6 +36,18 @@ type planSchemas struct {
 	bodyDoc, queryDoc map[string]any
 }
 
+// Models returns the documents of the unified models' schemas, to compile mappings with. It leaves
+// out what is not a valid model.resource.method, which NewSnapshot reports.
+func Models(models schemas.Models) engine.Models {
+	out := engine.Models{}
+	for key, m := range models {
+		if op, ok := engine.ParseOperation(key); ok {
+			out[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
+		}
+	}
+	return out
+}
+
 // NewSnapshot compiles the schemas of catalog's mappings and of models. Invalid schemas of mappings
 // are diagnostics; those of models are the error.
 func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, source.Diagnostics, error) {

@@ -25,13 +25,8 @@ func catalog(tb testing.TB) *engine.Catalog {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	models := engine.Models{}
-	for key, m := range unified {
-		op, _ := engine.ParseOperation(key)
-		models[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
 	docs, found := engine.Load(jsonata.NewLanguage(golden.Clock, rand.Reader, jsonata.Limits{}), engine.Layer{FS: mappings.FS, Only: "hive"})
-	catalog, more := engine.Compile(docs, models)
+	catalog, more := engine.Compile(docs, gateway.Models(unified))
 	for _, d := range append(found, more...) {
 		tb.Fatal(d)
 	}

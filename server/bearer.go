@@ -53,7 +53,7 @@ func (s *Server) storeProblem(q *request, err error, what, conflict string) *gat
 	case errors.Is(err, accounts.ErrCursor):
 		return gateway.Invalid([]gateway.Failure{gateway.QueryFailuref("cursor", gateway.CodeFormat, "is not a cursor of this list")})
 	case errors.Is(q.Context().Err(), context.Canceled):
-		return &gateway.Problem{Status: gateway.StatusClosed, Message: "the request was cancelled"}
+		return gateway.Canceled()
 	}
 	s.log.LogAttrs(q.Context(), slog.LevelError, "account store failed", slog.String("request_id", q.id), slog.Any("error", err))
 	return gateway.StoreUnavailable()

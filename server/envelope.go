@@ -160,10 +160,15 @@ func summary(p *gateway.Problem) string {
 	return strings.Join(slices.Compact(codes), ",")
 }
 
+// internalError is the problem of a mistake in the server. Its log says more.
+func internalError() *gateway.Problem {
+	return &gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"}
+}
+
 // handleError answers requests for which Echo has no handler.
 func (s *Server) handleError(err error, c echo.Context) {
 	q := requestOf(c)
-	p := &gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"}
+	p := internalError()
 	if errors.Is(err, echo.ErrNotFound) {
 		p = noRoute(q.URL)
 	}

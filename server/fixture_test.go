@@ -104,11 +104,6 @@ func compileExampleIn(language *jsonata.Language) (*engine.Catalog, source.Diagn
 	if err != nil {
 		return nil, source.Diagnostics{{Message: err.Error()}}
 	}
-	known := engine.Models{}
-	for key, m := range unified {
-		op, _ := engine.ParseOperation(key)
-		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
 	docs, found := engine.Load(language, engine.Layer{Path: "test", FS: fstest.MapFS{
 		"example/integration.yaml": {Data: []byte(exampleYAML)}, "example/ticketing.yaml": {Data: []byte(exampleTicketing)},
 		"bare/integration.yaml":   {Data: []byte(bareYAML)},
@@ -117,7 +112,7 @@ func compileExampleIn(language *jsonata.Language) (*engine.Catalog, source.Diagn
 		"writes/integration.yaml": {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: writes", 1))},
 		"writes/ticketing.yaml":   {Data: fmt.Appendf(nil, steppedTicketing, "users.prepare")},
 	}})
-	c, more := engine.Compile(docs, known)
+	c, more := engine.Compile(docs, gateway.Models(unified))
 	return c, append(found, more...)
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	_ "embed"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -99,7 +98,7 @@ func (l *linkSession) failure(p *gateway.Problem) *answer {
 func (l *linkSession) page(status int, page linkPage, formTargets string) *answer {
 	var body bytes.Buffer
 	if err := l.server.linkPages.Execute(&body, page); err != nil { // only if the template does not match linkPage
-		return failed(&gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"})
+		return failed(internalError())
 	}
 	return &answer{status: status, body: body.Bytes(), header: []gateway.Header{
 		{Name: "Content-Type", Value: "text/html; charset=utf-8"},

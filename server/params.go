@@ -29,7 +29,7 @@ const (
 	paramCollections = "collections"
 )
 
-// parameters lists all parameters. Reading, suggestions and the documentation use this list.
+// parameters lists all parameters. Reading and suggestions use this list.
 func parameters() []parameter {
 	return []parameter{
 		{

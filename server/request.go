@@ -37,7 +37,7 @@ type answer struct {
 	// For log and metrics.
 	caller  accounts.Token
 	problem *gateway.Problem // nil: success
-	report  *gateway.Report  // nil: no call was started
+	report  *gateway.Report  // nil: no account is known
 }
 
 // with adds headers to the answer.
@@ -131,7 +131,7 @@ func (s *Server) answered(q *request, h func(*request) *answer) (a *answer) {
 		}
 		s.log.LogAttrs(q.Context(), slog.LevelError, "panic",
 			slog.String("request_id", q.id), slog.String("type", fmt.Sprintf("%T", cause)), slog.String("stack", string(debug.Stack())))
-		a = failed(&gateway.Problem{Status: http.StatusInternalServerError, Message: "internal error"})
+		a = failed(internalError())
 	}()
 	return h(q)
 }

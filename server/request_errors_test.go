@@ -101,6 +101,8 @@ func TestBadRequests(t *testing.T) {
 		{"truto parameter", patch, hive + "&truto_ignore_remote_dat=1", name, nil, 400, "?truto_ignore_remote_dat additional", `did you mean "truto_ignore_remote_data"?`},
 		{"excluded field", patch, hive + "&truto_exclude_fields=emial", name, nil, 400, "?truto_exclude_fields enum", `there is no field "emial" to exclude`},
 		{"remote_query authorizes", patch, hive + "&remote_query[user_id]=x", name, nil, 400, "?remote_query[user_id] unsupported", "must not replace a parameter that authenticates"},
+		{"remote_query authorizes in another case", patch, hive + "&remote_query[USER_ID]=x", name, nil, 400, "?remote_query[USER_ID] unsupported", "must not replace a parameter that authenticates"},
+		{"remote_query authorizes inside", patch, hive + "&remote_query[User_id][a]=x", name, nil, 400, "?remote_query[User_id] unsupported", ""},
 		{"unknown parameter, strict", patch, hive + "&colour=red", name, []string{"Prefer", "handling=strict"}, 400, "?colour unsupported", "colour is not supported"},
 		{"unsupported field, strict", patch, hive, `{"first_name":"A","roles":[{"id":"x"}]}`, []string{"Prefer", "handling=strict"}, 400, "/roles unsupported", "roles is not supported"},
 

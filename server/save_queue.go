@@ -83,6 +83,6 @@ func (a *adminCall) saving(ctx context.Context, environment string) (leave func(
 	case errors.Is(err, errTooManySaves):
 		return nil, &gateway.Problem{Status: http.StatusTooManyRequests, RetryAfter: saveRetryAfter, Message: err.Error() + ": wait before the next one"}
 	default:
-		return nil, &gateway.Problem{Status: gateway.StatusClosed, Message: "the request was cancelled"}
+		return nil, gateway.Canceled()
 	}
 }

@@ -52,12 +52,7 @@ func models(tb testing.TB) (schemas.Models, engine.Models) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	out := engine.Models{}
-	for key, m := range unified {
-		op, _ := engine.ParseOperation(key)
-		out[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
-	return unified, out
+	return unified, gateway.Models(unified)
 }
 
 // builtin compiles the built-in mappings once for all tests, because plans are immutable. Their
@@ -69,14 +64,9 @@ func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalo
 	if err != nil {
 		panic(err)
 	}
-	known := engine.Models{}
-	for key, m := range unified {
-		op, _ := engine.ParseOperation(key)
-		known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-	}
 	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout, Clock: time.Now})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
-	c, more := engine.Compile(docs, known)
+	c, more := engine.Compile(docs, gateway.Models(unified))
 	return c, append(found, more...)
 }
 

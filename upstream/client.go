@@ -92,7 +92,7 @@ func (c *Client) CloseIdleConnections() { c.pools.closeIdle() }
 //   - KindTimeout: the deadline of ctx passed
 //   - KindCanceled: ctx was canceled
 //   - KindProvider, with the received part as Reply: the body is over the limit or cut off
-//   - KindInvalid: a header value that HTTP cannot carry
+//   - KindInvalid: a header value that HTTP cannot carry; KindAccount if it is a secret
 //   - KindMapping: a URL, method or header name that cannot be sent
 //
 // Their texts contain no query, no header value and nothing that the provider sent.

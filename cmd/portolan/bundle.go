@@ -34,15 +34,9 @@ func (p *process) load(evalTimeout time.Duration, workers jsonata.Worker, layers
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
 	}
-	known := engine.Models{}
-	for key, m := range models {
-		if op, ok := engine.ParseOperation(key); ok {
-			known[op] = engine.Model{Request: m.Request, Query: m.Query, Response: m.Response}
-		}
-	}
 	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout, Clock: p.clock}).WithWorker(workers)}
 	docs, read := engine.Load(b.language, layers...)
-	catalog, compiled := engine.Compile(docs, known)
+	catalog, compiled := engine.Compile(docs, gateway.Models(models))
 	b.catalog = catalog
 	snapshot, bad, err := gateway.NewSnapshot(catalog, models)
 	if err != nil {
