@@ -22,17 +22,12 @@ func (p *Plan) scope(req *Request) (scope, error) {
 	if err != nil {
 		return scope{}, err
 	}
-	bindings, err := p.requestBindings(req, account, nil)
-	return scope{account, bindings}, err
+	return scope{account, req.bindings(account)}, nil
 }
 
 // with returns a copy of sc with bindings added or replaced.
-func (sc scope) with(more map[string]any) (scope, error) {
-	bindings, err := sc.bindings.With(more)
-	if err != nil {
-		return sc, &Error{Kind: KindMapping, Op: "bindings", Err: err}
-	}
-	return scope{sc.account, bindings}, nil
+func (sc scope) with(more map[string]any) scope {
+	return scope{sc.account, sc.bindings.With(more)}
 }
 
 // pendingCall is one provider call to make.
@@ -106,13 +101,11 @@ func (e *Engine) attempt(ctx context.Context, pending pendingCall, sc scope) cal
 		if err == nil {
 			account, err = pending.step.Integration.account(pending.title, renewed)
 		}
-		if err == nil {
-			out.scope, err = scope{account, out.scope.bindings}.with(map[string]any{"context": account})
-		}
 		if err != nil {
 			out.err = err
 			return out
 		}
+		out.scope = scope{account, out.scope.bindings}.with(map[string]any{"context": account})
 	}
 }
 

@@ -19,11 +19,11 @@ import (
 // KindAccount, KindMapping or KindCanceled.
 func (p *Plan) Build(ctx context.Context, req *Request, before map[string]any) (*Call, error) {
 	sc, err := p.scope(req)
-	if err == nil && len(before) > 0 {
-		sc, err = sc.with(map[string]any{"before": before})
-	}
 	if err != nil {
 		return nil, err
+	}
+	if len(before) > 0 {
+		sc = sc.with(map[string]any{"before": before})
 	}
 	return p.buildMain(ctx, req, sc)
 }
@@ -163,10 +163,7 @@ func (b *builder) call(req *Request, body, query any, remote []Param) (*Call, er
 	base, shownBase := b.base(req)
 	path, shownPath := b.path(req.ID)
 	target := joinURL(base, path)
-	auth, err := jsonata.NewBindings(map[string]any{"context": b.account, "url": target})
-	if err != nil {
-		b.fail(&Error{Kind: KindAccount, Op: b.title, Err: err})
-	}
+	auth := jsonata.NewBindings(map[string]any{"context": b.account, "url": target})
 	shown := target
 	if shownBase != base || shownPath != path {
 		shown = joinURL(shownBase, shownPath)

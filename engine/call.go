@@ -141,17 +141,13 @@ type Renewer interface {
 // RemoteData is the body's member that is sent to the provider unchanged.
 const RemoteData = "remote_data"
 
-// requestBindings returns the bindings of request-side expressions.
-func (p *Plan) requestBindings(req *Request, account, before map[string]any) (jsonata.Bindings, error) {
+// bindings returns the bindings of request-side expressions.
+func (req *Request) bindings(account map[string]any) jsonata.Bindings {
 	// A nil map is an empty object to expressions.
-	bindings, err := jsonata.NewBindings(map[string]any{
+	return jsonata.NewBindings(map[string]any{
 		"body": req.Body, "query": req.Query, "rawQuery": req.RawQuery,
-		"context": account, "id": req.ID, "before": before,
+		"context": account, "id": req.ID, "before": map[string]any(nil),
 	})
-	if err != nil {
-		return bindings, &Error{Kind: KindMapping, Op: p.title, Err: err}
-	}
-	return bindings, nil
 }
 
 // encodeForm flattens value to a=1&b[c]=2&d[0]=3.

@@ -123,9 +123,7 @@ func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*
 			continue
 		}
 		answers.Before[s.name] = done.answer
-		if sc, err = sc.with(map[string]any{"before": answerBodies(answers.Before)}); err != nil {
-			return result, err
-		}
+		sc = sc.with(map[string]any{"before": answerBodies(answers.Before)})
 	}
 	done := e.attempt(ctx, plan.pendingMain(ctx, req, mode), sc)
 	e.addSteps(ctx, result, plan.integration, done)
@@ -134,9 +132,7 @@ func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*
 		return result, done.err
 	}
 	answers.Main = done.answer
-	if sc, err = done.scope.with(responseBindings(answers)); err != nil {
-		return result, err
-	}
+	sc = done.scope.with(responseBindings(answers))
 	for _, s := range plan.after {
 		done := e.attempt(ctx, plan.pendingStep(ctx, s, req), sc)
 		e.addSteps(ctx, result, plan.integration, done)
@@ -148,9 +144,7 @@ func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*
 			continue
 		}
 		answers.After[s.name] = done.answer
-		if sc, err = sc.with(map[string]any{"after": answerBodies(answers.After)}); err != nil {
-			return result, err
-		}
+		sc = sc.with(map[string]any{"after": answerBodies(answers.After)})
 	}
 	result.Output, err = plan.output(ctx, req, answers, sc.bindings)
 	return result, err
@@ -195,12 +189,10 @@ func (e *Engine) Plan(ctx context.Context, plan *Plan, req *Request, samples map
 		}
 	}
 	sc, err := plan.scope(req)
-	if err == nil {
-		sc, err = sc.with(map[string]any{"before": known})
-	}
 	if err != nil {
 		return result, err
 	}
+	sc = sc.with(map[string]any{"before": known})
 	for _, s := range plan.before {
 		planned, err := plan.planCall(plan.pendingStep(ctx, s, req), sc, samples)
 		if err != nil {

@@ -91,10 +91,7 @@ func (p *Plan) mapped(ctx context.Context, s *step, key mappingKey, bindings jso
 // value.
 func (p *Plan) applyOverrides(ctx context.Context, value any, key mappingKey, bindings jsonata.Bindings) (any, error) {
 	account, _ := bindings.Plain("context").(map[string]any)
-	public, err := bindings.With(map[string]any{"context": p.integration.publicContext(account)})
-	if err != nil {
-		return nil, &Error{Kind: KindMapping, Op: p.title, Err: err}
-	}
+	public := bindings.With(map[string]any{"context": p.integration.publicContext(account)})
 	for _, o := range p.overrides {
 		x := o[key]
 		if x == nil {

@@ -195,8 +195,7 @@ func (p *prober) computeOutputs(body map[string]any) (out map[string]string, fai
 			flattenJSON(out, place, v)
 		}
 	}
-	bindings, err := p.bindings(body)
-	put("", nil, err)
+	bindings := p.bindings(body)
 	for _, s := range slices.Concat([]*step{p.plan.main}, p.plan.before, p.plan.after) {
 		prefix := ""
 		if s != p.plan.main {
@@ -223,9 +222,9 @@ func (p *prober) computeOutputs(body map[string]any) (out map[string]string, fai
 	return out, failed
 }
 
-func (p *prober) bindings(body map[string]any) (jsonata.Bindings, error) {
+func (p *prober) bindings(body map[string]any) jsonata.Bindings {
 	req := &Request{ID: "probe-id", Body: body, Query: p.query, RawQuery: p.query}
-	return p.plan.requestBindings(req, map[string]any{}, nil)
+	return req.bindings(map[string]any{})
 }
 
 // flattenJSON writes each scalar and empty array of v to out, and no empty object.

@@ -83,13 +83,10 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 	switch {
 	case answer.isJSON:
 		values["error"] = answer.body
-	case len(reply.Body) > 0:
+	case answer.notJSON == CauseNotJSON && len(reply.Body) > 0:
 		values["error"] = strings.ToValidUTF8(string(reply.Body), "\uFFFD")
 	}
-	bindings, err := jsonata.NewBindings(values)
-	if err != nil { // nested too deep
-		return s.unusable(title, reply, CauseTooDeep, "the provider's answer cannot be read: "+err.Error())
-	}
+	bindings := jsonata.NewBindings(values)
 	if rules.when != nil {
 		failed, _, err := evaluate(ctx, rules.when, bindings, place{title, s.name, "errors.when"})
 		if err != nil {
@@ -225,10 +222,7 @@ func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, e
 	}
 	ctx, cancel := in.language.WithDeadline(ctx)
 	defer cancel()
-	bindings, err := jsonata.NewBindings(map[string]any{"headers": headerBinding(reply), "status": statusBinding(reply)})
-	if err != nil {
-		return earlier
-	}
+	bindings := jsonata.NewBindings(map[string]any{"headers": headerBinding(reply), "status": statusBinding(reply)})
 	read := func(x *jsonata.Expr, otherwise string) string {
 		if x == nil {
 			return otherwise

@@ -48,10 +48,7 @@ func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*O
 	}
 	values := responseBindings(answers)
 	values["before"] = answerBodies(answers.Before)
-	if sc, err = sc.with(values); err != nil {
-		return nil, err
-	}
-	return p.output(ctx, req, answers, sc.bindings)
+	return p.output(ctx, req, answers, sc.with(values).bindings)
 }
 
 func (p *Plan) output(ctx context.Context, req *Request, answers Answers, bindings jsonata.Bindings) (*Output, error) {
@@ -123,10 +120,14 @@ func answerBodies(answers map[string]*Answer) map[string]any {
 	return out
 }
 
+// maxAnswerDepth is the deepest nesting of a provider's answer. Expressions see it inside other
+// objects, and a mapping may nest it deeper.
+const maxAnswerDepth = jsonata.MaxValueDepth / 2
+
 // readAnswer parses reply.
 func readAnswer(reply *Reply) *Answer {
 	a := &Answer{reply: reply, header: headerBinding(reply)}
-	doc, err := plain.Decode(reply.Body, plain.Options{Lenient: true})
+	doc, err := plain.Decode(reply.Body, plain.Options{Lenient: true, Depth: maxAnswerDepth})
 	switch failed, _ := errors.AsType[*plain.DecodeError](err); {
 	case err == nil:
 		a.body, a.isJSON = doc.Value, true

@@ -3,45 +3,36 @@ package jsonata
 import (
 	"fmt"
 	"maps"
+	"sync"
 )
 
-// Bindings are the values that expressions see by name. They are converted once for any number
-// of evaluations. They are immutable and safe for concurrent use.
+// Bindings are the values that expressions see by name, for any number of evaluations. They are
+// immutable and safe for concurrent use.
 type Bindings struct {
 	plain     map[string]any // unchanged
-	converted map[string]any // with gnata's null; plain itself if there is none
-	null      bool           // there is one
+	converted *conversion
 }
 
-// NewBindings converts values, plain JSON that must no longer change. It is an error if they are
-// not plain JSON.
-func NewBindings(values map[string]any) (Bindings, error) {
-	null, err := holdsNull(values, 0)
-	if err != nil {
-		return Bindings{}, fmt.Errorf("bindings: %w", err)
-	}
-	if !null {
-		return Bindings{plain: values, converted: values}, nil
-	}
-	converted, err := withNulls(values)
-	if err != nil {
-		return Bindings{}, fmt.Errorf("bindings: %w", err)
-	}
-	object, _ := converted.(map[string]any)
-	return Bindings{values, object, true}, nil
+// conversion is bindings with gnata's null, converted when an expression first needs them.
+type conversion struct {
+	plain  map[string]any
+	base   *conversion    // converted before; nil: none
+	added  map[string]any // what plain has in addition to base
+	once   sync.Once
+	values map[string]any // plain itself if it contains no null
+	null   bool           // it does
+	err    error
+}
+
+// NewBindings binds values, which must be plain JSON and no longer change.
+func NewBindings(values map[string]any) Bindings {
+	return Bindings{values, &conversion{plain: values, added: values}}
 }
 
 // With returns b with values added or replaced. Only those are converted.
-func (b Bindings) With(more map[string]any) (Bindings, error) {
-	added, err := NewBindings(more)
-	if err != nil {
-		return Bindings{}, err
-	}
-	out := Bindings{plain: merge(b.plain, added.plain)}
-	if out.converted = out.plain; b.null || added.null {
-		out.converted, out.null = merge(b.converted, added.converted), true
-	}
-	return out, nil
+func (b Bindings) With(more map[string]any) Bindings {
+	merged := merge(b.plain, more)
+	return Bindings{merged, &conversion{plain: merged, base: b.converted, added: more}}
 }
 
 func merge(base, over map[string]any) map[string]any {
@@ -53,3 +44,37 @@ func merge(base, over map[string]any) map[string]any {
 
 // Plain returns the value bound to name; nil if there is none.
 func (b Bindings) Plain(name string) any { return b.plain[name] }
+
+// forGnata returns the values with gnata's null. It is an error if they are not plain JSON.
+func (c *conversion) forGnata() (map[string]any, error) {
+	c.once.Do(func() {
+		if c.err = c.convert(); c.err != nil {
+			c.err = fmt.Errorf("bindings: %w", c.err)
+		}
+	})
+	return c.values, c.err
+}
+
+func (c *conversion) convert() (err error) {
+	c.values = c.plain
+	if c.null, err = holdsNull(c.added, 0); err != nil {
+		return err
+	}
+	added := any(c.added)
+	if c.null {
+		if added, err = withNulls(c.added); err != nil {
+			return err
+		}
+	}
+	base := map[string]any(nil)
+	if c.base != nil {
+		if base, err = c.base.forGnata(); err != nil {
+			return err
+		}
+		c.null = c.null || c.base.null
+	}
+	if object, ok := added.(map[string]any); ok && c.null {
+		c.values = merge(base, object)
+	}
+	return nil
+}

@@ -35,6 +35,7 @@ type Limits struct {
 // It is immutable and safe for concurrent use.
 type Language struct {
 	limits    Limits
+	library   map[string]function
 	functions []string // every $name that an expression may call, sorted
 	eval      func(ctx context.Context, x *gnata.Expression, bindings any) (any, error)
 	worker    Worker // evaluates the expressions of overrides; nil: they are evaluated here
@@ -55,9 +56,9 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 	if limits.SourceBytes == 0 {
 		limits.SourceBytes = 64 << 10
 	}
-	l := &Language{limits: limits}
+	l := &Language{limits: limits, library: library(now, random)}
 	custom := make(map[string]gnata.CustomFunc)
-	for name, f := range library(now, random) {
+	for name, f := range l.library {
 		custom[name] = l.customFunc(name, f)
 	}
 	env := gnata.NewCustomEnv(custom)
@@ -135,7 +136,7 @@ type Expr struct {
 	meter  bool         // of an override: its memory is bounded, and a worker evaluates it if there is one
 	lang   *Language
 	prog   *gnata.Expression // nil: only a worker compiles it
-	path   []string          // of an expression of names joined by dots; nil for any other
+	direct *direct           // nil: only gnata evaluates it
 
 	regexps int // size of its regular expressions, in instructions
 }
@@ -156,7 +157,7 @@ func (l *Language) Compile(src string) (*Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Expr{Source: src, lang: l, prog: prog, path: plainPath(src), regexps: size}, nil
+	return &Expr{Source: src, lang: l, prog: prog, direct: compileDirect(src, l.library), regexps: size}, nil
 }
 
 func gnataCompile(src string) (_ *gnata.Expression, err error) {
@@ -170,11 +171,7 @@ func gnataCompile(src string) (_ *gnata.Expression, err error) {
 
 // Eval is EvalBindings for a single evaluation. bindings are plain JSON and only read.
 func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, present bool, err error) {
-	ready, err := NewBindings(bindings)
-	if err != nil {
-		return nil, false, err
-	}
-	return x.EvalBindings(ctx, ready)
+	return x.EvalBindings(ctx, NewBindings(bindings))
 }
 
 // EvalBindings evaluates the expression over bindings. The value is plain JSON: nil, bool, string,
@@ -185,10 +182,14 @@ func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, 
 	if x.meter && !x.broken && x.lang.worker != nil {
 		return x.evalInWorker(ctx, bindings.plain)
 	}
-	if x.path != nil && !x.meter {
-		if value, present, plain := readPath(bindings.plain, x.path); plain {
-			return value, present, nil
+	if x.direct != nil && !x.meter {
+		if value, present, certain := x.direct.run(bindings.plain); certain {
+			return x.result(value, present)
 		}
+	}
+	values, err := bindings.converted.forGnata()
+	if err != nil {
+		return nil, false, err
 	}
 	if !hasDeadline(ctx) {
 		var cancel context.CancelFunc
@@ -203,7 +204,7 @@ func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, 
 	if x.meter {
 		ctx = withMemoryMeter(ctx)
 	}
-	v, err := x.lang.eval(ctx, x.prog, bindings.converted)
+	v, err := x.lang.eval(ctx, x.prog, values)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), ErrMemory):
 		return nil, false, ErrMemory
@@ -211,15 +212,21 @@ func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, 
 		return nil, false, causeOf(ctx)
 	case err != nil:
 		return nil, false, x.redactError(err)
-	case v == nil:
+	}
+	return x.result(v, v != nil)
+}
+
+// result returns an evaluation's value as plain JSON within the limits.
+func (x *Expr) result(value any, present bool) (any, bool, error) {
+	if !present {
 		return nil, false, nil
 	}
 	w := converter{left: x.lang.limits.ResultBytes}
-	v, _, err = w.value(v, 0)
+	value, _, err := w.value(value, 0)
 	if err != nil {
 		return nil, false, fmt.Errorf("result: %w", err)
 	}
-	return v, true, nil
+	return value, true, nil
 }
 
 var (

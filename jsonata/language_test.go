@@ -227,7 +227,7 @@ func TestEvalReadsOnly(t *testing.T) {
 
 func TestEvalBindings(t *testing.T) {
 	l := testLanguage(Limits{})
-	x, err := l.Compile(`context.key`)
+	x, err := l.Compile(`$uppercase(context.key)`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package jsonata
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Worker compiles and evaluates the expressions of overrides in another process, which can be
@@ -57,13 +56,8 @@ func (l *Language) CompileUntrusted(src string) (*Expr, error) {
 // evalInWorker is Eval in a worker, whose result is not trusted.
 func (x *Expr) evalInWorker(ctx context.Context, bindings map[string]any) (any, bool, error) {
 	value, present, err := x.lang.worker.Evaluate(ctx, x.Source, bindings)
-	if err != nil || !present {
+	if err != nil {
 		return nil, false, err
 	}
-	w := converter{left: x.lang.limits.ResultBytes}
-	value, _, err = w.value(value, 0)
-	if err != nil {
-		return nil, false, fmt.Errorf("result: %w", err)
-	}
-	return value, true, nil
+	return x.result(value, present)
 }
