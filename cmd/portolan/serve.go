@@ -53,7 +53,8 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	c.tuneMemory(p)
-	log := p.logger(c.LogLevel)
+	log, flush := bufferedLogger(p.stderr, c.LogLevel)
+	defer flush()
 	var services []service
 	sandboxAt := &sandboxAddress{}
 	if c.Sandbox {
