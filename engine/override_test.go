@@ -255,7 +255,7 @@ func TestOverrideSupport(t *testing.T) {
 	if got := plan.Support().Pointer("given", body); got != "/first_name" {
 		t.Errorf("the provider's field given is %q", got)
 	}
-	if base.Support().Reaches("/emails/0/email") || !base.Support().Reaches("/last_name") {
+	if base.Support().Names("emails") || !base.Support().Names("last_name") {
 		t.Error("the base has another support than before")
 	}
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
@@ -29,59 +28,100 @@ type Receipt struct {
 // sorted by pointer within body and query. A field without a used leaf, or with any value
 // (custom_fields), has one receipt.
 func (p *Plan) Receipts(req *Request) []Receipt {
-	var out []Receipt
-	for _, name := range slices.Sorted(maps.Keys(req.Body)) {
+	w := receiptWalk{support: &p.support, out: make([]Receipt, 0, len(req.Body)+len(req.Query)+1)}
+	var few [fewKeys]string
+	for _, name := range plain.AppendKeys(few[:0], req.Body) {
 		if name == RemoteData {
-			out = append(out, Receipt{"/" + name, PassedThrough})
+			w.out = append(w.out, Receipt{"/" + name, PassedThrough})
 			continue
 		}
-		leaves := p.leafReceipts("/"+name, req.Body[name], nil)
-		if !slices.ContainsFunc(leaves, func(r Receipt) bool { return r.Outcome == Applied }) {
-			leaves = []Receipt{{"/" + name, Unsupported}}
+		before := len(w.out)
+		w.member(name, req.Body[name])
+		if !slices.ContainsFunc(w.out[before:], func(r Receipt) bool { return r.Outcome == Applied }) {
+			w.out = append(w.out[:before], Receipt{"/" + name, Unsupported})
 		}
-		out = append(out, leaves...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(req.Query)) {
-		out = append(out, Receipt{"?" + name, outcomeOf(slices.Contains(p.support.Query, name))})
+	for _, name := range plain.AppendKeys(few[:0], req.Query) {
+		w.out = append(w.out, Receipt{"?" + name, outcomeOf(slices.Contains(p.support.Query, name))})
 	}
 	if len(req.RemoteQuery) > 0 {
-		out = append(out, Receipt{"?remote_query", PassedThrough})
+		w.out = append(w.out, Receipt{"?remote_query", PassedThrough})
 	}
-	return out
+	return w.out
 }
 
-// maxReceiptPointer is the longest pointer whose value is examined, in bytes. Those of unified
-// fields are shorter.
-const maxReceiptPointer = 100
+const (
+	// maxReceiptPointer is the longest pointer whose value is examined, in bytes. Those of unified
+	// fields are shorter.
+	maxReceiptPointer = 100
+	fewKeys           = 16 // most objects have fewer members
+)
 
-func (p *Plan) leafReceipts(pointer string, v any, out []Receipt) []Receipt {
-	if len(pointer) > maxReceiptPointer {
-		return append(out, Receipt{pointer, Unsupported})
+// receiptWalk makes the receipts of a body.
+type receiptWalk struct {
+	support *Support
+	pointer []byte // of the present value: /emails/2/email
+	pattern []byte // /emails/*/email
+	index   int    // the first one of pointer
+	indices int    // how many pointer has
+	out     []Receipt
+}
+
+func (w *receiptWalk) add(o Outcome) { w.out = append(w.out, Receipt{string(w.pointer), o}) }
+
+// member examines v, a member of the present value.
+func (w *receiptWalk) member(name string, v any) {
+	pointer, pattern := len(w.pointer), len(w.pattern)
+	token := plain.EscapeToken(name)
+	w.pointer = append(append(w.pointer, '/'), token...)
+	w.pattern = append(append(w.pattern, '/'), token...)
+	w.value(v)
+	w.pointer, w.pattern = w.pointer[:pointer], w.pattern[:pattern]
+}
+
+// entry examines v, an entry of the present value.
+func (w *receiptWalk) entry(i int, v any) {
+	pointer, pattern := len(w.pointer), len(w.pattern)
+	w.pointer = strconv.AppendInt(append(w.pointer, '/'), int64(i), 10)
+	w.pattern = append(w.pattern, "/*"...)
+	if w.indices++; w.indices == 1 {
+		w.index = i
 	}
-	if pattern, _ := pointerPattern(pointer); p.support.leaf(pattern) != nil {
-		return append(out, Receipt{pointer, outcomeOf(p.support.Reaches(pointer))})
+	w.value(v)
+	w.pointer, w.pattern, w.indices = w.pointer[:pointer], w.pattern[:pattern], w.indices-1
+}
+
+func (w *receiptWalk) value(v any) {
+	if len(w.pointer) > maxReceiptPointer {
+		w.add(Unsupported)
+		return
 	}
+	if leaf := w.support.leaf(w.pattern); leaf != nil {
+		index := 0
+		if w.indices > 0 {
+			index = w.index
+		}
+		w.add(outcomeOf(leaf.reaches(index)))
+		return
+	}
+	inner := len(w.out)
 	switch v := v.(type) {
 	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			out = p.leafReceipts(pointer+"/"+plain.EscapeToken(name), v[name], out)
-		}
-		if len(v) > 0 {
-			return out
+		var few [fewKeys]string
+		for _, name := range plain.AppendKeys(few[:0], v) {
+			w.member(name, v[name])
 		}
 	case []any:
 		for i, item := range v {
-			out = p.leafReceipts(pointer+"/"+strconv.Itoa(i), item, out)
-		}
-		if len(v) > 0 {
-			return out
+			w.entry(i, item)
 		}
 	case nil:
 	default:
-		return append(out, Receipt{pointer, Unsupported})
+		w.add(Unsupported)
 	}
-	// an empty array or object, or null, stands for all of its leaves
-	return append(out, Receipt{pointer, outcomeOf(p.support.Names(pointer[1:]))})
+	if len(w.out) == inner { // an empty array or object, or null, stands for all of its leaves
+		w.add(outcomeOf(w.support.Names(string(w.pointer[1:]))))
+	}
 }
 
 func outcomeOf(reaches bool) Outcome {

@@ -25,41 +25,23 @@ type Leaf struct {
 // the last.
 const maxProbedEntries = 8
 
-// Reaches reports whether the unified field at pointer ("/emails/2/email") reaches the provider.
-func (s *Support) Reaches(pointer string) bool {
-	pattern, index := pointerPattern(pointer)
-	leaf := s.leaf(pattern)
-	return leaf != nil && len(leaf.Fields[min(index, maxProbedEntries-1)]) > 0
-}
-
 // Names reports whether any leaf of the top-level field called name reaches the provider.
 func (s *Support) Names(name string) bool {
 	return slices.ContainsFunc(s.Leaves, func(l Leaf) bool { return l.Path == "/"+name || strings.HasPrefix(l.Path, "/"+name+"/") })
 }
 
-func (s *Support) leaf(pattern string) *Leaf {
+// leaf returns the leaf whose Path is pattern; nil if there is none.
+func (s *Support) leaf(pattern []byte) *Leaf {
 	for i := range s.Leaves {
-		if s.Leaves[i].Path == pattern {
+		if s.Leaves[i].Path == string(pattern) {
 			return &s.Leaves[i]
 		}
 	}
 	return nil
 }
 
-// pointerPattern returns /emails/*/email and 2 for /emails/2/email.
-func pointerPattern(pointer string) (pattern string, index int) {
-	segments := strings.Split(pointer, "/")
-	found := false
-	for i, s := range segments {
-		if n, err := strconv.Atoi(s); err == nil && n >= 0 {
-			if !found {
-				index, found = n, true
-			}
-			segments[i] = "*"
-		}
-	}
-	return strings.Join(segments, "/"), index
-}
+// reaches reports whether the leaf with the given index in its array reaches the provider.
+func (l *Leaf) reaches(index int) bool { return len(l.Fields[min(index, maxProbedEntries-1)]) > 0 }
 
 // Pointer returns the pointer of the field of body that sets the provider's field; that of the
 // array if several entries do, "" if none does. field is a whole path or its last part.

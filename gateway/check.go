@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portolan/engine"
+	"portolan/plain"
 	"portolan/source"
 )
 
@@ -139,35 +140,46 @@ func authorizingFailures(remote []engine.Param, authorizes func(name string) boo
 // MaxFailures. A field of any JSON may contain null.
 func nullFailures(body, unified, own map[string]any) []Failure {
 	var f nullFinder
-	f.find("", body, unified, own)
+	if body != nil {
+		f.find(body, unified, own)
+	}
 	return f.failures
 }
 
-type nullFinder struct{ failures []Failure }
+type nullFinder struct {
+	pointer  []byte // of the present value
+	failures []Failure
+}
 
-func (f *nullFinder) find(pointer string, v any, unified, own map[string]any) {
+func (f *nullFinder) find(v any, unified, own map[string]any) {
 	if len(f.failures) == MaxFailures {
 		return
 	}
+	end := len(f.pointer)
 	switch v := v.(type) {
 	case nil:
-		if pointer != "" && !allowsNull(own) {
+		if !allowsNull(own) {
+			pointer := string(f.pointer)
 			f.failures = append(f.failures, Failuref(pointer, CodeNull, "%s must not be null: this integration cannot clear it", pointer[1:]))
 		}
 	case map[string]any:
 		properties := member(unified, "properties")
-		for _, name := range slices.Sorted(maps.Keys(v)) {
+		var few [16]string // most objects need no memory for their names
+		for _, name := range plain.AppendKeys(few[:0], v) {
 			if inner, ok := properties[name].(map[string]any); ok {
-				f.find(pointer+"/"+name, v[name], inner, member(member(own, "properties"), name))
+				f.pointer = append(append(f.pointer[:end], '/'), name...)
+				f.find(v[name], inner, member(member(own, "properties"), name))
 			}
 		}
 	case []any:
 		for i, item := range v {
 			if item != nil { // null has the wrong type for an entry
-				f.find(pointer+"/"+strconv.Itoa(i), item, member(unified, "items"), member(own, "items"))
+				f.pointer = strconv.AppendInt(append(f.pointer[:end], '/'), int64(i), 10)
+				f.find(item, member(unified, "items"), member(own, "items"))
 			}
 		}
 	}
+	f.pointer = f.pointer[:end]
 }
 
 func allowsNull(schema map[string]any) bool {

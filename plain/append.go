@@ -79,13 +79,8 @@ func appendArray(dst []byte, list []any, depth int) (_ []byte, err error) {
 
 func appendObject(dst []byte, object map[string]any, depth int) (_ []byte, err error) {
 	var few [16]string // most objects need no memory for their keys
-	keys := few[:0]
-	for key := range object {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
 	dst = append(dst, '{')
-	for i, key := range keys {
+	for i, key := range AppendKeys(few[:0], object) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -95,6 +90,16 @@ func appendObject(dst []byte, object map[string]any, depth int) (_ []byte, err e
 		}
 	}
 	return append(dst, '}'), nil
+}
+
+// AppendKeys appends the names of an object's members to dst and sorts all of them. It needs no
+// memory for those that dst has room for.
+func AppendKeys(dst []string, object map[string]any) []string {
+	for key := range object {
+		dst = append(dst, key)
+	}
+	slices.Sort(dst)
+	return dst
 }
 
 // AppendKey appends a member's name and the colon, with a comma before it unless dst ends with

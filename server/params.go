@@ -30,33 +30,31 @@ const (
 )
 
 // parameters lists all parameters. Reading and suggestions use this list.
-func parameters() []parameter {
-	return []parameter{
-		{
-			paramAccount, "uuid", "The connected account whose provider and credentials serve the call.", "62f44730-dd91-461e-bd6a-aedd9e0ad79d",
-			func(r *paramReader, name string, into *params) { into.account = r.account(name) },
-		},
-		{
-			"truto_response_format", "text", "The shape of the answer: unified, raw, normalized or debug.", "debug",
-			func(r *paramReader, name string, into *params) { into.options.Format = r.format(name) },
-		},
-		{
-			"truto_ignore_remote_data", "boolean", "Leave remote_data out of the answer.", "true",
-			func(r *paramReader, name string, into *params) { into.options.IgnoreRemoteData = r.boolean(name) },
-		},
-		{
-			gateway.ParamExcludeFields, "list of names", "Top-level fields to leave out of the answer.", "emails,roles",
-			func(r *paramReader, name string, into *params) { into.options.Exclude = r.names(name) },
-		},
-		{
-			"truto_skip_api_call", "boolean", "Plan only: return the provider calls without making them.", "true",
-			func(r *paramReader, name string, into *params) { into.options.PlanOnly = r.boolean(name) },
-		},
-		{
-			remoteQuery, "object", "Parameters for the provider, sent as they are.", "remote_query[page]=2",
-			func(*paramReader, string, *params) {}, // read by decodeQuery
-		},
-	}
+var parameters = []parameter{
+	{
+		paramAccount, "uuid", "The connected account whose provider and credentials serve the call.", "62f44730-dd91-461e-bd6a-aedd9e0ad79d",
+		func(r *paramReader, name string, into *params) { into.account = r.account(name) },
+	},
+	{
+		"truto_response_format", "text", "The shape of the answer: unified, raw, normalized or debug.", "debug",
+		func(r *paramReader, name string, into *params) { into.options.Format = r.format(name) },
+	},
+	{
+		"truto_ignore_remote_data", "boolean", "Leave remote_data out of the answer.", "true",
+		func(r *paramReader, name string, into *params) { into.options.IgnoreRemoteData = r.boolean(name) },
+	},
+	{
+		gateway.ParamExcludeFields, "list of names", "Top-level fields to leave out of the answer.", "emails,roles",
+		func(r *paramReader, name string, into *params) { into.options.Exclude = r.names(name) },
+	},
+	{
+		"truto_skip_api_call", "boolean", "Plan only: return the provider calls without making them.", "true",
+		func(r *paramReader, name string, into *params) { into.options.PlanOnly = r.boolean(name) },
+	},
+	{
+		remoteQuery, "object", "Parameters for the provider, sent as they are.", "remote_query[page]=2",
+		func(*paramReader, string, *params) {}, // read by decodeQuery
+	},
 }
 
 // params holds the parameters of Portolan, and the rest for the unified method.
@@ -83,14 +81,13 @@ func (p params) input(body map[string]any, failures []gateway.Failure) *gateway.
 func readParams(q query) (params, []gateway.Failure) {
 	r := paramReader{values: q.values}
 	p := params{remote: q.remote, query: map[string]any{}, rawQuery: q.values}
-	own := map[string]bool{}
-	for _, parameter := range parameters() {
-		own[parameter.name] = true
-		parameter.read(&r, parameter.name, &p)
+	for i := range parameters {
+		parameters[i].read(&r, parameters[i].name, &p)
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+	var few [16]string // most queries need no memory for their names
+	for _, name := range plain.AppendKeys(few[:0], q.values) {
 		switch {
-		case own[name]:
+		case slices.ContainsFunc(parameters, func(own parameter) bool { return own.name == name }):
 		case name == paramCollections:
 			if c := r.collections(q.values[name]); len(c) > 0 {
 				p.query[name] = c
@@ -349,7 +346,7 @@ func idInJSON(text string) string {
 
 func (r *paramReader) unknown(name string) {
 	var known []string
-	for _, p := range parameters() {
+	for _, p := range parameters {
 		known = append(known, p.name)
 	}
 	r.failf(name, gateway.CodeAdditional, "is not a parameter of Portolan%s", gateway.Suggestion(name, known...))

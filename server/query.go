@@ -40,6 +40,14 @@ type query struct {
 // a and [a] are merged in the order sent, even if a is a number.
 // A query with failures must not be used.
 func decodeQuery(raw string) (query, []gateway.Failure) {
+	if values, ok := flatQuery(raw); ok {
+		return query{values: values}, nil
+	}
+	return nestedQuery(raw)
+}
+
+// nestedQuery is decodeQuery for any query.
+func nestedQuery(raw string) (query, []gateway.Failure) {
 	pairs, failures := splitQuery(raw)
 	q := query{values: map[string]any{}}
 	var use usage
@@ -63,6 +71,36 @@ func decodeQuery(raw string) (query, []gateway.Failure) {
 		q.remote = append(q.remote, engine.Param{Name: name, Value: p.values[0]})
 	}
 	return q, failures
+}
+
+// flatQuery reads a query of a few names, each with one value, without brackets and escapes, as
+// most are.
+func flatQuery(raw string) (map[string]any, bool) {
+	const few = 20
+	if strings.Contains(raw, remoteQuery) || strings.Count(raw, "&") >= few {
+		return nil, false
+	}
+	for i := range len(raw) {
+		if c := raw[i]; c == '%' || c == '+' || c == '[' || c == ']' || c >= utf8.RuneSelf {
+			return nil, false
+		}
+	}
+	values := make(map[string]any, few/2)
+	for part := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		if _, twice := values[name]; twice || isReserved(name) {
+			return nil, false
+		}
+		if name != "" {
+			values[name] = value
+		}
+	}
+	return values, true
+}
+
+// isReserved reports whether a query must not contain name, which JavaScript gives a meaning.
+func isReserved(name string) bool {
+	return name == "__proto__" || name == "constructor" || name == "prototype"
 }
 
 // pair is one name of a query and its values.
@@ -198,8 +236,7 @@ func readPath(name string) ([]segment, *gateway.Failure) {
 		return fail(gateway.CodeSyntax, "has text after a bracket")
 	}
 	for _, s := range path {
-		switch s.name {
-		case "__proto__", "constructor", "prototype":
+		if isReserved(s.name) {
 			return fail(gateway.CodeSyntax, "has the part %s, which is not allowed", s.name)
 		}
 	}

@@ -163,8 +163,14 @@ func FuzzQuery(f *testing.F) {
 			f.Add(c.Query)
 		}
 	}
+	for _, raw := range []string{"", "&", "a", "=", "=x", "a=&b=c=d", "a=1&a=2", "prototype=1", "remote_query=1", "a=%41", "a=+", "ä=1"} {
+		f.Add(raw)
+	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		q, failures := decodeQuery(raw)
+		if whole, nested := nestedQuery(raw); cmp.Diff(whole.values, q.values) != "" || len(nested) != len(failures) || len(whole.remote) != len(q.remote) {
+			t.Errorf("%q is %v with %d failures, nested %v with %d", raw, q, len(failures), whole, len(nested))
+		}
 		if len(failures) > 0 {
 			return
 		}

@@ -120,7 +120,7 @@ func (b *bundle) demoCurl(origin string, provider *sandbox.Provider) string {
 // demoBody returns a small body that the provider supports: a first name, or else the first field
 // with known values; nil if there is neither.
 func demoBody(support *engine.Support) map[string]any {
-	if support.Reaches("/first_name") {
+	if support.Names("first_name") {
 		return map[string]any{"first_name": "Ada"}
 	}
 	i := slices.IndexFunc(support.Leaves, func(l engine.Leaf) bool { return len(l.Values) > 0 })
