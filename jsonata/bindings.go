@@ -1,38 +1,88 @@
 package jsonata
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"sync"
 )
 
 // Bindings are the values that expressions see by name, for any number of evaluations. They are
 // immutable and safe for concurrent use.
-type Bindings struct {
-	plain     map[string]any // unchanged
-	converted *conversion
-}
+type Bindings struct{ *bindingScope }
 
-// conversion is bindings with gnata's null, converted when an expression first needs them.
-type conversion struct {
+// bindingScope is bindings: those of base, and added, which come first.
+type bindingScope struct {
+	base  *bindingScope // nil: none
+	added map[string]any
+
+	once   sync.Once // guards what follows, which most evaluations do not need
 	plain  map[string]any
-	base   *conversion    // converted before; nil: none
-	added  map[string]any // what plain has in addition to base
-	once   sync.Once
-	values map[string]any // plain itself if it contains no null
+	values map[string]any // plain with gnata's null; plain itself if it contains no null
 	null   bool           // it does
 	err    error
 }
 
 // NewBindings binds values, which must be plain JSON and no longer change.
-func NewBindings(values map[string]any) Bindings {
-	return Bindings{values, &conversion{plain: values, added: values}}
+func NewBindings(values map[string]any) Bindings { return Bindings{&bindingScope{added: values}} }
+
+// With returns b with values added or replaced.
+func (b Bindings) With(more map[string]any) Bindings {
+	return Bindings{&bindingScope{base: b.bindingScope, added: more}}
 }
 
-// With returns b with values added or replaced. Only those are converted.
-func (b Bindings) With(more map[string]any) Bindings {
-	merged := merge(b.plain, more)
-	return Bindings{merged, &conversion{plain: merged, base: b.converted, added: more}}
+// Plain returns the value bound to name; nil if there is none.
+func (b Bindings) Plain(name string) any {
+	v, _ := b.lookUp(name)
+	return v
+}
+
+func (s *bindingScope) lookUp(name string) (any, bool) {
+	for ; s != nil; s = s.base {
+		if v, ok := s.added[name]; ok {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// all returns all values as one object.
+func (s *bindingScope) all() map[string]any {
+	s.prepare()
+	return s.plain
+}
+
+// forGnata returns the values with gnata's null. It is an error if they are not plain JSON.
+func (s *bindingScope) forGnata() (map[string]any, error) {
+	s.prepare()
+	return s.values, s.err
+}
+
+func (s *bindingScope) prepare() {
+	s.once.Do(func() {
+		if s.null, s.err = holdsNull(s.added, 0); s.err != nil {
+			s.err = fmt.Errorf("bindings: %w", s.err)
+		}
+		s.plain, s.values = s.added, s.added
+		if s.null {
+			w := converter{toGnata: true, left: math.MaxInt}
+			converted, _, err := w.object(s.added, s.added, 0)
+			s.values, _ = converted.(map[string]any)
+			s.err = err
+		}
+		if s.base == nil {
+			return
+		}
+		s.base.prepare()
+		s.plain = merge(s.base.plain, s.plain)
+		if s.null = s.null || s.base.null; s.null {
+			s.values = merge(s.base.values, s.values)
+		} else {
+			s.values = s.plain
+		}
+		s.err = cmp.Or(s.base.err, s.err)
+	})
 }
 
 func merge(base, over map[string]any) map[string]any {
@@ -40,41 +90,4 @@ func merge(base, over map[string]any) map[string]any {
 	maps.Copy(out, base)
 	maps.Copy(out, over)
 	return out
-}
-
-// Plain returns the value bound to name; nil if there is none.
-func (b Bindings) Plain(name string) any { return b.plain[name] }
-
-// forGnata returns the values with gnata's null. It is an error if they are not plain JSON.
-func (c *conversion) forGnata() (map[string]any, error) {
-	c.once.Do(func() {
-		if c.err = c.convert(); c.err != nil {
-			c.err = fmt.Errorf("bindings: %w", c.err)
-		}
-	})
-	return c.values, c.err
-}
-
-func (c *conversion) convert() (err error) {
-	c.values = c.plain
-	if c.null, err = holdsNull(c.added, 0); err != nil {
-		return err
-	}
-	added := any(c.added)
-	if c.null {
-		if added, err = withNulls(c.added); err != nil {
-			return err
-		}
-	}
-	base := map[string]any(nil)
-	if c.base != nil {
-		if base, err = c.base.forGnata(); err != nil {
-			return err
-		}
-		c.null = c.null || c.base.null
-	}
-	if object, ok := added.(map[string]any); ok && c.null {
-		c.values = merge(base, object)
-	}
-	return nil
 }

@@ -17,8 +17,8 @@ type direct struct {
 	eval evaluator
 }
 
-// evaluator evaluates a part of an expression in the context in. Its result is plain JSON or
-// undefined, and meaningless after a doubt.
+// evaluator evaluates a part of an expression in the context in, plain JSON or the bindings' scope.
+// Its result is plain JSON or undefined, and meaningless after a doubt.
 type evaluator func(r *directRun, in any) any
 
 // undefined is the result of an expression without one; null is nil.
@@ -39,9 +39,9 @@ type directRun struct {
 }
 
 // run evaluates the expression. certain is false after a doubt.
-func (d *direct) run(bindings map[string]any) (value any, present, certain bool) {
+func (d *direct) run(bindings Bindings) (value any, present, certain bool) {
 	r := &directRun{left: directSteps}
-	value = d.eval(r, bindings)
+	value = d.eval(r, bindings.bindingScope)
 	switch {
 	case r.doubt:
 		return nil, false, false
@@ -72,6 +72,10 @@ func (r *directRun) member(in any, name string) any {
 		return undefined
 	}
 	switch v := in.(type) {
+	case *bindingScope:
+		if m, ok := v.lookUp(name); ok {
+			return m
+		}
 	case map[string]any:
 		if m, ok := v[name]; ok {
 			return m

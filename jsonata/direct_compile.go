@@ -102,7 +102,12 @@ func (c *directCompiler) literal(n *treeNode) evaluator {
 func (c *directCompiler) variable(n *treeNode, scope map[string]int) evaluator {
 	name := n.token.text(c.src)
 	if name == "" {
-		return func(_ *directRun, in any) any { return in }
+		return func(r *directRun, in any) any {
+			if _, all := in.(*bindingScope); all {
+				return r.unsure()
+			}
+			return in
+		}
 	}
 	place, bound := scope[name]
 	if !bound {

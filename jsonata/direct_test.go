@@ -27,7 +27,7 @@ func compareWithGnata(t failer, l *Language, src string, bindings map[string]any
 	if err != nil || x.direct == nil {
 		return false
 	}
-	value, present, certain := x.direct.run(bindings)
+	value, present, certain := x.direct.run(NewBindings(bindings))
 	if !certain {
 		return false
 	}
@@ -43,7 +43,7 @@ func compareWithGnata(t failer, l *Language, src string, bindings map[string]any
 
 // directSources are expressions that are evaluated directly, in the ways that mappings use.
 var directSources = []string{
-	`context.api_key`, "a /* c */ . `b c`", `headers."x-ratelimit-limit"`, `a.b.c`, `$.a`, `a`,
+	`context.api_key`, "a /* c */ . `b c`", `headers."x-ratelimit-limit"`, `a.b.c`, `a`,
 	`status >= 400`, `status = 400 and error[0].message in ["User not found", "Workspace not found."] ? 404 : status`,
 	`context.access_token ? "Bearer " & context.access_token : "Basic " & $base64encode(context.api_key & ":x")`,
 	`$firstNonEmpty(error.MESSAGE, error.errors[0].detail, error.message)`,
@@ -184,4 +184,27 @@ func FuzzDirect(f *testing.F) {
 		}
 		compareWithGnata(t, l, src, bindings)
 	})
+}
+
+// Bindings that are added later are seen, and come first, with and without gnata.
+func TestBindingsWith(t *testing.T) {
+	l := testLanguage(Limits{})
+	base := NewBindings(map[string]any{"a": "old", "b": nil})
+	bindings := base.With(map[string]any{"a": "new", "c": []any{nil}}).With(map[string]any{"d": "last"})
+	for src, want := range map[string]string{
+		`{"a": a, "b": b, "c": c, "d": d}`:                               `{"a":"new","b":null,"c":[null],"d":"last"}`,
+		`$merge([{"a": a, "b": b}, {"c": c, "d": d, "n": $count($$.*)}])`: `{"a":"new","b":null,"c":[null],"d":"last","n":4}`,
+	} {
+		x, err := l.Compile(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := x.EvalBindings(t.Context(), bindings)
+		if err != nil || encodeJSON(t, got) != want {
+			t.Errorf("%s is %v, %v", src, got, err)
+		}
+	}
+	if base.Plain("a") != "old" || bindings.Plain("a") != "new" || bindings.Plain("x") != nil || len(bindings.all()) != 4 {
+		t.Errorf("got %v and %v", base.all(), bindings.all())
+	}
 }

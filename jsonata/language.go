@@ -180,14 +180,14 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 // contain no data. An evaluation that takes too long is context.DeadlineExceeded.
 func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, present bool, err error) {
 	if x.meter && !x.broken && x.lang.worker != nil {
-		return x.evalInWorker(ctx, bindings.plain)
+		return x.evalInWorker(ctx, bindings.all())
 	}
 	if x.direct != nil && !x.meter {
-		if value, present, certain := x.direct.run(bindings.plain); certain {
+		if value, present, certain := x.direct.run(bindings); certain {
 			return x.result(value, present)
 		}
 	}
-	values, err := bindings.converted.forGnata()
+	values, err := bindings.forGnata()
 	if err != nil {
 		return nil, false, err
 	}
