@@ -192,7 +192,7 @@ func TestBindingsWith(t *testing.T) {
 	base := NewBindings(map[string]any{"a": "old", "b": nil})
 	bindings := base.With(map[string]any{"a": "new", "c": []any{nil}}).With(map[string]any{"d": "last"})
 	for src, want := range map[string]string{
-		`{"a": a, "b": b, "c": c, "d": d}`:                               `{"a":"new","b":null,"c":[null],"d":"last"}`,
+		`{"a": a, "b": b, "c": c, "d": d}`:                                `{"a":"new","b":null,"c":[null],"d":"last"}`,
 		`$merge([{"a": a, "b": b}, {"c": c, "d": d, "n": $count($$.*)}])`: `{"a":"new","b":null,"c":[null],"d":"last","n":4}`,
 	} {
 		x, err := l.Compile(src)

@@ -91,6 +91,9 @@ func unsupportedMedia(h http.Header) string {
 	case len(types) > 1:
 		return "content-type is given more than once: " + wanted
 	}
+	if types[0] == "application/json" { // as most are
+		return ""
+	}
 	media, parameters, err := mime.ParseMediaType(types[0])
 	if err != nil || media != "application/json" && media != "application/merge-patch+json" {
 		return "content-type " + strconv.Quote(types[0]) + " is not supported: " + wanted

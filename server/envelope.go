@@ -167,7 +167,7 @@ func internalError() *gateway.Problem {
 
 // handleError answers requests for which Echo has no handler.
 func (s *Server) handleError(err error, c echo.Context) {
-	q := requestOf(c)
+	q := s.request(c)
 	p := internalError()
 	if errors.Is(err, echo.ErrNotFound) {
 		p = noRoute(q.URL)

@@ -55,7 +55,7 @@ func (m *metrics) observe(total time.Duration, a *answer) {
 
 // serveMetrics answers in the text format of Prometheus.
 func (s *Server) serveMetrics(c echo.Context) error {
-	q := requestOf(c)
+	q := s.request(c)
 	c.Response().Header().Set("X-Request-Id", q.id)
 	promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(c.Response(), c.Request())
 	s.record(q, &answer{status: c.Response().Status})

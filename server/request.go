@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -70,16 +69,12 @@ func encodeJSON(v any) []byte {
 
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-type requestKey struct{}
-
 // ServeHTTP answers one request. Every answer has a request id.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := &request{id: r.Header.Get("X-Request-Id"), start: s.now()}
-	if !validRequestID.MatchString(q.id) {
-		q.id = newRequestID()
+	if u := normalizeURL(r.URL); u != r.URL {
+		r = r.WithContext(r.Context()) // a copy
+		r.URL = u
 	}
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
-	r.URL = normalizeURL(r.URL)
 	s.echo.ServeHTTP(w, r)
 }
 
@@ -89,11 +84,13 @@ func newRequestID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// requestOf returns the request of an Echo context.
-func requestOf(c echo.Context) *request {
-	q := *c.Request().Context().Value(requestKey{}).(*request)
-	q.Request, q.path = c.Request(), c
-	return &q
+// request returns the request of an Echo context.
+func (s *Server) request(c echo.Context) *request {
+	q := &request{Request: c.Request(), path: c, id: c.Request().Header.Get("X-Request-Id"), start: s.now()}
+	if !validRequestID.MatchString(q.id) {
+		q.id = newRequestID()
+	}
+	return q
 }
 
 // param returns a path parameter, decoded once. Echo does not decode it if the URL has a RawPath.
@@ -113,7 +110,7 @@ func (q *request) param(name string) string {
 // logged as well.
 func (s *Server) handle(h func(*request) *answer) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		q := requestOf(c)
+		q := s.request(c)
 		q.Body = http.MaxBytesReader(c.Response().Writer, q.Body, s.limits.Body)
 		s.write(c.Response().Writer, q, s.answered(q, h))
 		return nil
@@ -182,14 +179,13 @@ func (s *Server) logAnswer(q *request, a *answer) {
 	if a.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 16), // enough for success
 		slog.String("request_id", q.id), slog.String("method", q.Method), slog.String("path", loggedPath(q.Request)),
-		slog.Int("status", a.status), milli("duration_ms", s.now().Sub(q.start)),
-	}
+		slog.Int("status", a.status), milli("duration_ms", s.now().Sub(q.start)))
 	if a.caller.ID != "" {
 		attrs = append(attrs, slog.String("token_id", a.caller.ID), slog.String("token_prefix", a.caller.Prefix))
 	}
-	attrs = append(attrs, reportAttrs(a.report)...)
+	attrs = appendReport(attrs, a.report)
 	if a.problem != nil {
 		attrs = append(attrs, slog.String("problem", summary(a.problem)))
 		attrs = append(attrs, mappingAttrs(a.problem.Mapping)...)
@@ -201,11 +197,10 @@ func milli(name string, d time.Duration) slog.Attr {
 	return slog.Float64(name, float64(max(d, 0).Microseconds())/1000)
 }
 
-func reportAttrs(r *gateway.Report) []slog.Attr {
+func appendReport(attrs []slog.Attr, r *gateway.Report) []slog.Attr {
 	if r == nil {
-		return nil
+		return attrs
 	}
-	var attrs []slog.Attr
 	if r.AccountID != "" {
 		attrs = append(attrs, slog.String("environment", r.Environment), slog.String("integrated_account_id", r.AccountID))
 	}

@@ -42,31 +42,37 @@ func readUnifiedPath(u *url.URL) (unifiedPath, *gateway.Problem) {
 		if len(given) == len(names)+1 && given[len(names)] == "" {
 			given = given[:len(names)]
 		}
-		if values, ok := matchSegments(names, given); ok {
-			return unifiedPath{route: route.path, model: values["{model}"], resource: values["{resource}"], id: values["{id}"]}, nil
+		if path, ok := matchSegments(names, given); ok {
+			path.route = route.path
+			return path, nil
 		}
 	}
 	return unifiedPath{}, noUnifiedRoute(u)
 }
 
-// matchSegments returns the decoded segments by the "{name}" at their place.
-func matchSegments(names, segments []string) (map[string]string, bool) {
+// matchSegments returns the decoded segments at the places of {model}, {resource} and {id}.
+func matchSegments(names, segments []string) (path unifiedPath, ok bool) {
 	if len(names) != len(segments) {
-		return nil, false
+		return unifiedPath{}, false
 	}
-	values := map[string]string{}
 	for i, name := range names {
 		segment, err := url.PathUnescape(segments[i])
-		switch {
-		case err != nil:
-			return nil, false
-		case strings.HasPrefix(name, "{"):
-			values[name] = segment
-		case name != segment:
-			return nil, false
+		if err != nil {
+			return unifiedPath{}, false
+		}
+		switch name {
+		case "{model}":
+			path.model = segment
+		case "{resource}":
+			path.resource = segment
+		case "{id}":
+			path.id = segment
+		case segment:
+		default:
+			return unifiedPath{}, false
 		}
 	}
-	return values, true
+	return path, true
 }
 
 // segmentsProblem reports that a path has too few or too many segments.

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"golang.org/x/net/http/httpguts"
+
 	"portolan/engine"
 )
 
@@ -35,7 +37,7 @@ func newMessage(call *engine.Call) (*message, error) {
 	if m.url, err = exactURL(call.Target()); err != nil {
 		return nil, &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: err}
 	}
-	if !isToken(call.Method) {
+	if !httpguts.ValidHeaderFieldName(call.Method) {
 		return nil, &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: errors.New("method is not valid")}
 	}
 	m.header = make(http.Header, len(call.Header)+2)
@@ -62,10 +64,26 @@ func exactURL(target string) (*url.URL, error) {
 		return nil, errors.New("URL is not a complete http or https URL") // err would quote it
 	case u.User != nil:
 		return nil, errors.New("URL has a user name or password")
-	case strings.Contains(target, "#") || u.String() != target:
+	case !isPlainURL(target) && (strings.Contains(target, "#") || u.String() != target):
 		return nil, errors.New("URL has characters that are not encoded")
 	}
 	return u, nil
+}
+
+// isPlainURL reports whether target has only letters, digits and characters that net/url never
+// encodes in another way.
+func isPlainURL(target string) bool {
+	if !strings.HasPrefix(target, "http://") && !strings.HasPrefix(target, "https://") { // net/url changes other spellings
+		return false
+	}
+	for i := range len(target) {
+		switch c := target[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == ':', c == '.', c == '-', c == '_', c == '?', c == '=', c == '&':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // addHeader adds a header with the name as the mapping spells it, because some providers
@@ -79,7 +97,7 @@ func (m *message) addHeader(p engine.Param) error {
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
 		return &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: fmt.Errorf("header %s cannot be set", canonical)}
 	}
-	if !isToken(name) {
+	if !httpguts.ValidHeaderFieldName(name) {
 		return &engine.Error{Kind: engine.KindMapping, Op: m.op, Err: fmt.Errorf("header name %q is not valid", name)}
 	}
 	if strings.ContainsFunc(p.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
@@ -94,15 +112,6 @@ func (m *message) addHeader(p engine.Param) error {
 	}
 	m.header[name] = append(m.header[name], p.Value)
 	return nil
-}
-
-// isToken reports whether s is a token of RFC 9110 §5.6.2.
-func isToken(s string) bool {
-	const (
-		letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		others  = "0123456789!#$%&'*+-.^_`|~"
-	)
-	return s != "" && strings.Trim(s, letters+others) == ""
 }
 
 // roundTrip sends m once. After an error, lost reports whether the connection failed, or was never

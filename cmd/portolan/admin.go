@@ -47,7 +47,7 @@ func (f adminFlags) administer(ctx context.Context, p *process, environment stri
 	if err != nil {
 		return err
 	}
-	log := p.logger("warn")
+	log := p.logger()
 	db, err := f.open(ctx, p, log)
 	if err != nil {
 		return err

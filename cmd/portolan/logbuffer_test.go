@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -39,8 +40,8 @@ func TestLogBuffer(t *testing.T) {
 	expect("flushed", 2, 1)
 	flush()
 	expect("flushed again", 2, 1)
-	log.With("a", 1).WithGroup("g").Info("three")
-	log.With("a", 1).WithGroup("g").Warn("four")
+	log.With(slog.Int("a", 1)).WithGroup("g").Info("three")
+	log.With(slog.Int("a", 1)).WithGroup("g").Warn("four")
 	expect("after a warning", 4, 2)
 	log.Info("five")
 	for range 100 { // until the delay is over

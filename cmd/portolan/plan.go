@@ -166,7 +166,7 @@ func (c *planCommand) readBody(p *process) ([]byte, error) {
 // be used. They may have any base_url, because no provider is called.
 func (c *planCommand) store(ctx context.Context, p *process, b *bundle) (store accounts.Directory, done func(), err error) {
 	if !c.Sandbox && c.Accounts == "" {
-		db, err := c.open(ctx, p, p.logger("warn"))
+		db, err := c.open(ctx, p, p.logger())
 		if err != nil {
 			return nil, nil, err
 		}

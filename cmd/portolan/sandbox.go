@@ -50,8 +50,8 @@ func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
 	for _, m := range b.mounts() {
 		fmt.Fprintf(p.stdout, "  %s/%s%s\n", origin, m.Provider.Name(), m.BasePath)
 	}
-	s := newHTTPServer(sandbox.New(b.mounts(), p.now), p.logger("warn"))
-	return serve(ctx, time.Second, p.logger("warn"), service{s, listener})
+	s := newHTTPServer(sandbox.New(b.mounts(), p.now), p.logger())
+	return serve(ctx, time.Second, p.logger(), service{s, listener})
 }
 
 func (c *sandboxCommand) printAccounts(p *process, b *bundle) error {

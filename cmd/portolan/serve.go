@@ -232,7 +232,8 @@ func (c *serveCommand) announce(p *process, b *bundle, origin string) {
 }
 
 // logger returns a logger that writes JSON lines to stderr.
-func (p *process) logger(level string) *slog.Logger { return newLogger(p.stderr, level) }
+// logger returns a logger for warnings and errors.
+func (p *process) logger() *slog.Logger { return newLogger(p.stderr, "warn") }
 
 func newLogger(out io.Writer, level string) *slog.Logger {
 	var l slog.Level
