@@ -13,8 +13,10 @@ const maxRetryAfter = 365 * 24 * time.Hour
 // retryAfter returns a provider's Retry-After as whole seconds from now, rounded up: "0" for a date
 // in the past, at most maxRetryAfter, "" for a value that is neither seconds nor an HTTP date.
 func retryAfter(value string, now time.Time) string {
-	value = strings.TrimSpace(value)
-	if value != "" && strings.Trim(value, "0123456789") == "" {
+	switch value = strings.TrimSpace(value); {
+	case value == "":
+		return ""
+	case strings.Trim(value, "0123456789") == "":
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if longest := int64(maxRetryAfter / time.Second); err != nil || seconds > longest { // too large for an int64
 			seconds = longest

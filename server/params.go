@@ -141,7 +141,21 @@ func (r *paramReader) text(name string) string {
 	return s
 }
 
-var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+// isUUID reports whether id is a UUID with hyphens, in upper or lower case.
+func isUUID(id string) bool {
+	const form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	if len(id) != len(form) {
+		return false
+	}
+	for i := range len(id) {
+		hyphen := form[i] == '-'
+		hex := '0' <= id[i] && id[i] <= '9' || 'a' <= id[i]|0x20 && id[i]|0x20 <= 'f'
+		if hyphen != (id[i] == '-') || !hyphen && !hex {
+			return false
+		}
+	}
+	return true
+}
 
 func (r *paramReader) account(name string) string {
 	given, ok := r.values[name]
@@ -154,7 +168,7 @@ func (r *paramReader) account(name string) string {
 		return ""
 	}
 	id := r.text(name)
-	if id != "" && !uuid.MatchString(id) {
+	if id != "" && !isUUID(id) {
 		r.failf(name, gateway.CodeFormat, "must be a UUID")
 		return ""
 	}

@@ -223,3 +223,15 @@ func TestSuggestion(t *testing.T) {
 		}
 	}
 }
+
+func TestIsUUID(t *testing.T) {
+	for id, want := range map[string]bool{
+		"62f44730-dd91-461e-bd6a-aedd9e0ad79d": true, "62F44730-DD91-461E-BD6A-AEDD9E0AD79D": true,
+		"": false, "62f44730-dd91-461e-bd6a-aedd9e0ad79": false, "62f44730-dd91-461e-bd6a-aedd9e0ad79g": false,
+		"62f44730_dd91-461e-bd6a-aedd9e0ad79d": false, "62f44730-dd91-461e-bd6a-aedd9e0ad7-d": false, "62f44730-dd91-461e-bd6a-aedd9e0ad7\x19d": false,
+	} {
+		if got := isUUID(id); got != want {
+			t.Errorf("%q: %v", id, got)
+		}
+	}
+}
