@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// processorTime returns what f takes of this thread's processor time, the least of three runs.
+// processorTime returns what f takes of this thread's processor time, the less of two runs.
 func processorTime(t *testing.T, f func()) time.Duration {
 	t.Helper()
 	runtime.LockOSThread()
@@ -25,7 +25,7 @@ func processorTime(t *testing.T, f func()) time.Duration {
 		return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 	}
 	least := time.Duration(1<<63 - 1)
-	for range 3 {
+	for range 2 {
 		began := now()
 		f()
 		least = min(least, now()-began)
@@ -50,7 +50,7 @@ func TestHostileInputTakesLinearTime(t *testing.T) {
 		"escapes":               {100 << 10, repeated(`{"first_name":"`, `\u00e4\n`, `"}`), nil},
 		"lone surrogates":       {100 << 10, repeated(`{"first_name":"`, `\ud800`, `"}`), nil},
 		"deep nesting":          {100 << 10, repeated(`{"custom_fields":{"a":[`, strings.Repeat("[", 60)+strings.Repeat("]", 60)+",", `1]}}`), nil},
-		"answer of objects":     {512 << 10, plainBody, repeated(`{"id":"u1","a":[`, `{"b":1},`, `1]}`)},
+		"answer of objects":     {256 << 10, plainBody, repeated(`{"id":"u1","a":[`, `{"b":1},`, `1]}`)},
 		"answer of text":        {1 << 20, plainBody, repeated(`{"id":"u1","fullName":"`, `a b `, `"}`)},
 		"answer of escapes":     {1 << 20, plainBody, repeated(`{"id":"u1","fullName":"`, `\u00e4`, `"}`)},
 		"answer with bad UTF-8": {256 << 10, plainBody, repeated(`{"id":"u1","fullName":"`, "\xff", `"}`)},
