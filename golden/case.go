@@ -44,7 +44,7 @@ func Clock() time.Time { return time.Date(2026, time.January, 1, 0, 0, 0, 0, tim
 // Case is one golden case. It must not be modified.
 type Case struct {
 	File      string // the path passed to Parse
-	Name      string // <provider>/<model>.<resource>.<method>/<name>
+	Name      string // <provider>/<model>.<resource>.<method>/<name>, or <provider>/connect/<name>
 	Provider  string
 	Operation engine.Operation
 	Title     string // the comment before the first section
@@ -53,6 +53,7 @@ type Case struct {
 	Upstream  []Exchange // the provider calls, in order
 	Answer    Message    // section response, or error with a status from 400
 	archive   *txtar.Archive
+	connect   map[string]string // the texts of the sections; nil unless Connects
 }
 
 // Account is the integrated account of a case.
@@ -65,8 +66,8 @@ type Account struct {
 // Exchange is one provider call and its answer.
 type Exchange struct{ Request, Response Message }
 
-// Load reads <dir>/<provider>/<model>.<resource>.<method>/<name>.txtar of these providers, or
-// of all if providers is empty. It leaves out invalid cases; each error names a file.
+// Load reads <dir>/<provider>/<model>.<resource>.<method>/<name>.txtar, and connect/<name>.txtar
+// beside them, of these providers, or of all if providers is empty. It leaves out invalid cases; each error names a file.
 func Load(fsys fs.FS, dir string, providers []string) ([]*Case, []error) {
 	var cases []*Case
 	var problems []error
@@ -134,6 +135,19 @@ func Parse(file string, data []byte) (*Case, []error) {
 		}
 		sections[f.Name] = string(f.Data)
 	}
+	if c.Operation == (engine.Operation{}) && len(problems) == 0 {
+		c.readConnect(sections, fail)
+	} else {
+		c.readCall(sections, fail)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// readCall reads the sections of a case of a unified call.
+func (c *Case) readCall(sections map[string]string, fail func(error)) {
 	take := func(name string) (string, bool) {
 		text, ok := sections[name]
 		delete(sections, name)
@@ -185,10 +199,6 @@ func Parse(file string, data []byte) (*Case, []error) {
 			fail(fmt.Errorf("section %s is unexpected", f.Name))
 		}
 	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return c, nil
 }
 
 func upstreamSection(n int, part string) string {
@@ -212,8 +222,8 @@ func (c *Case) readName(file string) error {
 	}
 	parts = parts[len(parts)-3:]
 	op, ok := engine.ParseOperation(parts[1])
-	if !ok {
-		return fmt.Errorf("directory %q is not <model>.<resource>.<method>", parts[1])
+	if !ok && parts[1] != connectFolder {
+		return fmt.Errorf("directory %q is neither <model>.<resource>.<method> nor %s", parts[1], connectFolder)
 	}
 	c.Name, c.Provider, c.Operation = strings.Join(parts, "/"), parts[0], op
 	return nil

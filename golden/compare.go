@@ -29,6 +29,8 @@ type Result struct {
 	Answer Message   // to the caller
 	Diff   string    // unified, from the case to the run; "" unless Failed
 	wire   bool
+
+	connect map[string]string // the computed sections, of a case that Connects
 }
 
 // mappingHeader is never compared.

@@ -303,7 +303,7 @@ func TestCover(t *testing.T) {
 	gateways := gatewayFor(t, plans)
 	cases := hiveCases(t)
 	run := func(name string) *golden.Result {
-		r := golden.RunGateway(t.Context(), read, gateways, cases[name])
+		r := golden.RunGateway(t.Context(), face, gateways, cases[name])
 		if r.State != golden.Passed {
 			t.Fatal(r.Diff)
 		}

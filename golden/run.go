@@ -90,47 +90,42 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// Read parses a request as the server does before the gateway.
-type Read func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem)
+// Face is what a server adds to a gateway: Read parses a request, Failed returns the headers and
+// the body of the answer for a problem.
+type Face struct {
+	Read   func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem)
+	Failed func(p *gateway.Problem) ([]gateway.Header, []byte)
+}
 
 // GatewayFor returns the gateway of one run. It calls providers through doer, its only
 // account is account, and it uses Clock.
 type GatewayFor func(doer engine.Doer, account Account) *gateway.Gateway
 
-// RunGateway runs c without HTTP. It compares the calls, the status and, for a success, the
-// headers and the body, but not the debug format. A case is NotApplicable if it is refused
-// before the gateway or if its request has headers.
-func RunGateway(ctx context.Context, read Read, gatewayFor GatewayFor, c *Case) *Result {
-	target, in, p := read(c.Request.Method, c.Request.Target, c.Request.Body)
+// RunGateway runs c without HTTP. It compares the calls and the answer, but only the status of the
+// debug format. A case is NotApplicable if it is refused before the gateway or if its request has
+// headers.
+func RunGateway(ctx context.Context, face Face, gatewayFor GatewayFor, c *Case) *Result {
+	target, in, p := face.Read(c.Request.Method, c.Request.Target, c.Request.Body)
 	if p != nil || len(c.Request.Header) > 0 {
 		return &Result{Case: c, State: NotApplicable}
 	}
 	upstream := NewUpstream(c)
-	var outcome *gateway.Outcome
+	outcome := &gateway.Outcome{}
 	ready, p := gatewayFor(upstream, c.Account).Open(ctx, gateway.Caller{}, target)
 	if p == nil {
 		outcome, p = ready.Do(ctx, in)
 	}
-	result := upstream.result(Message{})
 	if p != nil {
-		result.Answer.Status = p.Status
-		want := strconv.Itoa(c.Answer.Status)
-		return result.setDiff(result.compareCalls(), compareText(sectionError, want, strconv.Itoa(p.Status)+statusNote(want, p)))
+		outcome = &gateway.Outcome{Status: p.Status}
+		outcome.Header, outcome.Body = face.Failed(p)
 	}
-	result.Answer = Message{Status: outcome.Status, Body: outcome.Body}
+	result := upstream.result(Message{Status: outcome.Status, Body: outcome.Body})
 	for _, h := range outcome.Header {
 		result.Answer.Header = append(result.Answer.Header, Header(h))
 	}
 	if in.Options.PlanOnly || in.Options.Format == gateway.FormatDebug {
-		return result.setDiff(result.compareCalls())
+		section := answerSection(c.Answer.Status)
+		return result.setDiff(result.compareCalls(), compareText(section, strconv.Itoa(c.Answer.Status), strconv.Itoa(outcome.Status)))
 	}
 	return result.setDiff(result.compareCalls(), result.compareAnswer())
-}
-
-// statusNote returns the problem's message if its status is not the expected one.
-func statusNote(want string, p *gateway.Problem) string {
-	if strconv.Itoa(p.Status) == want {
-		return ""
-	}
-	return "\n" + p.Message
 }

@@ -17,6 +17,7 @@ import (
 	"portolan/jsonata"
 	"portolan/mappings"
 	"portolan/schemas"
+	"portolan/server"
 )
 
 func catalog(tb testing.TB) *engine.Catalog {
@@ -32,6 +33,8 @@ func catalog(tb testing.TB) *engine.Catalog {
 	}
 	return catalog
 }
+
+var face = golden.Face{Read: read, Failed: server.ErrorAnswer}
 
 // read replaces the server's: it refuses users/refused only.
 func read(_, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
@@ -103,6 +106,7 @@ func TestRunGateway(t *testing.T) {
 		"record differs":       {"names", `"name":"Ada Byron"`, `"name":"Ada"`, golden.Failed, `+  "name": "Ada Byron"`},
 		"field excluded":       {"names", "?integrated", "?truto_exclude_fields=id&integrated", golden.Failed, `-  "id"`},
 		"error status differs": {"user_not_found", "\n404\n", "\n400\n", golden.Failed, "+404"},
+		"message differs":      {"user_not_found", `"message":"User not found","truto`, `"message":"Gone","truto`, golden.Failed, `+  "message": "User not found"`},
 		"success for an error": {"user_not_found", "\n400\n{\"error\"", "\n200\n{\"error\"", golden.Failed, "+200"},
 		"error for a success":  {"names", "\n200\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", "\n500\n{\"id\":\"7hQm2ZtRk9BvXc4Ls\",\"profile\"", golden.Failed, "+500"},
 	}
@@ -118,7 +122,7 @@ func TestRunGateway(t *testing.T) {
 			if len(problems) > 0 || tt.old != "" && text == string(data) {
 				t.Fatal("the replacement was not found", problems)
 			}
-			got := golden.RunGateway(t.Context(), read, gateways, c)
+			got := golden.RunGateway(t.Context(), face, gateways, c)
 			if got.State != tt.state || !strings.Contains(got.Diff, tt.diff) {
 				t.Errorf("%v:\n%s", got.State, got.Diff)
 			}
@@ -126,7 +130,7 @@ func TestRunGateway(t *testing.T) {
 	}
 	t.Run("refused before any call", func(t *testing.T) {
 		text := strings.Replace(request, "users/u?", "users/refused?", 1) + account + "-- error --\n400\n"
-		if got := golden.RunGateway(t.Context(), read, gateways, parse(t, text)); got.State != golden.NotApplicable {
+		if got := golden.RunGateway(t.Context(), face, gateways, parse(t, text)); got.State != golden.NotApplicable {
 			t.Error(got)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 // Update returns the case's file with the provider requests and the answer of r in place of
 // the expected ones, JSON on one line. Comment, request, account and the provider's answers
 // stay. A call that was not made is removed with its answer. A call that was not listed is
-// added; its answer must be written by hand.
+// added; its answer must be written by hand. A case that Connects keeps its input sections.
 func (c *Case) Update(r *Result) []byte {
 	sections := map[string][]byte{}
 	for _, f := range c.archive.Files {
@@ -17,6 +17,18 @@ func (c *Case) Update(r *Result) []byte {
 	}
 	out := &txtar.Archive{Comment: c.archive.Comment}
 	add := func(name string, data []byte) { out.Files = append(out.Files, txtar.File{Name: name, Data: data}) }
+	if c.Connects() {
+		for _, s := range connectSections {
+			text := r.connect[s.name]
+			if s.input == "" {
+				text = c.connect[s.name]
+			}
+			if text != "" {
+				add(s.name, []byte(text+"\n"))
+			}
+		}
+		return txtar.Format(out)
+	}
 	add(sectionRequest, sections[sectionRequest])
 	add(sectionAccount, sections[sectionAccount])
 	for i, call := range r.Calls {

@@ -86,8 +86,11 @@ func (s *Server) debugOf(q *request, report *gateway.Report) gateway.Debug {
 	return d
 }
 
-// ErrorBody is the body of the answer for p, as JSON.
-func ErrorBody(p *gateway.Problem) []byte { return encodeJSON(envelopeOf(p)) }
+// ErrorAnswer returns the headers and the body of the answer for p.
+func ErrorAnswer(p *gateway.Problem) (header []gateway.Header, body []byte) {
+	a := failed(p)
+	return a.header, a.body
+}
 
 func envelopeOf(p *gateway.Problem) *envelope {
 	e := &envelope{StatusCode: p.Status, Error: http.StatusText(p.Status), Message: p.Message, Insight: insights(p)}

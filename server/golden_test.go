@@ -2,38 +2,32 @@ package server_test
 
 import (
 	"context"
-	"crypto/rand"
 	"flag"
-	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
 	"portolan/golden"
-	"portolan/jsonata"
-	"portolan/mappings"
 	"portolan/server"
-	"portolan/source"
 	"portolan/upstream"
 )
 
 var update = flag.Bool("update", false, "rewrite what golden cases expect")
 
-func goldenCases(t *testing.T, providers ...string) []*golden.Case {
+func goldenCases(t *testing.T) []*golden.Case {
 	t.Helper()
-	cases, errs := golden.Load(os.DirFS("../testdata"), "cases", providers)
+	cases, errs := golden.Load(os.DirFS("../testdata"), "cases", nil)
 	for _, err := range errs {
 		t.Error(err)
 	}
+	cases = slices.DeleteFunc(cases, (*golden.Case).Connects)
 	if len(cases) == 0 {
 		t.Fatal("no cases")
 	}
@@ -100,13 +94,13 @@ func TestGoldenGateway(t *testing.T) {
 	gatewayFor := func(d engine.Doer, a golden.Account) *gateway.Gateway {
 		return gateway.New(snapshot, engine.New(d, golden.Clock), oneAccount{a})
 	}
-	read := func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
+	face := golden.Face{Failed: server.ErrorAnswer, Read: func(verb, target string, body []byte) (gateway.Target, *gateway.Input, *gateway.Problem) {
 		return server.ReadCall(snapshot, verb, target, body)
-	}
+	}}
 	applicable := 0
 	for _, kase := range goldenCases(t) {
 		t.Run(kase.Name, func(t *testing.T) {
-			result := golden.RunGateway(t.Context(), read, gatewayFor, kase)
+			result := golden.RunGateway(t.Context(), face, gatewayFor, kase)
 			if result.State == golden.Failed {
 				t.Error(result.Diff)
 			}
@@ -163,6 +157,28 @@ func TestGoldenHandler(t *testing.T) {
 	}
 }
 
+// Each provider has cases of how an account connects, one of them with credentials that are refused.
+func TestConnecting(t *testing.T) {
+	c := catalog(t)
+	cases, _ := golden.Load(os.DirFS("../testdata"), "cases", nil)
+	refused := map[string]bool{}
+	for _, kase := range cases {
+		if !kase.Connects() {
+			continue
+		}
+		result := golden.RunConnect(t.Context(), c, kase)
+		if result.State != golden.Passed {
+			t.Errorf("%s\n%s", kase.Name, result.Diff)
+		}
+		refused[kase.Provider] = refused[kase.Provider] || kase.Refused()
+	}
+	for _, in := range c.Integrations() {
+		if !refused[in.Name] {
+			t.Errorf("%s: no case of credentials that are refused", in.Name)
+		}
+	}
+}
+
 // redirected sends all requests to one local server, and removes the headers from the answer that
 // net/http adds.
 type redirected struct {
@@ -214,136 +230,5 @@ func TestGoldenSockets(t *testing.T) {
 				t.Errorf("%s\n%s", result.State, result.Diff)
 			}
 		})
-	}
-}
-
-// mutant is a file of a provider with one broken expression.
-type mutant struct {
-	provider, file, what string
-	text                 string
-}
-
-// mutants breaks each expression of a file as a whole, and each of its members if it builds an object
-// or binds a variable.
-func mutants(t *testing.T, provider, file string) []mutant {
-	t.Helper()
-	src, err := fs.ReadFile(mappings.FS, provider+"/"+file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var diags source.Diagnostics
-	root := source.ParseYAML(file, src, &diags)
-	if len(diags) > 0 {
-		t.Fatal(diags)
-	}
-	lines := strings.Split(string(src), "\n")
-	var out []mutant
-	add := func(what string, from, to int, with string) {
-		text := strings.Join(append(append(append([]string{}, lines[:from]...), with), lines[to:]...), "\n")
-		out = append(out, mutant{provider, file, what, text})
-	}
-	member := regexp.MustCompile(`^(\s*(?:\{ )?"[^"]+": )(.*?)(,?)$`)
-	variable := regexp.MustCompile(`^(\s*\$\w+ := )(.*)(;)$`)
-	for _, e := range expressions(root, "") {
-		line := e.Value.Pos.Line - 1
-		what := fmt.Sprintf("%s:%d %s", file, line+1, e.Name)
-		head := lines[line][:e.Value.Pos.Col-1]
-		rest := lines[line][e.Value.Pos.Col-1:]
-		if !strings.HasPrefix(rest, "|") {
-			raw := e.Value.Text
-			if q := rest[:1]; q == "'" || q == `"` {
-				raw = rest[:strings.Index(rest[1:], q)+2]
-			}
-			add(what, line, line+1, head+`'"broken"'`+strings.TrimPrefix(rest, raw))
-			continue
-		}
-		end := line + 1 + strings.Count(strings.TrimSuffix(e.Value.Text, "\n"), "\n") + 1
-		add(what, line, end, head+`'{ "broken": true }'`)
-		for i := line + 1; i < end; i++ {
-			for _, re := range []*regexp.Regexp{member, variable} {
-				if m := re.FindStringSubmatch(lines[i]); m != nil && strings.Count(m[2], "(") == strings.Count(m[2], ")") &&
-					strings.Count(m[2], "{") == strings.Count(m[2], "}") && strings.Count(m[2], "[") == strings.Count(m[2], "]") {
-					add(fmt.Sprintf("%s line %d", what, i+1), i, i+1, m[1]+`"broken"`+m[3])
-				}
-			}
-		}
-	}
-	return out
-}
-
-// expressions returns the members of n that are JSONata; key is the key of n.
-func expressions(n *source.Node, key string) []source.Entry {
-	known := map[string]bool{
-		"when": true, "status": true, "message": true, "fields": true, "limit": true, "remaining": true, "reset": true, "run_if": true,
-		"query_mapping": true, "request_body_mapping": true, "response_mapping": true,
-	}
-	var out []source.Entry
-	for _, e := range n.Entries {
-		switch {
-		case e.Value.Kind != source.Scalar:
-			if !strings.HasSuffix(e.Name, "_schema") {
-				out = append(out, expressions(e.Value, e.Name)...)
-			}
-		case known[e.Name] || key == "headers" || key == "query" || key == "path_variables" || key == "settings":
-			out = append(out, e)
-		}
-	}
-	for _, item := range n.Items {
-		out = append(out, expressions(item, key)...)
-	}
-	return out
-}
-
-// If any expression of a mapping is broken, at least one golden case fails, or one case of connecting
-// an account.
-func TestEveryExpressionIsTested(t *testing.T) {
-	_, known := models(t)
-	for _, in := range catalog(t).Integrations() {
-		provider := in.Name
-		cases, connecting := goldenCases(t, provider), loadConnectCases(t, provider)
-		files, err := fs.ReadDir(mappings.FS, provider)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var all []mutant
-		for _, f := range files {
-			if f.Name() != engine.SandboxFile {
-				all = append(all, mutants(t, provider, f.Name())...)
-			}
-		}
-		if len(all) < 8 {
-			t.Fatalf("%s: only %d expressions found", provider, len(all))
-		}
-		for _, m := range all {
-			t.Run(provider+"/"+m.what, func(t *testing.T) {
-				lang := jsonata.NewLanguage(golden.Clock, rand.Reader, jsonata.Limits{})
-				docs, found := engine.Load(lang, engine.Layer{FS: mappings.FS, Path: "mappings", Only: provider},
-					engine.Layer{FS: fstest.MapFS{provider + "/" + m.file: {Data: []byte(m.text)}}, Path: "mutant"})
-				for _, d := range found {
-					if d.Code != "E022-unknown-binding" {
-						t.Fatalf("the mutant itself is broken: %s\n%s", d, m.text)
-					}
-				}
-				c, _ := engine.Compile(docs, known)
-				s := newGoldenServer(t, c)
-				for _, kase := range connecting {
-					if kase.run(c, provider) != "" {
-						return
-					}
-				}
-				for _, kase := range cases {
-					result, err := golden.RunHandler(context.Background(), func(d engine.Doer, a golden.Account) (http.Handler, error) {
-						return s.handler(d, a), nil
-					}, kase)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if result.State != golden.Passed {
-						return
-					}
-				}
-				t.Error("broken, and every case still passes")
-			})
-		}
 	}
 }

@@ -101,7 +101,8 @@ func (c *planCommand) printProblem(p *process, problem *gateway.Problem) error {
 		printProblem(p.stderr, problem)
 		return errReported
 	}
-	if err := writeJSON(p.stdout, json.RawMessage(server.ErrorBody(problem))); err != nil {
+	_, body := server.ErrorAnswer(problem)
+	if err := writeJSON(p.stdout, json.RawMessage(body)); err != nil {
 		return err
 	}
 	return errReported

@@ -104,7 +104,7 @@ func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, patte
 		if !pattern.MatchString(one.Name) {
 			continue
 		}
-		result, err := golden.RunHandler(ctx, b.caseHandler, one)
+		result, err := b.runCase(ctx, one)
 		if err != nil {
 			return fmt.Errorf("%s: %w", one.Name, err)
 		}
@@ -132,7 +132,15 @@ func (b *bundle) rerun(ctx context.Context, r *golden.Result) (*golden.Result, e
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return golden.RunHandler(ctx, b.caseHandler, updated)
+	return b.runCase(ctx, updated)
+}
+
+// runCase runs one case.
+func (b *bundle) runCase(ctx context.Context, c *golden.Case) (*golden.Result, error) {
+	if c.Connects() {
+		return golden.RunConnect(ctx, b.catalog, c), nil
+	}
+	return golden.RunHandler(ctx, b.caseHandler, c)
 }
 
 func (c *testCommand) report(p *process, r *golden.Result, sum *tally) error {
