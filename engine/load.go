@@ -28,6 +28,8 @@ const (
 // Documents are mapping folders as read. Their expressions are compiled, their references are
 // not resolved.
 type Documents struct {
+	Expressions []*jsonata.Expr // all of them
+
 	language  *jsonata.Language
 	providers []*providerDocs // by name
 }
@@ -67,6 +69,7 @@ func Load(language *jsonata.Language, layers ...Layer) (*Documents, source.Diagn
 			diags.Errorf(startOf(path.Join(folder.path, IntegrationFile)), "E060-missing-file", "provider %q has no %s", folder.name, IntegrationFile)
 		}
 	}
+	docs.Expressions = r.Read
 	return docs, diags
 }
 

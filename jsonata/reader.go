@@ -10,6 +10,7 @@ import (
 type Reader struct {
 	source.Reader
 	Language *Language
+	Read     []*Expr // the expressions that compiled
 }
 
 // Expr compiles n's text as an expression that may use the given bindings; without any, they are
@@ -54,6 +55,7 @@ func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), b
 		r.Diags.Hintf("%s", f.hint)
 	}
 	compiled.node = n
+	r.Read = append(r.Read, compiled)
 	return compiled
 }
 

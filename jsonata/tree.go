@@ -30,7 +30,7 @@ type treeNode struct {
 	kind               treeKind
 	token              token // name, variable, literal or operator
 	start              int   // offset of its first byte
-	end                int   // of a call: the offset after it
+	end                int   // the offset after its last byte
 	left, right, other *treeNode
 	items              []*treeNode
 	parameters         []string // of a lambda; of a step, the variables that @ and # bind
@@ -109,8 +109,10 @@ var powers = map[string]int{
 
 func (p *treeParser) expression(power int) *treeNode {
 	left := p.operand()
+	left.end = p.tokens[p.at-1].end
 	for powers[p.op()] > power {
 		left = p.follow(left)
+		left.end = p.tokens[p.at-1].end
 	}
 	return left
 }
@@ -238,7 +240,6 @@ func (p *treeParser) follow(left *treeNode) *treeNode {
 	switch op {
 	case "(":
 		n.kind, n.items = treeCall, p.list(")")
-		n.end = p.tokens[p.at-1].end
 	case "[":
 		if p.skip("]") {
 			left.keepArray = true

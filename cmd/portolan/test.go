@@ -22,18 +22,25 @@ type testCommand struct {
 	Cases       string        `default:"testdata/cases" placeholder:"DIR" help:"Directory of the cases."`
 	Update      bool          `help:"Write the actual answers into the cases that fail."`
 	Pattern     string        `name:"run" placeholder:"PATTERN" help:"Run only cases whose name matches this regular expression."`
+	Mutate      mutateFlag    `placeholder:"[N]" help:"Also change the mappings, one thing at a time, and print the score and the changes that no case notices; at most N changes of each provider."`
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one phase of evaluating a mapping."`
 	Dir         []string      `arg:"" optional:"" help:"Mapping trees or provider directories whose cases are run; the built-in mappings by default."`
 }
 
 // tally counts cases.
-type tally struct{ passed, failed, updated int }
+type tally struct {
+	passed, failed, updated int
+	lowScore                bool // too few changes of a provider's mappings were noticed
+}
 
 // Run runs the cases of the mappings through the server, without a network.
 func (c *testCommand) Run(ctx context.Context, p *process) error {
 	pattern, err := regexp.Compile(c.Pattern)
 	if err != nil {
 		return usagef("--run: %w", err)
+	}
+	if c.Mutate.set && c.Pattern != "" {
+		return usagef("--mutate needs all cases: leave out --run")
 	}
 	dirs, err := openMappingDirs(c.Dir)
 	if err != nil {
@@ -50,7 +57,7 @@ func (c *testCommand) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		if err := c.runCases(ctx, p, b, pattern, &sum); err != nil {
+		if err := c.runCases(ctx, p, dir, b, pattern, &sum); err != nil {
 			return err
 		}
 	}
@@ -62,7 +69,7 @@ func (c *testCommand) Run(ctx context.Context, p *process) error {
 		fmt.Fprintf(p.stdout, ", %d updated", sum.updated)
 	}
 	fmt.Fprintln(p.stdout)
-	if sum.failed > 0 {
+	if sum.failed > 0 || sum.lowScore {
 		return errReported
 	}
 	return nil
@@ -93,7 +100,7 @@ func (p *process) loadCases(dir mappingDir, evalTimeout time.Duration) (*bundle,
 }
 
 // runCases runs the cases of the loaded providers. A case that cannot be read fails.
-func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, pattern *regexp.Regexp, sum *tally) error {
+func (c *testCommand) runCases(ctx context.Context, p *process, dir mappingDir, b *bundle, pattern *regexp.Regexp, sum *tally) error {
 	cases, problems := golden.Load(os.DirFS(c.Cases), ".", b.integrations())
 	for _, problem := range problems {
 		fmt.Fprintf(p.stdout, "%s/%s\n", filepath.ToSlash(c.Cases), problem)
@@ -123,7 +130,16 @@ func (c *testCommand) runCases(ctx context.Context, p *process, b *bundle, patte
 			fmt.Fprintln(p.stdout, coverage)
 		}
 	}
-	return nil
+	if !c.Mutate.set || sum.failed > 0 {
+		return nil
+	}
+	var proven []*golden.Case
+	for _, r := range results {
+		proven = append(proven, r.Case)
+	}
+	high, err := c.mutate(ctx, p, dir, b, proven)
+	sum.lowScore = sum.lowScore || !high
+	return err
 }
 
 // rerun returns the result of the case that r is updated to.
