@@ -139,10 +139,10 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 	p.needsAnswer = needsAnswer(p)
 	r := source.Reader{Diags: c.diags}
 	if op.bodySchema != nil {
-		p.bodySchema, p.bodySchemaPos = r.JSON(op.bodySchema), op.bodySchema.Pos
+		p.bodySchema, p.bodySchemaNode = r.JSON(op.bodySchema), op.bodySchema
 	}
 	if op.querySchema != nil {
-		p.querySchema, p.querySchemaPos = r.JSON(op.querySchema), op.querySchema.Pos
+		p.querySchema, p.querySchemaNode = r.JSON(op.querySchema), op.querySchema
 	}
 	for _, q := range in.authQuery {
 		p.authorizingQuery = append(p.authorizingQuery, q.name)

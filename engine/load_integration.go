@@ -36,12 +36,19 @@ func readIntegration(r *reader, root *source.Node, folder string) *integrationDo
 		"verify":        func(n *source.Node) { r.String(n); doc.verify = n },
 		"oauth2":        func(n *source.Node) { doc.oauth = readOAuth(r, n) },
 		"errors": func(n *source.Node) {
-			e := &doc.errors
-			readExprs(r, n, errorBindings, map[string]**jsonata.Expr{"when": &e.when, "status": &e.status, "message": &e.message, "fields": &e.fields})
+			r.Exprs(n, errorBindings, map[string]jsonata.Target{
+				"when":    {Expr: &doc.errors.when, Want: jsonata.Boolean},
+				"status":  {Expr: &doc.errors.status, Want: jsonata.Number, Min: statusBadRequest, Max: maxStatus},
+				"message": {Expr: &doc.errors.message, Want: jsonata.Text},
+				"fields":  {Expr: &doc.errors.fields, Want: jsonata.Parts},
+			})
 		},
 		"rate_limit": func(n *source.Node) {
-			l := &doc.rateLimit
-			readExprs(r, n, rateLimitBindings, map[string]**jsonata.Expr{"limit": &l.limit, "remaining": &l.remaining, "reset": &l.reset})
+			r.Exprs(n, rateLimitBindings, map[string]jsonata.Target{
+				"limit":     {Expr: &doc.rateLimit.limit, Want: jsonata.Scalar},
+				"remaining": {Expr: &doc.rateLimit.remaining, Want: jsonata.Scalar},
+				"reset":     {Expr: &doc.rateLimit.reset, Want: jsonata.Scalar},
+			})
 		},
 		"resources": func(n *source.Node) {
 			r.Members(n, func(resource source.Entry) {
@@ -56,15 +63,6 @@ func readIntegration(r *reader, root *source.Node, folder string) *integrationDo
 	checkURL(r, doc.credentials, "base_url", doc.baseURL, doc.baseURLNode)
 	checkOAuth(r, doc)
 	return doc
-}
-
-// readExprs reads an object of expressions into the variables by key.
-func readExprs(r *reader, n *source.Node, bindings []string, into map[string]**jsonata.Expr) {
-	fields := source.Fields{}
-	for key, x := range into {
-		fields[key] = func(n *source.Node) { *x = r.Expr(n, bindings...) }
-	}
-	r.Object(n, fields)
 }
 
 func readCredentials(r *reader, n *source.Node) []Credential {
@@ -124,7 +122,7 @@ func readParams(r *reader, n *source.Node, bindings []string) paramDocs {
 func readParamList(r *reader, n *source.Node, bindings []string) []param {
 	var out []param
 	r.Members(n, func(e source.Entry) {
-		out = append(out, param{name: e.Name, pos: e.Pos, expr: r.Expr(e.Value, bindings...)})
+		out = append(out, param{name: e.Name, pos: e.Pos, expr: r.TypedExpr(e.Value, jsonata.Scalar, bindings...)})
 	})
 	return out
 }
@@ -134,9 +132,7 @@ var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 func readMethod(r *reader, n *source.Node) *methodDoc {
 	m := &methodDoc{}
 	r.Object(n, source.Fields{
-		"method": func(n *source.Node) {
-			m.verb = r.OneOf(n, verbGet, "POST", "PUT", "PATCH", "DELETE")
-		},
+		"method":     func(n *source.Node) { m.verb = r.OneOf(n, verbGet, "POST", "PUT", "PATCH", "DELETE") },
 		"path":       func(n *source.Node) { m.path = r.template(n) },
 		"headers":    func(n *source.Node) { m.params.header = readParamList(r, n, authorizationBindings) },
 		"query":      func(n *source.Node) { m.params.query = readParamList(r, n, authorizationBindings) },

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"portolan/jsonata"
 	"portolan/source"
 )
 
@@ -45,7 +46,7 @@ func readOperation(r *reader, n *source.Node) *operationDoc {
 	fields := stepFields(r, n, &op.step, requestBindings)
 	fields["query_schema"] = func(n *source.Node) { op.querySchema = r.schema(n) }
 	fields["request_body_schema"] = func(n *source.Node) { op.bodySchema = r.schema(n) }
-	fields["response_mapping"] = func(n *source.Node) { op.response = r.Expr(n, answerBindings...) }
+	fields["response_mapping"] = func(n *source.Node) { op.response = r.TypedExpr(n, jsonata.Object, answerBindings...) }
 	fields["record"] = func(n *source.Node) { op.record = r.recordPath(n) }
 	fields["before"] = func(n *source.Node) { op.before = readSteps(r, n, requestBindings) }
 	fields["after"] = func(n *source.Node) { op.after = readSteps(r, n, answerBindings) }
@@ -71,7 +72,7 @@ func readSteps(r *reader, n *source.Node, bindings []string) []*stepDoc {
 			}
 			seen[step.name] = true
 		}
-		fields["run_if"] = func(n *source.Node) { step.runIf = r.Expr(n, bindings...) }
+		fields["run_if"] = func(n *source.Node) { step.runIf = r.TypedExpr(n, jsonata.Boolean, bindings...) }
 		r.Object(n, fields, "name", "call")
 		out = append(out, step)
 	})
@@ -82,9 +83,9 @@ func stepFields(r *reader, parent *source.Node, step *stepDoc, bindings []string
 	return source.Fields{
 		"call":           func(n *source.Node) { r.String(n); step.call = n },
 		"path_variables": func(n *source.Node) { step.pathVariables = readParamList(r, n, bindings) },
-		"query_mapping":  func(n *source.Node) { step.query = r.Expr(n, bindings...) },
+		"query_mapping":  func(n *source.Node) { step.query = r.TypedExpr(n, jsonata.Object, bindings...) },
 		"request_body_mapping": func(n *source.Node) {
-			step.body = r.Expr(n, bindings...)
+			step.body = r.TypedExpr(n, jsonata.Parts, bindings...)
 			step.bodyPos = parent.KeyPos("request_body_mapping")
 		},
 	}

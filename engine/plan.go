@@ -22,9 +22,9 @@ type Plan struct {
 	record           []string // names of the path to the provider's record
 	remoteDataIn     []string // names of the path, in the mapped body, at which remote_data is merged
 	bodySchema       any      // plain JSON; nil: none
-	bodySchemaPos    source.Pos
+	bodySchemaNode   *source.Node
 	querySchema      any
-	querySchemaPos   source.Pos
+	querySchemaNode  *source.Node
 	support          Support
 	needsAnswer      bool // an expression reads the main answer's body
 	authorizingQuery []string
@@ -69,13 +69,12 @@ func (p *Plan) BeforeSteps() []string {
 // mapping do not change it.
 func (p *Plan) Version() string { return p.version }
 
-// BodySchema returns the mapping's request_body_schema as plain JSON and its place; nil if there
-// is none. It must only be read.
-func (p *Plan) BodySchema() (any, source.Pos) { return p.bodySchema, p.bodySchemaPos }
+// BodySchema returns the mapping's request_body_schema as plain JSON and as a node; nil if there
+// is none. Both must only be read.
+func (p *Plan) BodySchema() (any, *source.Node) { return p.bodySchema, p.bodySchemaNode }
 
-// QuerySchema returns the mapping's query_schema as plain JSON and its place; nil if there is
-// none. It must only be read.
-func (p *Plan) QuerySchema() (any, source.Pos) { return p.querySchema, p.querySchemaPos }
+// QuerySchema returns the mapping's query_schema like BodySchema.
+func (p *Plan) QuerySchema() (any, *source.Node) { return p.querySchema, p.querySchemaNode }
 
 // Support returns the unified fields that reach the provider.
 func (p *Plan) Support() *Support { return &p.support }

@@ -88,15 +88,15 @@ func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, sou
 }
 
 // compileMappingSchema compiles a schema of a mapping; nil if it has none.
-func compileMappingSchema(key string, declared func() (any, source.Pos), found *source.Diagnostics) (*schemas.Schema, map[string]any) {
-	raw, pos := declared()
+func compileMappingSchema(key string, declared func() (any, *source.Node), found *source.Diagnostics) (*schemas.Schema, map[string]any) {
+	raw, node := declared()
 	if raw == nil {
 		return nil, nil
 	}
 	schema, err := schemas.Compile(key, raw)
 	if bad, ok := errors.AsType[*schemas.CompileError](err); ok {
 		for _, problem := range bad.Problems {
-			found.Errorf(pos, "E050-bad-schema", "%s", strings.TrimPrefix(problem.Pointer+": "+problem.Message, ": "))
+			found.Errorf(node.PointerPos(problem.Pointer), "E050-bad-schema", "%s", strings.TrimPrefix(problem.Pointer+": "+problem.Message, ": "))
 		}
 	}
 	doc, _ := raw.(map[string]any)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"portolan/plain"
+	"portolan/source"
 )
 
 const maxSchemaDepth = 64
@@ -65,29 +66,73 @@ func (c *checker) walk(v any, at string) {
 	}
 }
 
+// content is what a keyword holds.
+type content int
+
+const (
+	holdsValue     content = iota // a value in which no schema stands
+	holdsCount                    // a number that the library reads as an int32
+	holdsNumber                   // a number that it reads as a float64
+	holdsSchemas                  // a schema, or a list of schemas
+	holdsMembers                  // schemas by name
+	holdsID                       // a URL
+	holdsReference                // a URL to follow
+)
+
+// keywords are the keywords of JSON Schema, those of the drafts before 2020-12 included.
+var keywords = map[string]content{
+	"const": holdsValue, "enum": holdsValue, "default": holdsValue, "examples": holdsValue, "type": holdsValue, "required": holdsValue,
+	"dependentRequired": holdsValue, "pattern": holdsValue, "format": holdsValue, "uniqueItems": holdsValue, "title": holdsValue,
+	"description": holdsValue, "deprecated": holdsValue, "readOnly": holdsValue, "writeOnly": holdsValue, "contentMediaType": holdsValue,
+	"contentEncoding": holdsValue, "$comment": holdsValue, "$schema": holdsValue, "$vocabulary": holdsValue,
+	"$anchor": holdsValue, "$dynamicAnchor": holdsValue, "$recursiveAnchor": holdsValue,
+
+	"minLength": holdsCount, "maxLength": holdsCount, "minItems": holdsCount, "maxItems": holdsCount, "minProperties": holdsCount, "maxProperties": holdsCount,
+	"minContains": holdsCount, "maxContains": holdsCount,
+	"minimum": holdsNumber, "maximum": holdsNumber, "exclusiveMinimum": holdsNumber, "exclusiveMaximum": holdsNumber, "multipleOf": holdsNumber,
+
+	"items": holdsSchemas, "prefixItems": holdsSchemas, "additionalItems": holdsSchemas, "unevaluatedItems": holdsSchemas, "contains": holdsSchemas,
+	"additionalProperties": holdsSchemas, "unevaluatedProperties": holdsSchemas, "propertyNames": holdsSchemas, "contentSchema": holdsSchemas,
+	"not": holdsSchemas, "if": holdsSchemas, "then": holdsSchemas, "else": holdsSchemas, "allOf": holdsSchemas, "anyOf": holdsSchemas, "oneOf": holdsSchemas,
+
+	"properties": holdsMembers, "patternProperties": holdsMembers, "$defs": holdsMembers, "definitions": holdsMembers, "dependentSchemas": holdsMembers,
+	"dependencies": holdsMembers,
+
+	"$id": holdsID, "$ref": holdsReference, "$dynamicRef": holdsReference, "$recursiveRef": holdsReference,
+}
+
 func (c *checker) keyword(name string, value any, at string) {
-	switch name {
-	case "const", "enum", "default", "examples": // data
-	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
+	kind, known := keywords[name]
+	switch {
+	case strings.HasPrefix(name, "x-"): // a remark
+	case !known:
+		c.unknown(name, at)
+	case kind == holdsCount:
 		c.number(value, at, math.MaxInt32)
-	case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
+	case kind == holdsNumber:
 		c.number(value, at, math.MaxFloat64)
-	case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies":
-		members, _ := value.(map[string]any) // its names are not keywords
-		for _, member := range slices.Sorted(maps.Keys(members)) {
-			c.walk(members[member], at+"/"+plain.EscapeToken(member))
+	case kind == holdsSchemas:
+		c.walk(value, at)
+	case kind == holdsMembers:
+		schemas, _ := value.(map[string]any) // its names are not keywords
+		for _, member := range slices.Sorted(maps.Keys(schemas)) {
+			c.walk(schemas[member], at+"/"+plain.EscapeToken(member))
 		}
-	case "$id":
+	case kind == holdsID:
 		c.add(at, "only the root schema may have an $id")
-	case "$ref", "$dynamicRef", "$recursiveRef":
+	case kind == holdsReference:
 		if text, ok := value.(string); ok {
 			c.reference(text, at)
 		}
-	default:
-		if !strings.HasPrefix(name, "x-") {
-			c.walk(value, at)
-		}
 	}
+}
+
+func (c *checker) unknown(name, at string) {
+	hint := ""
+	if near := source.Nearest(name, slices.Sorted(maps.Keys(keywords))); near != "" {
+		hint = fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	c.add(at, "is not a keyword of JSON Schema%s", hint)
 }
 
 // number refuses numbers that the library would misread.

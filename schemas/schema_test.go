@@ -207,6 +207,8 @@ func TestCompileRefuses(t *testing.T) {
 		want   string
 	}{
 		{"wrong keyword value", decode(t, `{"properties":{"roles":{"minItems":"1"}}}`), `bad: /properties/roles/minItems: properties/roles/minItems must be an integer, got string`},
+		{"misspelt keyword", decode(t, `{"properties":{"maxLenght":{"maxLenght":3}}}`), `bad: /properties/maxLenght/maxLenght: is not a keyword of JSON Schema (did you mean "maxLength"?)`},
+		{"unknown keyword", decode(t, `{"items":[{"anyOf":[{"size":3}]}]}`), `bad: /items/0/anyOf/0/size: is not a keyword of JSON Schema`},
 		{"unknown type", decode(t, `{"type":"strng"}`), `bad: /type: type must be one of array, boolean, integer, null, number, object, string`},
 		{"two mistakes", decode(t, `{"required":"a","items":[1]}`), `bad: /items: items must be an object or a boolean, got array; /required: required must be an array, got string`},
 		{"bad pattern", decode(t, `{"properties":{"a":{"pattern":"("}}}`), `bad: /properties/a/pattern: properties/a/pattern must be a valid regex`},

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"portolan/plain"
 )
 
 // NodeKind is what a Node holds.
@@ -70,6 +72,24 @@ func (n *Node) KeyPos(name string) Pos {
 		}
 	}
 	return n.Pos
+}
+
+// PointerPos returns the place of the member or item at an RFC 6901 pointer below n: that of its
+// name, if it has one. If there is none, the place of the last step that exists.
+func (n *Node) PointerPos(pointer string) Pos {
+	pos := n.Pos
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		i, err := strconv.Atoi(token)
+		switch name := plain.UnescapeToken(token); {
+		case n.Get(name) != nil:
+			pos, n = n.KeyPos(name), n.Get(name)
+		case err == nil && i >= 0 && i < len(n.Items):
+			pos, n = n.Items[i].Pos, n.Items[i]
+		default:
+			return pos
+		}
+	}
+	return pos
 }
 
 // Refused reports whether ParseYAML refused n. It is reported then, and n is empty.
