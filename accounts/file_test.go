@@ -85,7 +85,7 @@ func TestLoadFileProblems(t *testing.T) {
 		"too large":      {strings.Repeat("#", 1<<20) + "\n", "1:1: E001-yaml-syntax: file is larger than 1048576 bytes"},
 		"two documents":  {head + "---\n" + head, "2:1: E003-unsupported-yaml: a file must contain only one document"},
 		"deep":           {head + "accounts: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "2:12: E004-wrong-type: want an object, got a list\n2:111: E003-unsupported-yaml: nested deeper than 100 levels"},
-		"unquoted *":     {token("token: *" + canary), "1:1: E001-yaml-syntax: a value that starts with * must be quoted"},
+		"unquoted *":     {token("token: *" + canary), "3:1: E001-yaml-syntax: a value that starts with * must be quoted"},
 		"anchor":         {token("token: &" + canary + " x"), "3:23: E003-unsupported-yaml: anchors and aliases are not supported (write the value out where it is needed, and quote text that starts with & or *)"},
 		"tag":            {token("token: !" + canary + " x"), "3:23: E003-unsupported-yaml: tags are not supported (quote text that starts with !)"},
 		"anchored list":  {head + "tokens: &" + canary + " [{}]\n", "2:9: E003-unsupported-yaml: anchors and aliases are not supported (write the value out where it is needed, and quote text that starts with & or *)"},

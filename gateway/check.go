@@ -19,7 +19,7 @@ func (r *Ready) check(req *engine.Request, in *Input) ([]engine.Receipt, []Failu
 	own := r.snapshot.schemas[r.plan.Base()]
 	nulls := nullFailures(req.Body, r.method.requestDoc, own.bodyDoc)
 	body := slices.Concat(nulls, SchemaFailures(r.method.request, req.Body), SchemaFailures(own.body, req.Body))
-	query := slices.Concat(queryFailures(r.method.query, req.Query), queryFailures(own.query, req.Query))
+	query := slices.Concat(queryFailures(r.method.query, req.Query), namedByType(queryFailures(own.query, req.Query), own.queryDoc))
 	out := slices.Concat(in.Failures, checkExclusions(in.Options.Exclude, r.method.order), Distinct(query), Distinct(body))
 	out = append(out, authorizingFailures(req.RemoteQuery, r.plan.Authorizes)...)
 	if len(body) >= MaxFailures {
@@ -222,6 +222,19 @@ func completeConsts(schema, query map[string]any) map[string]any {
 		out[name] = completed
 	}
 	return out
+}
+
+// namedByType says which entry a missing array parameter needs, if schema allows one type only:
+// "Collection with type project is required."
+func namedByType(failures []Failure, schema map[string]any) []Failure {
+	for i, f := range failures {
+		name := strings.TrimPrefix(f.Pointer, "?")
+		kind := constsOf(member(member(member(schema, "properties"), name), "items"))["type"]
+		if f.Code == CodeRequired && kind != nil {
+			failures[i].Message = fmt.Sprintf("%s%s with type %v is required.", strings.ToUpper(name[:1]), strings.TrimSuffix(name[1:], "s"), kind)
+		}
+	}
+	return failures
 }
 
 func constsOf(schema map[string]any) map[string]any {

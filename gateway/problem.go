@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"portolan/engine"
 	"portolan/schemas"
@@ -69,7 +71,7 @@ type Remote struct {
 }
 
 // Invalid returns a problem of status 400 with the first MaxFailures failures. There must be at
-// least one.
+// least one. Its message names their fields, except if a failure's message starts with a capital.
 func Invalid(failures []Failure) *Problem {
 	failures = failures[:min(len(failures), MaxFailures)]
 	shown := make([]string, 0, 3)
@@ -77,12 +79,12 @@ func Invalid(failures []Failure) *Problem {
 		message := f.Message
 		name := strings.TrimLeft(f.Pointer, "/?")
 		start := name[:min(len(name), maxNamed)]
-		if name != "" && f.Pointer != PathID && !strings.HasPrefix(message, start) {
+		if first, _ := utf8.DecodeRuneInString(message); name != "" && f.Pointer != PathID && !strings.HasPrefix(message, start) && !unicode.IsUpper(first) {
 			message = shortened(name) + " " + message
 		}
 		shown = append(shown, message)
 	}
-	message := strings.Join(shown, "; ")
+	message := strings.ReplaceAll(strings.Join(shown, "; "), ".; ", "; ")
 	if more := len(failures) - len(shown); more > 0 {
 		message += fmt.Sprintf("; and %d more", more)
 	}

@@ -193,7 +193,7 @@ func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 			d.Errorf(start, "E001-yaml-syntax", "file is empty")
 			return nil
 		}
-		d.Errorf(yamlErrorPos(file, err), "E001-yaml-syntax", "%s", yamlErrorText(err))
+		d.Errorf(Pos{File: file, Line: invalidLine(src), Col: 1}, "E001-yaml-syntax", "%s", yamlErrorText(err))
 		return nil
 	}
 	c := yamlConverter{file: file, lines: strings.Split(string(src), "\n"), diags: d}
@@ -202,9 +202,42 @@ func ParseYAML(file string, src []byte, d *Diagnostics) *Node {
 	if err := decoder.Decode(&second); err == nil {
 		d.Errorf(c.pos(&second), "E003-unsupported-yaml", "a file must contain only one document")
 	} else if !errors.Is(err, io.EOF) {
-		d.Errorf(yamlErrorPos(file, err), "E001-yaml-syntax", "%s", yamlErrorText(err))
+		d.Errorf(Pos{File: file, Line: invalidLine(src), Col: 1}, "E001-yaml-syntax", "%s", yamlErrorText(err))
 	}
 	return n
+}
+
+// invalidLine returns the line after the longest beginning of src that is valid. The library's own
+// line is often that of the block around the mistake. A beginning that ends inside a value of
+// several lines, such as a list in brackets, is not valid, but a longer one may be. So each step of
+// the search looks 16 lines ahead in most files, and less far in large ones to limit the cost.
+func invalidLine(src []byte) int {
+	lines := bytes.SplitAfter(src, []byte("\n"))
+	ahead := min(16, max(1, MaxYAMLSource/(len(src)+1)))
+	valid, invalid := 0, len(lines)
+	for valid+1 < invalid {
+		middle := (valid + invalid) / 2
+		end := middle
+		for end < invalid && end < middle+ahead && !isYAML(bytes.Join(lines[:end], nil)) {
+			end++
+		}
+		if end < invalid && end < middle+ahead {
+			valid = end
+		} else {
+			invalid = middle
+		}
+	}
+	return valid + 1
+}
+
+func isYAML(src []byte) bool {
+	decoder := yaml.NewDecoder(bytes.NewReader(src))
+	for {
+		var n yaml.Node
+		if err := decoder.Decode(&n); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
 }
 
 // oddLineBreak matches characters that the library takes for line breaks and editors do not.
@@ -324,14 +357,6 @@ func scalarType(y *yaml.Node) string {
 }
 
 var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
-
-func yamlErrorPos(file string, err error) Pos {
-	line := 1
-	if m := yamlErrorLine.FindStringSubmatch(strings.TrimPrefix(err.Error(), "yaml: ")); m != nil {
-		line, _ = strconv.Atoi(m[1])
-	}
-	return Pos{File: file, Line: max(line, 1), Col: 1}
-}
 
 // yamlErrorText never holds a value of the file.
 func yamlErrorText(err error) string {

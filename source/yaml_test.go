@@ -272,3 +272,37 @@ func placesHold(t *testing.T, n *source.Node, text []string) {
 		}
 	}
 }
+
+// The line of a syntax error is the one that must be changed.
+func TestInvalidLine(t *testing.T) {
+	const head = "format: x\nresources:\n  users:\n    update:\n"
+	list := "      schema:\n        [a,\n" + strings.Repeat("         b,\n", 12) + "         c]\n"
+	for name, tt := range map[string]struct {
+		src  string
+		line int
+	}{
+		"bracket":               {head + "      call: [a\n      path: b\n    create:\n      call: c\n", 5},
+		"brace":                 {head + "      call: {a: 1\n      path: b\n", 5},
+		"quote":                 {head + "      call: 'a\n      path: b\n    create: {}\n", 5},
+		"key too far left":      {head + "      call: a\n     path: b\n      like: c\n", 6},
+		"key too far right":     {head + "      call: a\n        path: b\n", 6},
+		"no colon":              {head + "      call a\n      path: b\n", 6},
+		"tab":                   {head + "\t  call: a\n", 5},
+		"after a list":          {head + list + "      call: [a\n      path: b\n", 20},
+		"in a list":             {head + strings.Replace(list, "c]", "c: d: e]", 1) + "      call: a\n", 6},
+		"after a block":         {head + "      body: |\n        { \"a\": [\n        ] }\n      call: a\n     path: b\n", 9},
+		"in the last line":      {head + "      call: [", 5},
+		"in a second document":  {"a: 1\n---\nb: 1\nc: [\nd: 1\n", 4},
+		"in a very long file":   {strings.Repeat("# none\n", 20_000) + head + "      call: [a\n" + strings.Repeat("      path: b\n", 20_000), 20_005},
+		"windows' line endings": {strings.ReplaceAll(head+"      call: [a\n      path: b\n", "\n", "\r\n"), 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var found source.Diagnostics
+			source.ParseYAML("x.yaml", []byte(tt.src), &found)
+			if len(found) != 1 || found[0].Code != "E001-yaml-syntax" || found[0].Pos.Line != tt.line {
+				t.Errorf("got %v, want line %d", found, tt.line)
+			}
+		})
+	}
+}
