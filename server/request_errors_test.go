@@ -130,7 +130,7 @@ func TestBadRequests(t *testing.T) {
 		{"no content type", patch, hive, name, []string{"Content-Type", ""}, 415, "", "content-type is missing"},
 		{"content encoding", patch, hive, name, []string{"Content-Encoding", "gzip"}, 415, "", `content-encoding "gzip" is not supported`},
 
-		{"collection missing", patch, tracker, role, nil, 400, "?collections required", "collections"},
+		{"collection missing", patch, tracker, role, nil, 400, "?collections required", "Collection with type project is required."},
 		{"collection with an empty id", patch, tracker + "&collections[0][id]=", role, nil, 400, "?collections[0][id] empty", "collections[0][id] must not be empty"},
 		{"collection with an empty id, as an object", patch, tracker + "&collections[id]=", role, nil, 400, "?collections[id] empty", ""},
 		{"collection with an empty type", patch, tracker + container + "&collections[0][type]=", role, nil, 400, "?collections[0][type] empty", ""},
@@ -138,7 +138,7 @@ func TestBadRequests(t *testing.T) {
 		{"collection with JSON as its id", patch, tracker + `&collections[0][id]={%22id%22:7}`, role, nil, 400, "?collections[0][id] format", "write collections[0][id]=7"},
 		{"collection as quoted text", patch, tracker + "&collections=%227%22", role, nil, 400, "?collections format", "write collections[0][id]=7"},
 		{"collection with JSON as its type", patch, tracker + container + "&collections[0][type]=[1]", role, nil, 400, "?collections[0][type] format", ""},
-		{"collection empty", patch, tracker + "&collections[]=", role, nil, 400, "?collections required", "collections"},
+		{"collection empty", patch, tracker + "&collections[]=", role, nil, 400, "?collections required", "Collection with type project is required."},
 		{"two collections", patch, tracker + "&collections[]=7&collections[]=8", role, nil, 400, "?collections length", "collections"},
 		{"collection of another type", patch, tracker + container + "&collections[0][type]=board", role, nil, 400, "?collections[0][type] enum", "project"},
 		{"collection key", patch, tracker + container + "&collections[0][typ]=project", role, nil, 400, "?collections[0][typ] additional", `did you mean "type"?`},

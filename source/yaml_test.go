@@ -275,6 +275,7 @@ func placesHold(t *testing.T, n *source.Node, text []string) {
 
 // The line of a syntax error is the one that must be changed.
 func TestInvalidLine(t *testing.T) {
+	t.Parallel()
 	const head = "format: x\nresources:\n  users:\n    update:\n"
 	list := "      schema:\n        [a,\n" + strings.Repeat("         b,\n", 12) + "         c]\n"
 	for name, tt := range map[string]struct {
