@@ -71,6 +71,7 @@ func (a *authority) exchange(o *oauth, code, redirectURI, verifier string, now t
 		return issued{}, badGrant("the code has expired")
 	case redirectURI != c.redirectURI:
 		return issued{}, badGrant("redirect_uri differs from that of the consent")
+	case o.pkce == pkceIgnored:
 	case c.challenge == "" && verifier != "":
 		return issued{}, badGrant("code_verifier was sent without a code_challenge before")
 	case c.challenge != "" && challengeOf(verifier) != c.challenge:

@@ -120,6 +120,8 @@ func (o *oauth) checkConsentRequest(query url.Values) *refusal {
 		return &refusal{"invalid_request", "response_type is missing"}
 	case kind != "code":
 		return &refusal{"unsupported_response_type", "response_type must be code"}
+	case o.pkce == pkceIgnored:
+		return nil
 	case challenge == "" && (o.pkce == pkceRequired || method != ""):
 		return &refusal{"invalid_request", "code_challenge is missing"}
 	case challenge != "" && method != "S256": // without a method it is plain: RFC 7636 §4.3

@@ -28,7 +28,7 @@
 //	authorize, token, revoke   paths under /<name>, outside the base URL's; revoke is optional
 //	code_lifetime, expires_in  lifetimes (90s, 15m) of codes and access tokens; without expires_in unlimited
 //	refresh                    none, keep or rotate; a rotated token that is used again ends its grant
-//	pkce                       optional or required; S256 only
+//	pkce                       optional, required (both S256 only) or ignored
 //	caller                     expression: who the consenting user acts as, for grant.caller
 //	answer                     expression: the token response; token is that of RFC 6749
 //	                           §5.1 {access_token, token_type, expires_in, …}

@@ -86,7 +86,7 @@ bad.yaml:36:11: E006-bad-value: "/oauth/{id}" is not a valid path, for example /
 bad.yaml:37:18: E006-bad-value: "0s" is not a lifetime in whole seconds, for example 90s, 15m, 1h
 bad.yaml:38:15: E006-bad-value: "1500ms" is not a lifetime in whole seconds, for example 90s, 15m, 1h
 bad.yaml:39:12: E006-bad-value: "rotated" is not one of none, keep, rotate (did you mean "rotate"?)
-bad.yaml:40:9: E006-bad-value: "plain" is not one of optional, required
+bad.yaml:40:9: E006-bad-value: "plain" is not one of optional, required, ignored
 bad.yaml:41:11: E022-unknown-binding: unknown binding "token" (bindings here: request, params, state, found, grant, facts, settings, now, serial)
 bad.yaml:42:11: E022-unknown-binding: unknown binding "nobody" (bindings here: request, params, state, found, grant, facts, settings, now, serial, token)
 `

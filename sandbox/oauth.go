@@ -16,7 +16,10 @@ const (
 	refreshRotate = "rotate" // each renewal replaces the refresh token
 )
 
-const pkceRequired = "required"
+const (
+	pkceRequired = "required"
+	pkceIgnored  = "ignored"
+)
 
 // oauth is the section `oauth2`: an authorization server with one client.
 type oauth struct {
@@ -103,7 +106,7 @@ func (l *loader) oauth(n *source.Node) {
 		"code_lifetime": func(n *source.Node) { o.codeLifetime = l.lifetime(n) },
 		"expires_in":    func(n *source.Node) { o.expiresIn = l.lifetime(n) },
 		"refresh":       func(n *source.Node) { o.refresh = l.OneOf(n, refreshNone, refreshKeep, refreshRotate) },
-		"pkce":          func(n *source.Node) { o.pkce = l.OneOf(n, "optional", pkceRequired) },
+		"pkce":          func(n *source.Node) { o.pkce = l.OneOf(n, "optional", pkceRequired, pkceIgnored) },
 		"caller":        func(n *source.Node) { o.caller = l.expr(n, "caller", baseBindings) },
 		"answer":        func(n *source.Node) { o.answer = l.expr(n, "answer", append(slices.Clip(baseBindings), "token")) },
 	}, "client_id", "client_secret", "authorize", "token", "code_lifetime")

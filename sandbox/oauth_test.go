@@ -53,6 +53,17 @@ func TestCodeExchange(t *testing.T) {
 	}
 }
 
+func TestOptionalPKCE(t *testing.T) {
+	t.Parallel()
+	g := newOAuthClient(t, "lighthouse", "pkce: required", "pkce: optional")
+	code := g.code("")
+	status, body := g.exchange(code)
+	g.refused("a verifier without a challenge", "invalid_grant", status, body)
+	if status, body := g.exchange(code, "code_verifier", ""); status != 200 {
+		t.Errorf("without both: %d %v", status, body)
+	}
+}
+
 // Using a code again revokes all its tokens: it may be stolen.
 func TestReplayedCode(t *testing.T) {
 	t.Parallel()
@@ -183,10 +194,11 @@ func TestTokenFaults(t *testing.T) {
 func TestTeamworkGrant(t *testing.T) {
 	t.Parallel()
 	g := newOAuthClient(t, "teamwork")
-	code := g.code("")
-	status, body := g.exchange(code)
-	g.refused("a verifier without a challenge", "invalid_grant", status, body)
-	_, body = g.exchange(code, "code_verifier", "")
+	if status, body := get(t, "GET", strings.Replace(g.consentURL(verifier), "S256", "plain", 1)); status != 200 {
+		t.Errorf("a challenge that no server checks: %d %s", status, body)
+	}
+	code := g.code(verifier)
+	_, body := g.exchange(code, "code_verifier", "not the one of the challenge")
 	access, _ := tokens(body)
 	want := map[string]any{
 		"access_token": access,
@@ -204,7 +216,7 @@ func TestTeamworkGrant(t *testing.T) {
 			t.Errorf("%s: %d %s", call, status, body)
 		}
 	}
-	status, body = g.refresh(access)
+	status, body := g.refresh(access)
 	g.refused("no refresh", "unsupported_grant_type", status, body)
 	g.post(g.p.oauth.revoke, "token", access)
 	for _, call := range calls {
