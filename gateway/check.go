@@ -224,8 +224,8 @@ func completeConsts(schema, query map[string]any) map[string]any {
 	return out
 }
 
-// namedByType says which entry a missing array parameter needs, if schema allows one type only:
-// "Collection with type project is required."
+// namedByType names the type of entry that a missing array parameter needs, if schema allows only
+// one: "Collection with type project is required."
 func namedByType(failures []Failure, schema map[string]any) []Failure {
 	for i, f := range failures {
 		name := strings.TrimPrefix(f.Pointer, "?")
