@@ -84,6 +84,19 @@ func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, err
 	for _, o := range opts {
 		o(&s.settings)
 	}
+	if s.store != nil {
+		if err := s.compileAdmin(); err != nil {
+			return nil, err
+		}
+	}
+	s.echo = echo.New()
+	s.echo.HTTPErrorHandler = s.handleError
+	s.register(s.echo)
+	return s, nil
+}
+
+// compileAdmin compiles the schemas of the admin API and the pages of links.
+func (s *Server) compileAdmin() error {
 	bodies, err := schemas.Admin()
 	errs := []error{err}
 	for name, doc := range bodies {
@@ -91,11 +104,5 @@ func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, err
 		errs = append(errs, err)
 	}
 	s.linkPages, err = template.New("link").Parse(linkHTML)
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return nil, err
-	}
-	s.echo = echo.New()
-	s.echo.HTTPErrorHandler = s.handleError
-	s.register(s.echo)
-	return s, nil
+	return errors.Join(append(errs, err)...)
 }
