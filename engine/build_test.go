@@ -31,7 +31,7 @@ func onePlan(t *testing.T, mapping string, more ...string) *engine.Plan {
 			"resources: {people: {update: {method: PUT, path: \"/people/{id}\"}}}\n")},
 		"acme/ticketing.yaml": {Data: []byte(src)},
 	}})
-	catalog, probed := engine.Compile(docs, unifiedModels(t))
+	catalog, probed := engine.Compile(docs, unifiedModels(t), nil)
 	for _, d := range append(found, probed...) {
 		t.Error(d)
 	}

@@ -99,9 +99,7 @@ func (c *compiler) probeLeaf(pr *prober, op *operationDoc, path []string) (leaf 
 			}
 		}
 	}
-	for i := range lost {
-		delete(leaf.Fields, i)
-	}
+	maps.DeleteFunc(leaf.Fields, func(i int, _ []string) bool { return lost[i] })
 	if values, closed := candidates(schema); closed && schema.kind() != "boolean" {
 		leaf.Values = values
 	}
@@ -145,9 +143,7 @@ func findDeclaration(schema *source.Node, path []string) declaration {
 			return d
 		}
 		if name == "*" {
-			if at = at.Get("items"); at == nil {
-				return d
-			}
+			at = at.Get("items")
 			continue
 		}
 		properties := at.Get("properties")
@@ -155,17 +151,12 @@ func findDeclaration(schema *source.Node, path []string) declaration {
 			return d // found is that of the property around it
 		}
 		d.found = false
-		for _, e := range properties.Entries {
-			if e.Name == name {
-				d.found, d.pos, at = true, e.Pos, e.Value
-				d.exact = i == len(path)-1
-				if i == 0 {
-					d.array = e.Pos
-				}
-			}
-		}
-		if !d.found {
+		if at = properties.Get(name); at == nil {
 			return d
+		}
+		d.found, d.pos, d.exact = true, properties.KeyPos(name), i == len(path)-1
+		if i == 0 {
+			d.array = d.pos
 		}
 		d.enum = at.Get("enum")
 	}
@@ -192,21 +183,14 @@ func (c *compiler) reportUnusedValue(d declaration, path string, v any) {
 
 // checkUnused reports top-level properties without properties of which probing found no leaf.
 func (c *compiler) checkUnused(op *operationDoc, model Model, support *Support) {
-	for _, e := range entries(op.bodySchema.Get("properties")) {
+	for _, e := range op.bodySchema.Get("properties").Members() {
 		field := member(member(model.Request, "properties"), e.Name)
 		leaves := leafPaths(field, []string{e.Name})
-		byName := len(leaves[0]) == 1 || len(entries(e.Value.Get("properties")))+len(entries(e.Value.Get("items").Get("properties"))) > 0
+		byName := len(leaves[0]) == 1 || len(e.Value.Get("properties").Members())+len(e.Value.Get("items").Get("properties").Members()) > 0
 		if field != nil && e.Name != RemoteData && !byName && !support.Names(e.Name) {
 			c.reportNotEffective(declaration{pos: e.Pos}, "/"+e.Name)
 		}
 	}
-}
-
-func entries(n *source.Node) []source.Entry {
-	if n == nil {
-		return nil
-	}
-	return n.Entries
 }
 
 // checkCollapse reports an array that is sent as its only entry if it has one.
@@ -237,7 +221,7 @@ func (c *compiler) checkDeclared(n *source.Node, s schemaPair) {
 		return
 	}
 	known := slices.Sorted(maps.Keys(member(s.unified, "properties")))
-	for _, e := range entries(n.Get("properties")) {
+	for _, e := range n.Get("properties").Members() {
 		if len(known) == 0 && s.kind() == "object" { // custom_fields may hold anything
 			continue
 		}
@@ -307,7 +291,7 @@ func (c *compiler) checkQuery(querySchema *source.Node, exprs []*jsonata.Expr, m
 			}
 		}
 	}
-	declared := entries(querySchema.Get("properties"))
+	declared := querySchema.Get("properties").Members()
 	for _, e := range declared {
 		_, used := uses[e.Name]
 		switch {

@@ -8,8 +8,11 @@ import (
 	"encoding/json"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"portolan/jsonata"
 	"portolan/source"
@@ -26,29 +29,46 @@ type Model struct {
 // Models are the unified methods, by Operation.
 type Models map[Operation]Model
 
-// Compile resolves the documents' references and probes each mapping. The catalog may contain
-// plans with errors: use it only if the diagnostics have not Failed.
-func Compile(docs *Documents, models Models) (*Catalog, source.Diagnostics) {
-	var diags source.Diagnostics
-	c := &compiler{ctx: context.Background(), models: models, diags: &diags, language: docs.language}
-	catalog := &Catalog{plans: map[string]map[Operation]*Plan{}}
-	for _, p := range docs.providers {
-		if p.integration == nil {
-			continue
-		}
-		in := c.integration(p.name, p.integration)
-		catalog.integrations = append(catalog.integrations, in)
-		plans := map[Operation]*Plan{}
+// Probed is what probing found, for mappings without findings, by a hash of their content. It
+// holds for one program with one Models.
+type Probed map[string]Support
+
+// Compile resolves the documents' references and probes each mapping that is not in known. The
+// catalog may contain plans with errors: use it only if the diagnostics have not Failed.
+func Compile(docs *Documents, models Models, known Probed) (*Catalog, source.Diagnostics) {
+	providers := slices.DeleteFunc(slices.Clone(docs.providers), func(p *providerDocs) bool { return p.integration == nil })
+	catalog := &Catalog{integrations: make([]*Integration, len(providers)), plans: map[string]map[Operation]*Plan{}}
+	for _, p := range providers {
+		catalog.plans[p.name] = map[Operation]*Plan{}
+	}
+	diags := make([]source.Diagnostics, len(providers))
+	inParallel(len(providers), func(i int) {
+		p := providers[i]
+		c := &compiler{ctx: context.Background(), models: models, diags: &diags[i], language: docs.language, known: known}
+		catalog.integrations[i] = c.integration(p.name, p.integration)
 		for _, m := range p.mappings {
 			for _, op := range m.methods {
-				if plan := c.plan(in, p.integration, m, op); plan != nil {
-					plans[plan.operation] = plan
+				if plan := c.plan(catalog.integrations[i], p.integration, m, op); plan != nil {
+					catalog.plans[p.name][plan.operation] = plan
 				}
 			}
 		}
-		catalog.plans[p.name] = plans
+	})
+	return catalog, slices.Concat(diags...)
+}
+
+// inParallel calls do with 0 to n-1, on all processors.
+func inParallel(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				do(i - 1)
+			}
+		})
 	}
-	return catalog, diags
+	wg.Wait()
 }
 
 type compiler struct {
@@ -57,6 +77,9 @@ type compiler struct {
 	models   Models
 	diags    *source.Diagnostics
 	language *jsonata.Language
+	known    Probed
+
+	hash, exactHash string // of the integration's document
 }
 
 func (c *compiler) integration(name string, doc *integrationDoc) *Integration {
@@ -72,13 +95,13 @@ func (c *compiler) integration(name string, doc *integrationDoc) *Integration {
 		rateLimit:  doc.rateLimit,
 		endpoints:  map[string]*Endpoint{},
 	}
-	hash := contentHash(doc.node)
+	c.hash, c.exactHash = contentHash(doc.node), exactHash(doc.node)
 	for key, m := range doc.methods {
 		if m.path == nil { // reported when it was read
 			continue
 		}
 		in.endpoints[key] = &Endpoint{
-			Integration: in, Name: key, version: name + "/" + key + "@" + hash,
+			Integration: in, Name: key, version: name + "/" + key + "@" + c.hash,
 			verb: m.verb, path: m.path, form: m.form, repeatable: m.repeatable,
 			header: params(m.params.header, doc.credentials), query: params(m.params.query, doc.credentials),
 		}
@@ -150,8 +173,15 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 	if op.response != nil {
 		c.checkResponse(op.response, model, true)
 	}
-	p.support = c.probe(p, op.requestExprs())
-	p.version = in.Name + "/" + p.title + "@" + contentHash(doc.node, op.node)
+	p.version = in.Name + "/" + p.title + "@" + contentHash(op.node, c.hash)
+	p.probed = exactHash(op.node, c.exactHash, p.title)
+	if p.support, known = c.known[p.probed]; known {
+		return p
+	}
+	before := len(*c.diags)
+	if p.support = c.probe(p, op.requestExprs()); len(*c.diags) > before {
+		p.probed = ""
+	}
 	return p
 }
 
@@ -170,11 +200,7 @@ func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
 	slices.Sort(methods)
 	switch {
 	case len(resources) == 0:
-		pos := m.node.Pos
-		if n := m.node.Get("model"); n != nil {
-			pos = n.Pos
-		}
-		c.diags.Errorf(pos, "E040-unknown-operation", "there is no unified model %q", m.model)
+		c.diags.Errorf(m.node.KeyPos("model"), "E040-unknown-operation", "there is no unified model %q", m.model)
 	case len(methods) == 0:
 		c.diags.Errorf(m.node.Get("resources").KeyPos(op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
 		c.diags.Suggest(op.resource, resources)
@@ -229,7 +255,7 @@ func (c *compiler) step(in *Integration, doc *integrationDoc, s *stepDoc) *step 
 	return out
 }
 
-var answerUse = regexp.MustCompile(`\bresponse\b`)
+var answerUse, errorUse = regexp.MustCompile(`\bresponse\b`), regexp.MustCompile(`\berror\b`)
 
 // needsAnswer reports whether a 2xx answer of the main call must be usable JSON because an
 // expression reads it.
@@ -239,24 +265,28 @@ func needsAnswer(p *Plan) bool {
 		exprs = append(exprs, s.exprs()...)
 	}
 	uses := func(x *jsonata.Expr, re *regexp.Regexp) bool { return x != nil && re.MatchString(x.Source) }
-	return uses(p.integration.errors.when, regexp.MustCompile(`\berror\b`)) ||
+	return uses(p.integration.errors.when, errorUse) ||
 		slices.ContainsFunc(exprs, func(x *jsonata.Expr) bool { return uses(x, answerUse) })
 }
 
-// contentHash returns a hash that comments and layout, of YAML and of expressions, do not change.
-func contentHash(nodes ...*source.Node) string {
+// contentHash returns a hash of n and more that comments and layout, of YAML and of expressions, do
+// not change.
+func contentHash(n *source.Node, more ...any) string {
 	r := source.Reader{Diags: &source.Diagnostics{}}
-	content := make([]any, 0, len(nodes))
-	for _, n := range nodes {
-		content = append(content, withoutLayout(r.JSON(n)))
-	}
-	return hashOf(content)
+	return hashOf(append(more, withoutLayout(r.JSON(n))), 6)
 }
 
-func hashOf(content any) string {
+// exactHash returns a hash of n and more that only comments and layout of YAML do not change.
+func exactHash(n *source.Node, more ...any) string {
+	r := source.Reader{Diags: &source.Diagnostics{}}
+	return hashOf(append(more, r.JSON(n)), sha256.Size)
+}
+
+// hashOf returns the first bytes of a hash of content, in hexadecimal.
+func hashOf(content any, bytes int) string {
 	text, _ := json.Marshal(content) // plain JSON with sorted keys: cannot fail
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:6])
+	return hex.EncodeToString(sum[:bytes])
 }
 
 // withoutLayout replaces every text by its tokens. Most texts are expressions.

@@ -36,7 +36,7 @@ func authorized(t *testing.T, credentials, more string, authorization map[string
 		"acme/ticketing.yaml": {Data: []byte("format: portolan/mapping/v1\nmodel: ticketing\nresources:\n  users:\n    update:\n      call: people.update\n" +
 			"      request_body_schema: {properties: {first_name: {}}}\n      request_body_mapping: '{ \"name\": body.first_name }'\n")},
 	}})
-	catalog, probed := engine.Compile(docs, unifiedModels(t))
+	catalog, probed := engine.Compile(docs, unifiedModels(t), nil)
 	for _, d := range append(found, probed...) {
 		t.Error(d)
 	}

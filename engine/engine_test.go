@@ -86,7 +86,7 @@ func stepsCatalog(t *testing.T) (*engine.Catalog, *engine.Plan) {
 	t.Helper()
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(stepsIntegration)}, "acme/ticketing.yaml": {Data: []byte(stepsMapping)}}
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
-	catalog, more := engine.Compile(docs, unifiedModels(t))
+	catalog, more := engine.Compile(docs, unifiedModels(t), nil)
 	for _, d := range append(found, more...) {
 		t.Error(d)
 	}
@@ -275,7 +275,7 @@ func Example() {
 	models := engine.Models{users: {Request: map[string]any{"properties": map[string]any{"first_name": name}}}}
 
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
-	catalog, more := engine.Compile(docs, models)
+	catalog, more := engine.Compile(docs, models, nil)
 	fmt.Println("findings:", len(found)+len(more))
 
 	call, err := catalog.Plan("acme", users).Build(context.Background(), &engine.Request{ID: "a/b", Body: map[string]any{"first_name": "Ada"}}, nil)

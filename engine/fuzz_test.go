@@ -39,7 +39,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, integration, mapping []byte) {
 		files := fstest.MapFS{"acme/integration.yaml": {Data: integration}, "acme/ticketing.yaml": {Data: mapping}}
 		docs, found := engine.Load(language, engine.Layer{FS: files})
-		_, more := engine.Compile(docs, models)
+		_, more := engine.Compile(docs, models, nil)
 		for _, d := range append(found, more...) {
 			file := files[d.Pos.File]
 			if file == nil {

@@ -38,7 +38,7 @@ func grantedCatalog(t *testing.T) *engine.Catalog {
 		"acme/integration.yaml": {Data: []byte(grantedIntegration)},
 		"bare/integration.yaml": {Data: []byte("format: portolan/integration/v1\nname: bare\nbase_url: https://example.com\nresources: {}\n")},
 	}})
-	c, more := engine.Compile(docs, engine.Models{})
+	c, more := engine.Compile(docs, engine.Models{}, nil)
 	for _, d := range append(found, more...) {
 		t.Error(d)
 	}

@@ -32,7 +32,7 @@ func lint(t *testing.T, files fstest.MapFS, layers []engine.OverrideLayer) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, more := engine.Compile(docs, gateway.Models(models))
+	c, more := engine.Compile(docs, gateway.Models(models), nil)
 	_, bad, err := gateway.NewSnapshot(c, models)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -50,27 +51,35 @@ func newReader(diags *source.Diagnostics, language *jsonata.Language) *reader {
 // Load reads the layers. A file of a later layer replaces the same file of an earlier one.
 func Load(language *jsonata.Language, layers ...Layer) (*Documents, source.Diagnostics) {
 	var diags source.Diagnostics
-	r := newReader(&diags, language)
-	docs := &Documents{language: language}
-	for _, folder := range findFolders(layers, &diags) {
-		p := &providerDocs{name: folder.name}
-		docs.providers = append(docs.providers, p)
-		for _, file := range folder.files {
-			root := file.parse(&diags)
-			switch {
-			case root == nil:
-			case file.name == IntegrationFile:
-				p.integration = readIntegration(r, root, folder.name)
-			default:
-				p.mappings = append(p.mappings, readMapping(r, root, strings.TrimSuffix(file.name, ".yaml")))
-			}
-		}
-		if !slices.ContainsFunc(folder.files, func(f sourceFile) bool { return f.name == IntegrationFile }) {
-			diags.Errorf(startOf(path.Join(folder.path, IntegrationFile)), "E060-missing-file", "provider %q has no %s", folder.name, IntegrationFile)
+	folders := findFolders(layers, &diags)
+	docs := &Documents{language: language, providers: make([]*providerDocs, len(folders))}
+	found := make([]source.Diagnostics, len(folders))
+	read := make([][]*jsonata.Expr, len(folders))
+	inParallel(len(folders), func(i int) {
+		r := newReader(&found[i], language)
+		docs.providers[i] = folders[i].read(r)
+		read[i] = r.Read
+	})
+	docs.Expressions = slices.Concat(read...)
+	return docs, slices.Concat(append(found, diags)...)
+}
+
+func (f *sourceFolder) read(r *reader) *providerDocs {
+	p := &providerDocs{name: f.name}
+	for _, file := range f.files {
+		root := file.parse(r.Diags)
+		switch {
+		case root == nil:
+		case file.name == IntegrationFile:
+			p.integration = readIntegration(r, root, f.name)
+		default:
+			p.mappings = append(p.mappings, readMapping(r, root, strings.TrimSuffix(file.name, ".yaml")))
 		}
 	}
-	docs.Expressions = r.Read
-	return docs, diags
+	if !slices.ContainsFunc(f.files, func(f sourceFile) bool { return f.name == IntegrationFile }) {
+		r.Diags.Errorf(startOf(path.Join(f.path, IntegrationFile)), "E060-missing-file", "provider %q has no %s", f.name, IntegrationFile)
+	}
+	return p
 }
 
 func startOf(file string) source.Pos { return source.Pos{File: file, Line: 1, Col: 1} }
@@ -97,7 +106,7 @@ func (f sourceFile) parse(diags *source.Diagnostics) *source.Node {
 
 // findFolders returns the provider folders of all layers, sorted by name, with each file of the
 // last layer that has it.
-func findFolders(layers []Layer, diags *source.Diagnostics) []sourceFolder {
+func findFolders(layers []Layer, diags *source.Diagnostics) []*sourceFolder {
 	folders := map[string]*sourceFolder{}
 	for _, layer := range layers {
 		entries, err := fs.ReadDir(layer.FS, ".")
@@ -118,14 +127,8 @@ func findFolders(layers []Layer, diags *source.Diagnostics) []sourceFolder {
 			f.addFiles(layer, diags)
 		}
 	}
-	out := make([]sourceFolder, 0, len(folders))
-	for _, f := range folders {
-		if len(f.files) > 0 {
-			out = append(out, *f)
-		}
-	}
-	slices.SortFunc(out, func(a, b sourceFolder) int { return strings.Compare(a.name, b.name) })
-	return out
+	maps.DeleteFunc(folders, func(_ string, f *sourceFolder) bool { return len(f.files) == 0 })
+	return slices.SortedFunc(maps.Values(folders), func(a, b *sourceFolder) int { return strings.Compare(a.name, b.name) })
 }
 
 func (f *sourceFolder) addFiles(layer Layer, diags *source.Diagnostics) {

@@ -27,7 +27,7 @@ func testLanguage() *jsonata.Language {
 
 func TestMappingsHaveNoFindings(t *testing.T) {
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: mappings.FS, Path: "mappings"})
-	_, more := engine.Compile(docs, unifiedModels(t))
+	_, more := engine.Compile(docs, unifiedModels(t), nil)
 	for _, d := range append(found, more...).Sorted() {
 		t.Error(d)
 	}

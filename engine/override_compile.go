@@ -38,7 +38,7 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.D
 		content = append(content, o.layer(l))
 	}
 	name, _, _ := strings.Cut(base.version, "@")
-	plan.version = name + "@" + hashOf(content)
+	plan.version = name + "@" + hashOf(content, 6)
 	if !o.diags.Failed() {
 		o.evaluateOnce()
 	}
@@ -86,18 +86,11 @@ func (o *overrideCompiler) layer(l OverrideLayer) any {
 // clear removes the expressions under key of the mapping and the layers so far.
 func (o *overrideCompiler) clear(key mappingKey) {
 	p := o.plan
-	below := []*jsonata.Expr{p.main.bodyMap, p.main.queryMap, p.response}[key]
-	switch key {
-	case bodyKey:
-		p.main.bodyMap = nil
-	case queryKey:
-		p.main.queryMap = nil
-	default:
-		p.response = nil
-	}
+	own := []**jsonata.Expr{&p.main.bodyMap, &p.main.queryMap, &p.response}[key]
 	o.exprs = slices.DeleteFunc(o.exprs, func(x *jsonata.Expr) bool {
-		return x == below || slices.ContainsFunc(p.overrides, func(lower compiledOverride) bool { return x == lower[key] })
+		return x == *own || slices.ContainsFunc(p.overrides, func(lower compiledOverride) bool { return x == lower[key] })
 	})
+	*own = nil
 	for i := range p.overrides {
 		p.overrides[i][key] = nil
 	}

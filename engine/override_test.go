@@ -51,7 +51,7 @@ func overriddenCatalog(tb testing.TB, limits jsonata.Limits) (*engine.Catalog, *
 	tb.Helper()
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, found := engine.Load(jsonata.NewLanguage(time.Now, rand.Reader, limits), engine.Layer{FS: files})
-	c, more := engine.Compile(docs, unifiedModels(tb))
+	c, more := engine.Compile(docs, unifiedModels(tb), nil)
 	for _, d := range append(found, more...) {
 		tb.Error(d)
 	}

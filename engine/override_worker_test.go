@@ -39,7 +39,7 @@ func TestWorkerEvaluatesOverrides(t *testing.T) {
 	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(workerFunc(evaluate))
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
-	catalog, _ := engine.Compile(docs, unifiedModels(t))
+	catalog, _ := engine.Compile(docs, unifiedModels(t), nil)
 	base := catalog.Plan("acme", usersUpdate)
 	req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
 	if _, _, _, err := carriedOut(t, base, req, `{"id":1}`); err != nil || len(evaluated) > 0 {
@@ -66,7 +66,7 @@ func TestWorkerFails(t *testing.T) {
 	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(workerFunc(evaluate))
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
-	catalog, _ := engine.Compile(docs, unifiedModels(t))
+	catalog, _ := engine.Compile(docs, unifiedModels(t), nil)
 	base, own := catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "r": 3 }`, false)
 	plan, found := catalog.Override(base, own)
 	if found.Failed() {
@@ -113,7 +113,7 @@ func TestWorkerCompilesOverrides(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(refusingWorker{nothing, c.err})
 			docs, _ := engine.Load(language, engine.Layer{FS: files})
-			catalog, _ := engine.Compile(docs, unifiedModels(t))
+			catalog, _ := engine.Compile(docs, unifiedModels(t), nil)
 			// Only a compiler detects that this is not a valid expression.
 			_, found := catalog.Override(catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "name": 1 2 }`, false))
 			got := ""

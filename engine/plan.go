@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,7 +27,8 @@ type Plan struct {
 	querySchema      any
 	querySchemaNode  *source.Node
 	support          Support
-	needsAnswer      bool // an expression reads the main answer's body
+	probed           string // see Probed
+	needsAnswer      bool   // an expression reads the main answer's body
 	authorizingQuery []string
 
 	base      *Plan              // without overrides; nil: this one has none
@@ -79,6 +81,9 @@ func (p *Plan) QuerySchema() (any, *source.Node) { return p.querySchema, p.query
 // Support returns the unified fields that reach the provider.
 func (p *Plan) Support() *Support { return &p.support }
 
+// Probed returns the key of Support for Probed; "" if probing reported anything.
+func (p *Plan) Probed() string { return p.probed }
+
 // exprs returns the expressions of s, with those of the overrides if s is the main call.
 func (p *Plan) exprs(s *step) []*jsonata.Expr {
 	out := s.exprs()
@@ -124,9 +129,7 @@ func (c *Catalog) Plan(integration string, op Operation) *Plan { return c.plans[
 func (c *Catalog) Plans() []*Plan {
 	var out []*Plan
 	for _, plans := range c.plans {
-		for _, p := range plans {
-			out = append(out, p)
-		}
+		out = slices.AppendSeq(out, maps.Values(plans))
 	}
 	slices.SortFunc(out, func(a, b *Plan) int { return strings.Compare(a.version, b.version) })
 	return out

@@ -61,16 +61,13 @@ func (s schemaPair) number(keyword string, otherwise int) int {
 // kind returns the JSON type other than null; "" if none is declared.
 func (s schemaPair) kind() string {
 	for _, schema := range []map[string]any{s.own, s.unified} {
-		switch t := schema["type"].(type) {
-		case string:
-			if t != "null" {
-				return t
-			}
-		case []any:
-			for _, one := range t {
-				if name, ok := one.(string); ok && name != "null" {
-					return name
-				}
+		types, isList := schema["type"].([]any)
+		if !isList {
+			types = []any{schema["type"]}
+		}
+		for _, t := range types {
+			if name, ok := t.(string); ok && name != "null" {
+				return name
 			}
 		}
 	}

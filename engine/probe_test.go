@@ -27,7 +27,7 @@ func compileAcme(t *testing.T, operation string) (*engine.Plan, string) {
 		"      " + strings.ReplaceAll(strings.TrimSpace(operation), "\n", "\n      ") + "\n"
 	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(acmeIntegration)}, "acme/ticketing.yaml": {Data: []byte(mapping)}}
 	docs, found := engine.Load(testLanguage(), engine.Layer{FS: files})
-	catalog, more := engine.Compile(docs, unifiedModels(t))
+	catalog, more := engine.Compile(docs, unifiedModels(t), nil)
 	var codes []string
 	for _, d := range append(found, more...).Sorted() {
 		codes = append(codes, d.Code)

@@ -22,7 +22,7 @@ func exampleGateway() (*gateway.Gateway, error) {
 	docs, found := engine.Load(jsonata.NewLanguage(clock, rand.Reader, jsonata.Limits{}), engine.Layer{FS: fstest.MapFS{
 		"acme/integration.yaml": {Data: []byte(acmeYAML)}, "acme/ticketing.yaml": {Data: []byte(acmeTicketing)},
 	}})
-	catalog, more := engine.Compile(docs, gateway.Models(unified))
+	catalog, more := engine.Compile(docs, gateway.Models(unified), nil)
 	snapshot, bad, err := gateway.NewSnapshot(catalog, unified)
 	if err != nil || len(found)+len(more)+len(bad) > 0 {
 		return nil, fmt.Errorf("%w %v %v %v", err, found, more, bad)

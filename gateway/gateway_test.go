@@ -77,7 +77,7 @@ func newSnapshot(tb testing.TB, ticketing string) *gateway.Snapshot {
 		"acme/integration.yaml": {Data: []byte(acmeYAML)}, "acme/ticketing.yaml": {Data: []byte(ticketing)},
 		"bare/integration.yaml": {Data: []byte(bareYAML)},
 	}})
-	catalog, more := engine.Compile(docs, gateway.Models(unified))
+	catalog, more := engine.Compile(docs, gateway.Models(unified), nil)
 	snapshot, bad, err := gateway.NewSnapshot(catalog, unified)
 	for _, d := range slices.Concat(found, more, bad) {
 		tb.Error(d)

@@ -24,7 +24,7 @@ const (
 func acme(tb testing.TB, integration string) *engine.Catalog {
 	tb.Helper()
 	docs, found := engine.Load(jsonata.NewLanguage(golden.Clock, nil, jsonata.Limits{}), engine.Layer{FS: fstest.MapFS{"acme/integration.yaml": {Data: []byte(integration)}}})
-	catalog, more := engine.Compile(docs, nil)
+	catalog, more := engine.Compile(docs, nil, nil)
 	if found = append(found, more...); found.Failed() {
 		tb.Fatal(found)
 	}

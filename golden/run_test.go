@@ -27,7 +27,7 @@ func catalog(tb testing.TB) *engine.Catalog {
 		tb.Fatal(err)
 	}
 	docs, found := engine.Load(jsonata.NewLanguage(golden.Clock, rand.Reader, jsonata.Limits{}), engine.Layer{FS: mappings.FS, Only: "hive"})
-	catalog, more := engine.Compile(docs, gateway.Models(unified))
+	catalog, more := engine.Compile(docs, gateway.Models(unified), nil)
 	for _, d := range append(found, more...) {
 		tb.Fatal(d)
 	}

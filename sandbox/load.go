@@ -53,10 +53,10 @@ type loader struct {
 }
 
 func (l *loader) provider() {
-	for _, e := range entries(l.root.Get("answers")) {
+	for _, e := range l.root.Get("answers").Members() {
 		l.answers[e.Name] = &answer{}
 	}
-	for _, e := range entries(l.root.Get("checks")) {
+	for _, e := range l.root.Get("checks").Members() {
 		l.checks[e.Name] = &checks{}
 	}
 	if views := l.root.Get("views"); views != nil {
@@ -95,13 +95,6 @@ func (l *loader) provider() {
 		l.Items(n, l.route)
 	}
 	l.faults(l.root.Get("faults"))
-}
-
-func entries(n *source.Node) []source.Entry {
-	if n == nil {
-		return nil
-	}
-	return n.Entries
 }
 
 func (l *loader) expr(n *source.Node, what string, names []string) *expr {

@@ -112,7 +112,7 @@ func compileExampleIn(language *jsonata.Language) (*engine.Catalog, source.Diagn
 		"writes/integration.yaml": {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: writes", 1))},
 		"writes/ticketing.yaml":   {Data: fmt.Appendf(nil, steppedTicketing, "users.prepare")},
 	}})
-	c, more := engine.Compile(docs, gateway.Models(unified))
+	c, more := engine.Compile(docs, gateway.Models(unified), nil)
 	return c, append(found, more...)
 }
 

@@ -422,7 +422,7 @@ resources:
 	docs, found := engine.Load(language, engine.Layer{Path: "test", FS: fstest.MapFS{
 		"hive/integration.yaml": {Data: []byte(strings.Replace(bareYAML, "name: bare", "name: hive", 1))}, "hive/ticketing.yaml": {Data: []byte(mapping)},
 	}})
-	catalog, more := engine.Compile(docs, known)
+	catalog, more := engine.Compile(docs, known, nil)
 	if found = append(found, more...); found.Failed() {
 		t.Fatal(found)
 	}

@@ -66,7 +66,7 @@ func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalo
 	}
 	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout, Clock: time.Now})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
-	c, more := engine.Compile(docs, gateway.Models(unified))
+	c, more := engine.Compile(docs, gateway.Models(unified), nil)
 	return c, append(found, more...)
 }
 

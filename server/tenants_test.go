@@ -109,7 +109,7 @@ func TestTenantsNeverMix(t *testing.T) {
 	list, connected := tenants()
 	_, known := models(t)
 	docs, found := engine.Load(newLanguage(), engine.Layer{FS: mappings.FS, Path: "mappings"})
-	c, more := engine.Compile(docs, known)
+	c, more := engine.Compile(docs, known, nil)
 	if found = append(found, more...); len(found) > 0 {
 		t.Fatal(found)
 	}

@@ -64,6 +64,14 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
+// Members returns the members of n; none if n is nil.
+func (n *Node) Members() []Entry {
+	if n == nil {
+		return nil
+	}
+	return n.Entries
+}
+
 // KeyPos returns the place of n's key called name; that of n if there is none.
 func (n *Node) KeyPos(name string) Pos {
 	for _, e := range n.Entries {

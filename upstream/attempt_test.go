@@ -107,7 +107,7 @@ resources: {people: {update: {method: PUT, path: /people/u1, repeatable: %t}}}
 `, origin, repeatable)
 	lang := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute})
 	docs, found := engine.Load(lang, engine.Layer{FS: fstest.MapFS{"acme/integration.yaml": {Data: []byte(text)}}})
-	catalog, more := engine.Compile(docs, engine.Models{})
+	catalog, more := engine.Compile(docs, engine.Models{}, nil)
 	for _, d := range append(found, more...) {
 		t.Error(d)
 	}

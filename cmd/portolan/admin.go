@@ -41,14 +41,18 @@ type adminClient struct {
 func (f adminFlags) administer(ctx context.Context, p *process, environment string, doer engine.Doer,
 	do func(*adminClient) error, options ...server.Option,
 ) error {
+	keys, err := f.keyring(p)
+	if err != nil {
+		return err
+	}
 	workers := newWorkers(f.EvalTimeout)
 	defer workers.Close()
-	b, err := p.loadChecked(f.mappingFlags, workers)
+	b, err := p.loadChecked(f.mappingFlags, loading{workers: workers, known: f.probeFile(keys, f.EvalTimeout).read()})
 	if err != nil {
 		return err
 	}
 	log := p.logger()
-	db, err := f.open(ctx, p, log)
+	db, err := f.open(ctx, p, keys, log)
 	if err != nil {
 		return err
 	}

@@ -21,40 +21,51 @@ type bundle struct {
 	language  *jsonata.Language
 	catalog   *engine.Catalog
 	snapshot  *gateway.Snapshot
-	providers []*sandbox.Provider // those with a sandbox, by name
+	providers []*sandbox.Provider // those with a sandbox, by name; none if it was not loaded
 	findings  source.Diagnostics  // unsorted
 }
 
-// load reads the layers. workers evaluates overrides; if it is nil, this process does.
-// Problems of mappings are findings; an error means that the program itself is broken.
+// loading is what load needs besides the layers.
+type loading struct {
+	evalTimeout time.Duration
+	workers     jsonata.Worker // evaluates overrides; nil: this process does
+	sandbox     bool           // sandbox.yaml is read too
+	known       engine.Probed
+}
+
+// load reads the layers. Problems of mappings are findings; an error means that the program itself
+// is broken.
 //
 //nolint:contextcheck,nolintlint // a language is used by many calls (contextcheck reports this line as well)
-func (p *process) load(evalTimeout time.Duration, workers jsonata.Worker, layers ...engine.Layer) (*bundle, error) {
+func (p *process) load(l loading, layers ...engine.Layer) (*bundle, error) {
 	models, err := schemas.Unified()
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
 	}
-	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: evalTimeout, Clock: p.clock}).WithWorker(workers)}
+	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: l.evalTimeout, Clock: p.clock}).WithWorker(l.workers)}
 	docs, read := engine.Load(b.language, layers...)
-	catalog, compiled := engine.Compile(docs, gateway.Models(models))
+	catalog, compiled := engine.Compile(docs, gateway.Models(models), l.known)
 	b.catalog = catalog
 	snapshot, bad, err := gateway.NewSnapshot(catalog, models)
 	if err != nil {
 		return nil, err
 	}
 	b.snapshot, b.findings = snapshot, slices.Concat(read, compiled, bad)
-	b.loadProviders(layers)
+	if l.sandbox {
+		b.loadProviders(layers)
+	}
 	return b, nil
 }
 
 // loadChecked loads mappings to run them. It prints the findings, and returns errReported if
 // one of them is an error.
-func (p *process) loadChecked(flags mappingFlags, workers jsonata.Worker) (*bundle, error) {
+func (p *process) loadChecked(flags mappingFlags, l loading) (*bundle, error) {
 	layers, err := flags.layers()
 	if err != nil {
 		return nil, err
 	}
-	b, err := p.load(flags.EvalTimeout, workers, layers...)
+	l.evalTimeout = flags.EvalTimeout
+	b, err := p.load(l, layers...)
 	if err != nil {
 		return nil, err
 	}

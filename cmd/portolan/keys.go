@@ -82,7 +82,7 @@ func (f storeFlags) openWithKeys(ctx context.Context, p *process) (*accounts.Key
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := f.open(ctx, p, p.logger())
+	db, err := f.open(ctx, p, keys, p.logger())
 	return keys, db, err
 }
 

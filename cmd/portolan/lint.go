@@ -36,7 +36,7 @@ func (c *lintCommand) Run(p *process) error {
 		for _, name := range dir.integrations() {
 			integrations[name] = true
 		}
-		b, err := p.load(c.EvalTimeout, nil, dir.layers()...)
+		b, err := p.load(loading{evalTimeout: c.EvalTimeout, sandbox: true}, dir.layers()...)
 		if err != nil {
 			return err
 		}

@@ -177,7 +177,7 @@ func (m *mutation) try(ctx context.Context, one *mutant) error {
 	last := &layers[len(layers)-1]
 	last.FS = changedFile{last.FS, one.file, one.Source}
 	docs, found := engine.Load(m.language, layers...)
-	catalog, more := engine.Compile(docs, gateway.Models(m.models))
+	catalog, more := engine.Compile(docs, gateway.Models(m.models), nil)
 	snapshot, bad, err := gateway.NewSnapshot(catalog, m.models)
 	if err != nil {
 		return err

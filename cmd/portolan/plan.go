@@ -51,7 +51,7 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	}
 	workers := newWorkers(c.EvalTimeout)
 	defer workers.Close()
-	b, err := p.loadChecked(c.mappingFlags, workers)
+	b, err := p.loadChecked(c.mappingFlags, loading{workers: workers, sandbox: c.Sandbox})
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (c *planCommand) readBody(p *process) ([]byte, error) {
 // be used. They may have any base_url, because no provider is called.
 func (c *planCommand) store(ctx context.Context, p *process, b *bundle) (store accounts.Directory, done func(), err error) {
 	if !c.Sandbox && c.Accounts == "" {
-		db, err := c.open(ctx, p, p.logger())
+		_, db, err := c.openWithKeys(ctx, p)
 		if err != nil {
 			return nil, nil, err
 		}

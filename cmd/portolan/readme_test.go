@@ -176,7 +176,7 @@ func rows(table string) [][]string {
 func TestReadmeSupport(t *testing.T) {
 	_, table := marked(t, "support")
 	p := &process{now: time.Now, random: rand.Reader}
-	b, err := p.load(time.Second, nil, builtin(""))
+	b, err := p.load(loading{evalTimeout: time.Second}, builtin(""))
 	if err != nil {
 		t.Fatal(err)
 	}

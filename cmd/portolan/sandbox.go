@@ -31,7 +31,7 @@ type demoAccountJSON struct {
 
 // Run serves the sandbox until ctx ends, or prints its accounts or faults.
 func (c *sandboxCommand) Run(ctx context.Context, p *process) error {
-	b, err := p.loadChecked(c.mappingFlags, nil)
+	b, err := p.loadChecked(c.mappingFlags, loading{sandbox: true})
 	switch {
 	case err != nil:
 		return err

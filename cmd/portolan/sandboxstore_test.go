@@ -323,3 +323,29 @@ func TestFileBesideStore(t *testing.T) {
 	alone.must(t, http.StatusUnauthorized, http.MethodPatch, fileTarget, admin, ada)
 	alone.must(t, http.StatusNotFound, http.MethodGet, accountsPath, "tok-example", nil)
 }
+
+// The files of the sandbox are read only by what uses them.
+func TestSandboxFilesAreReadForSandboxOnly(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(root+"/hive", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root+"/hive/sandbox.yaml", []byte("format: odd\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, "--accounts", writeAccounts(t, "http://127.0.0.1:1"), "--allow-insecure-upstreams", "--mappings", root).stop()
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel() // a server that did start ends at once
+	for _, args := range [][]string{
+		{"serve", "--sandbox", "--listen", "127.0.0.1:0", "--mappings", root},
+		{"sandbox", "--json", "--mappings", root},
+		{"plan", "--sandbox", "--mappings", root, "PATCH", "/unified/ticketing/users/1"},
+		{"lint", root},
+		{"test", "--cases", "../../testdata/cases", root},
+	} {
+		var out bytes.Buffer
+		if code := run(stopped, args, strings.NewReader(""), &out, &out); code != exitFailed || !strings.Contains(out.String(), "sandbox.yaml:1:9: E011-wrong-format") {
+			t.Errorf("%s: exit %d\n%s", args[0], code, &out)
+		}
+	}
+}

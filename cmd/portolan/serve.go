@@ -46,13 +46,19 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return usagef("the tokens of --sandbox are public, and %s is not a loopback address: "+
 			"listen on 127.0.0.1, or set --allow-public-sandbox", c.Listen)
 	}
-	workers := newWorkers(c.EvalTimeout)
-	defer workers.Close()
-	b, err := p.loadChecked(c.mappingFlags, workers)
+	keys, err := c.databaseKeys(p)
 	if err != nil {
 		return err
 	}
-	c.tuneMemory(p)
+	memory := c.tuneMemory(p)
+	workers := newWorkers(c.EvalTimeout)
+	defer workers.Close()
+	probes := c.probeFile(keys, c.EvalTimeout)
+	known := probes.read()
+	b, err := p.loadChecked(c.mappingFlags, loading{workers: workers, sandbox: c.Sandbox, known: known})
+	if err != nil {
+		return err
+	}
 	log, flush := bufferedLogger(p.stderr, c.LogLevel)
 	defer flush()
 	var services []service
@@ -72,11 +78,14 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	demo := c.demoAccounts(b, sandboxAt)
-	store, err := c.openStore(ctx, p, demo, log)
+	store, err := c.openStore(ctx, p, keys, demo, log)
 	if err != nil {
 		return err
 	}
 	defer store.close()
+	if err := probes.update(known, b.catalog); err != nil {
+		log.WarnContext(ctx, "what probing found cannot be kept for the next start", slog.String("reason", err.Error()))
+	}
 	listener, err := listen(ctx, c.Listen)
 	if err != nil {
 		return err
@@ -88,18 +97,11 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	api := newHTTPServer(handler, log)
 	api.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
+	debug.FreeOSMemory() // most of what loading used is garbage
+	memory.tend()
+	go memory.run(ctx)
 	c.announce(p, b, originOf(c.Listen, listener.Addr()))
 	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
-}
-
-// tuneMemory uses more memory to save processor time, unless the environment sets the limits.
-func (c *serveCommand) tuneMemory(p *process) {
-	if _, set := p.lookup("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(int64(c.MemoryLimit))
-	}
-	if _, set := p.lookup("GOGC"); !set {
-		debug.SetGCPercent(400)
-	}
 }
 
 // sandboxAddress is the address of the sandbox; the zero value means that there is none.

@@ -20,18 +20,27 @@ type serverStore struct {
 	close func()
 }
 
-// openStore opens the configured database. Without one, --sandbox uses a temporary database, and
-// --accounts none.
-func (c *serveCommand) openStore(ctx context.Context, p *process, demo []accounts.Account, log *slog.Logger) (*serverStore, error) {
+// databaseKeys returns the master keys of the configured database; nil if there is none.
+func (c *serveCommand) databaseKeys(p *process) (*accounts.Keyring, error) {
+	if !c.configured() && (c.Sandbox || c.Accounts != "") {
+		return nil, nil
+	}
+	keys, err := c.keyring(p)
+	if c.Sandbox && errors.Is(err, errNoKey) {
+		err = usagef("%w (--sandbox needs one too: a persistent database cannot be read later with a temporary key)", err)
+	}
+	return keys, err
+}
+
+// openStore opens the database that keys are for. Without keys, --accounts uses no database, and
+// --sandbox a temporary one.
+func (c *serveCommand) openStore(ctx context.Context, p *process, keys *accounts.Keyring, demo []accounts.Account, log *slog.Logger) (*serverStore, error) {
 	var db *database.DB
 	var err error
 	remove := func() {}
 	switch {
-	case c.configured() || !c.Sandbox && c.Accounts == "":
-		db, err = c.open(ctx, p, log)
-		if c.Sandbox && errors.Is(err, errNoKey) {
-			err = usagef("%w (--sandbox needs one too: a persistent database cannot be read later with a temporary key)", err)
-		}
+	case keys != nil:
+		db, err = c.open(ctx, p, keys, log)
 	case c.Accounts == "":
 		db, remove, err = openTemporary(ctx, p, log)
 	default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,27 +37,19 @@ var errNoKey = errors.New("no master key is configured")
 func (f storeFlags) configured() bool { return f.Data != "" || f.DatabaseURL != "" }
 
 // open opens the database, and creates or migrates it if needed.
-func (f storeFlags) open(ctx context.Context, p *process, log *slog.Logger) (*database.DB, error) {
-	if f.Data != "" && f.DatabaseURL != "" {
-		return nil, usagef("--data and --database-url (or PORTOLAN_DATA and PORTOLAN_DATABASE_URL) exclude each other")
-	}
-	keys, err := f.keyring(p)
-	if err != nil {
-		return nil, err
-	}
+func (f storeFlags) open(ctx context.Context, p *process, keys *accounts.Keyring, log *slog.Logger) (*database.DB, error) {
 	options := database.Options{Keys: keys, Now: p.now, Log: log}
 	if f.DatabaseURL != "" {
 		return f.openPostgres(ctx, options, p.now().Add(f.DatabaseWait))
 	}
-	dir := f.Data
-	if dir == "" {
-		dir = defaultData
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(f.directory(), 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	return database.OpenSQLite(ctx, filepath.Join(dir, databaseFile), options)
+	return database.OpenSQLite(ctx, filepath.Join(f.directory(), databaseFile), options)
 }
+
+// directory is the directory of the SQLite database.
+func (f storeFlags) directory() string { return cmp.Or(f.Data, defaultData) }
 
 // openPostgres opens a database. It waits until the given time if the server is still starting.
 func (f storeFlags) openPostgres(ctx context.Context, options database.Options, until time.Time) (*database.DB, error) {
@@ -76,8 +69,11 @@ func (f storeFlags) openPostgres(ctx context.Context, options database.Options, 
 	}
 }
 
-// keyring reads the master keys. Its errors show no key.
+// keyring reads the master keys of the database. Its errors show no key.
 func (f storeFlags) keyring(p *process) (*accounts.Keyring, error) {
+	if f.Data != "" && f.DatabaseURL != "" {
+		return nil, usagef("--data and --database-url (or PORTOLAN_DATA and PORTOLAN_DATABASE_URL) exclude each other")
+	}
 	text, _ := p.lookup(masterKeysVariable)
 	variable, from := strings.TrimSpace(text) != "", masterKeysVariable
 	switch {

@@ -86,7 +86,7 @@ func (c *testCommand) noCases() error {
 
 // loadCases loads the mappings of dir. It refuses mappings with errors.
 func (p *process) loadCases(dir mappingDir, evalTimeout time.Duration) (*bundle, error) {
-	b, err := p.load(evalTimeout, nil, dir.layers()...)
+	b, err := p.load(loading{evalTimeout: evalTimeout, sandbox: true}, dir.layers()...)
 	if err != nil {
 		return nil, err
 	}
