@@ -139,7 +139,6 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 		operation:   Operation{m.model, op.resource, op.method},
 		title:       Operation{m.model, op.resource, op.method}.String(),
 		response:    op.response,
-		record:      []string{"response"},
 		doc:         op,
 	}
 	c.checkMappingCredentials(op, doc.credentials)
@@ -153,8 +152,17 @@ func (c *compiler) plan(in *Integration, doc *integrationDoc, m *mappingDoc, op 
 	if slices.Contains(append(p.before, p.after...), nil) || p.main == nil {
 		return nil
 	}
+	record := []string{"response"}
 	if op.record != nil {
-		p.record = strings.Split(op.record.Text, ".")
+		record = strings.Split(op.record.Text, ".")
+	}
+	if record[0] == "response" {
+		p.main.record = record[1:]
+	}
+	for _, s := range p.after {
+		if len(record) > 1 && record[0] == "after" && record[1] == s.name {
+			s.record = record[2:]
+		}
 	}
 	if op.remoteDataIn != nil {
 		p.remoteDataIn = strings.Split(op.remoteDataIn.Text, ".")

@@ -43,6 +43,7 @@ const (
 	CauseCutOff      Cause = "cut_off"     // the answer ends too early
 	CauseNotJSON     Cause = "not_json"    // the answer is not JSON
 	CauseTooDeep     Cause = "too_deep"    // the answer is nested too deep
+	CauseNoRecord    Cause = "no_record"   // the answer has something else at the record's place
 	CauseOther       Cause = "other"       // anything else, for example an answer that is not HTTP
 )
 

@@ -86,6 +86,7 @@ type step struct {
 	queryMap  *jsonata.Expr
 	bodyMap   *jsonata.Expr
 	runIf     *jsonata.Expr
+	record    []string // names of the path to the record in the answer; nil if it is in another one
 }
 
 // exprs returns all expressions of s.

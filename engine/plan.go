@@ -20,7 +20,6 @@ type Plan struct {
 	main             *step
 	before, after    []*step
 	response         *jsonata.Expr
-	record           []string // names of the path to the provider's record
 	remoteDataIn     []string // names of the path, in the mapped body, at which remote_data is merged
 	bodySchema       any      // plain JSON; nil: none
 	bodySchemaNode   *source.Node

@@ -46,6 +46,12 @@ func (s *step) read(ctx context.Context, title string, reply *Reply, needJSON bo
 		}
 		return nil, s.unusable(title, reply, answer.notJSON, message)
 	}
+	if needJSON && answer.isJSON && s.record != nil {
+		record, _ := plain.Lookup(answer.body, s.record...)
+		if _, ok := record.(map[string]any); !ok {
+			return nil, s.unusable(title, reply, CauseNoRecord, "the provider's answer does not contain the record, a JSON object")
+		}
+	}
 	return answer, nil
 }
 

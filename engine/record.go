@@ -151,14 +151,13 @@ func headerBinding(reply *Reply) map[string]any {
 // remote returns the JSON of the provider's record in UTF-8, otherwise unchanged; nil if there is
 // none.
 func (p *Plan) remote(answers Answers) json.RawMessage {
-	answer, path := answers.Main, p.record[1:]
-	if p.record[0] == "after" {
-		if len(path) == 0 {
-			return nil
+	answer, path := answers.Main, p.main.record
+	for _, s := range p.after {
+		if s.record != nil {
+			answer, path = answers.After[s.name], s.record
 		}
-		answer, path = answers.After[path[0]], path[1:]
 	}
-	if answer == nil || !answer.isJSON {
+	if answer == nil || !answer.isJSON || path == nil {
 		return nil
 	}
 	raw := json.RawMessage(bytes.TrimSpace(answer.reply.Body))

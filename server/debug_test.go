@@ -113,7 +113,7 @@ func TestDebugIsBounded(t *testing.T) {
 		{"a long text", 500, engine.Reply{Status: 500, Body: []byte(text(100_000))}, 64 << 10, true},
 		{"a text", 500, engine.Reply{Status: 500, Body: []byte(text(1000))}, 1000, nil},
 		{"a cut text", 500, engine.Reply{Status: 500, Body: []byte(text(1000)), Truncated: true}, 1000, true},
-		{"long JSON", 200, engine.Reply{Status: 200, Body: []byte(`"` + text(100_000) + `"`)}, 100_000, nil},
+		{"long JSON", 502, engine.Reply{Status: 200, Body: []byte(`"` + text(100_000) + `"`)}, 100_000, nil},
 	} {
 		reply = tt.reply
 		debug := debugOf(tt.status, hiveUser1, name)

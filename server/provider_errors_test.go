@@ -229,7 +229,10 @@ func TestFaultsOverSockets(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusTemporaryRedirect)
 		}, 502, false, "no answer from the provider", engine.CauseRedirect, 0},
-		"html": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, true, "not JSON", engine.CauseNotJSON, 200},
+		"html":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, true, "not JSON", engine.CauseNotJSON, 200},
+		"surplus": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id":"u1"}} GARBAGE`) }, 502, true, "not JSON", engine.CauseNotJSON, 200},
+		"array":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"id":"u1"}]`) }, 502, true, "does not contain the record", engine.CauseNoRecord, 200},
+		"scalar":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `5`) }, 502, true, "does not contain the record", engine.CauseNoRecord, 200},
 		"deep": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, strings.Repeat("[", 600)+strings.Repeat("]", 600))
 		}, 502, true, "nested too deep", engine.CauseTooDeep, 200},
