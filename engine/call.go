@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portolan/jsonata"
+	"portolan/plain"
 )
 
 // Context is an integrated account's credentials and settings, the binding `context` of
@@ -106,6 +107,11 @@ func (r *Reply) HeaderValue(name string) string {
 		return values[0]
 	}
 	return ""
+}
+
+// Text returns the body in UTF-8, and whether that differs from the body: see plain.ToUTF8.
+func (r *Reply) Text() (text []byte, changed bool) {
+	return plain.ToUTF8(r.Body, r.HeaderValue("Content-Type"))
 }
 
 // Doer sends a Call once: the only I/O of a request. Its errors are *Error of KindUpstream

@@ -18,13 +18,13 @@ type Engine struct {
 // Option changes a default of New.
 type Option func(*Engine)
 
-// WithTimeout bounds one provider call, over all its attempts. Default 30 s.
+// WithTimeout bounds one provider call, over all its attempts. Default 25 s: many clients give up after 30 s.
 func WithTimeout(d time.Duration) Option { return func(e *Engine) { e.timeout = d } }
 
 // New builds an engine that calls providers through doer. now is the clock for durations and
 // for rate limit resets that are given as epochs.
 func New(doer Doer, now func() time.Time, opts ...Option) *Engine {
-	e := &Engine{doer: doer, now: now, timeout: 30 * time.Second}
+	e := &Engine{doer: doer, now: now, timeout: 25 * time.Second}
 	for _, o := range opts {
 		o(e)
 	}

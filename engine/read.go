@@ -90,7 +90,7 @@ func (s *step) checkAnswer(ctx context.Context, title string, answer *Answer) er
 	case answer.isJSON:
 		values["error"] = answer.body
 	case answer.notJSON == CauseNotJSON && len(reply.Body) > 0:
-		values["error"] = strings.ToValidUTF8(string(reply.Body), "\uFFFD")
+		values["error"] = string(answer.text)
 	}
 	bindings := jsonata.NewBindings(values)
 	if rules.when != nil {

@@ -15,7 +15,8 @@ import (
 // Answer is a provider's successful answer, parsed once for all expressions.
 type Answer struct {
 	reply   *Reply
-	body    any // plain JSON, if isJSON
+	text    []byte // of the reply, in UTF-8
+	body    any    // plain JSON, if isJSON
 	isJSON  bool
 	notJSON Cause          // the reason; "" if isJSON
 	header  map[string]any // names in lower case, repeated ones joined
@@ -36,7 +37,7 @@ type Output struct {
 // Record is a unified record.
 type Record struct {
 	Fields map[string]any  // plain JSON; without members that are null
-	Remote json.RawMessage // the provider's record, unchanged except by plain.ValidUTF8; nil if there is none
+	Remote json.RawMessage // the provider's record, unchanged except by Reply.Text; nil if there is none
 }
 
 // Transform maps the provider's answers to unified records. It does no I/O and changes neither
@@ -127,7 +128,8 @@ const maxAnswerDepth = jsonata.MaxValueDepth / 2
 // readAnswer parses reply.
 func readAnswer(reply *Reply) *Answer {
 	a := &Answer{reply: reply, header: headerBinding(reply)}
-	doc, err := plain.Decode(reply.Body, plain.Options{Lenient: true, Depth: maxAnswerDepth})
+	a.text, _ = reply.Text()
+	doc, err := plain.Decode(a.text, plain.Options{Lenient: true, Depth: maxAnswerDepth})
 	switch failed, _ := errors.AsType[*plain.DecodeError](err); {
 	case err == nil:
 		a.body, a.isJSON = doc.Value, true
@@ -148,8 +150,7 @@ func headerBinding(reply *Reply) map[string]any {
 	return out
 }
 
-// remote returns the JSON of the provider's record in UTF-8, otherwise unchanged; nil if there is
-// none.
+// remote returns the JSON of the provider's record; nil if there is none.
 func (p *Plan) remote(answers Answers) json.RawMessage {
 	answer, path := answers.Main, p.main.record
 	for _, s := range p.after {
@@ -160,7 +161,7 @@ func (p *Plan) remote(answers Answers) json.RawMessage {
 	if answer == nil || !answer.isJSON || path == nil {
 		return nil
 	}
-	raw := json.RawMessage(bytes.TrimSpace(answer.reply.Body))
+	raw := json.RawMessage(bytes.TrimSpace(answer.text))
 	for _, name := range path {
 		var object map[string]json.RawMessage
 		if json.Unmarshal(raw, &object) != nil {
@@ -168,5 +169,5 @@ func (p *Plan) remote(answers Answers) json.RawMessage {
 		}
 		raw = object[name]
 	}
-	return plain.ValidUTF8(raw)
+	return raw
 }

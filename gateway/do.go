@@ -10,6 +10,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/schemas"
 )
 
 // Format is the shape of a successful answer.
@@ -76,14 +77,17 @@ func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
 	if in.Options.Format == FormatRaw {
 		return rawOutcome(report), nil
 	}
-	record := &result.Output.Records[0]
-	warnings, p := r.checkRecord(ctx, record)
+	record, schema := result.Output.Records[0], r.method.response
+	if in.Options.Format == FormatNormalized {
+		record, schema = r.method.normalize(record), r.method.normalized
+	}
+	warnings, p := r.checkRecord(ctx, &record, schema)
 	if p != nil {
 		p.Report = report
 		return nil, p
 	}
-	report.Warnings = warnings
-	return &Outcome{Report: report, Status: statusOK, Header: report.Header(), Body: r.method.encode(record, &in.Options)}, nil
+	report.Warnings = slices.Concat(warnings, transcoded(result))
+	return &Outcome{Report: report, Status: statusOK, Header: report.Header(), Body: r.method.encode(&record, &in.Options)}, nil
 }
 
 // request returns the engine's request.
@@ -140,6 +144,22 @@ func (r *Ready) finishedReport(req *engine.Request, receipts []engine.Receipt, o
 	return out
 }
 
+// transcoded returns a warning for each answer whose bytes are not what expressions and the record
+// contain.
+func transcoded(result *engine.Result) []string {
+	var warnings []string
+	for i := range result.Steps {
+		s := &result.Steps[i]
+		if s.Reply == nil {
+			continue
+		}
+		if _, changed := s.Reply.Text(); changed {
+			warnings = append(warnings, "the answer to "+s.Name+" is not UTF-8: it was converted, and what cannot be converted is U+FFFD")
+		}
+	}
+	return warnings
+}
+
 // rawOutcome returns the provider's answer, byte for byte.
 func rawOutcome(report *Report) *Outcome {
 	reply := report.Result.Main.Reply
@@ -152,12 +172,12 @@ func rawOutcome(report *Report) *Outcome {
 	return &Outcome{Report: report, Status: reply.Status, Header: header, Body: reply.Body}
 }
 
-// checkRecord validates the record by the unified response schema.
-func (r *Ready) checkRecord(ctx context.Context, record *engine.Record) ([]string, *Problem) {
-	if r.gateway.policy == PolicyOff || r.method.response == nil {
+// checkRecord validates the record by a response schema.
+func (r *Ready) checkRecord(ctx context.Context, record *engine.Record, schema *schemas.Schema) ([]string, *Problem) {
+	if r.gateway.policy == PolicyOff || schema == nil {
 		return nil, nil
 	}
-	findings := SchemaFailures(r.method.response, record.Fields)
+	findings := SchemaFailures(schema, record.Fields)
 	if r.plan != r.plan.Base() { // an override may add fields of its own
 		findings = slices.DeleteFunc(findings, func(f Failure) bool { return f.Code == CodeAdditional })
 	}

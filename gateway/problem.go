@@ -188,7 +188,8 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		}
 	}
 	if e.Reply != nil {
-		raw, cut := report.shownBody(e.Reply.Body)
+		text, _ := e.Reply.Text()
+		raw, cut := report.shownBody(text)
 		p.Remote.Status, p.Remote.Raw, p.Remote.Truncated = e.Reply.Status, raw, cut || e.Reply.Truncated
 		if p.Remote.Raw == nil {
 			p.Remote.Raw = ""

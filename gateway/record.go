@@ -15,21 +15,17 @@ import (
 // encode returns the record as JSON, its fields in documented order and then any others. A value
 // that is not plain JSON, which expressions never return, becomes null.
 func (m *method) encode(record *engine.Record, o *Options) []byte {
-	properties := member(m.responseDoc, "properties")
 	out := make([]byte, 0, 512+len(record.Remote))
 	out = append(out, '{')
 	write := func(name string) {
 		if slices.Contains(o.Exclude, name) || name == engine.RemoteData && o.IgnoreRemoteData {
 			return
 		}
-		value, ok := record.Fields[name]
-		switch {
-		case name == engine.RemoteData && record.Remote != nil: // unchanged, including its white space
+		if name == engine.RemoteData && record.Remote != nil { // unchanged, including its white space
 			out = append(plain.AppendKey(out, name), record.Remote...)
 			return
-		case o.Format == FormatNormalized:
-			value, ok = normalize(value, member(properties, name)), true
 		}
+		value, ok := record.Fields[name]
 		if !ok {
 			return
 		}
@@ -59,6 +55,17 @@ func (m *method) undocumented(fields map[string]any) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// normalize returns a record whose fields are all that are documented, converted by their schemas,
+// and any others.
+func (m *method) normalize(record engine.Record) engine.Record {
+	properties := member(m.responseDoc, "properties")
+	fields := maps.Clone(record.Fields)
+	for _, name := range m.order {
+		fields[name] = normalize(record.Fields[name], member(properties, name))
+	}
+	return engine.Record{Fields: fields, Remote: record.Remote}
 }
 
 // normalize converts v by its schema: null or [] for a missing value, numbers to text, times to

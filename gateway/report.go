@@ -21,7 +21,7 @@ type Report struct {
 	AccountID   string
 	Receipts    []engine.Receipt
 	Result      *engine.Result // nil: no provider call was begun
-	Warnings    []string       // violations of the response schema
+	Warnings    []string       // violations of the response schema, and answers that were converted to UTF-8
 
 	plan    *engine.Plan // nil: an endpoint without a mapping
 	body    map[string]any
@@ -189,7 +189,8 @@ func (r *Report) Debug() Debug {
 		}
 	}
 	if reply := main.Reply; reply != nil {
-		data, cut := r.shownBody(reply.Body)
+		text, _ := reply.Text()
+		data, cut := r.shownBody(text)
 		out.Data, out.DataTruncated = data, cut || reply.Truncated
 		for _, name := range slices.Sorted(maps.Keys(reply.Header)) {
 			out.ResponseHeaders[strings.ToLower(name)] = r.redact(strings.Join(reply.Header[name], ", "))

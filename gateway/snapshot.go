@@ -26,6 +26,7 @@ type Snapshot struct {
 // method is one unified method with its schemas.
 type method struct {
 	request, query, response *schemas.Schema // nil: none
+	normalized               *schemas.Schema // of normalized records: response, with null for any member
 	requestDoc, responseDoc  map[string]any
 	order                    []string // the record's fields, as documented
 }
@@ -74,7 +75,7 @@ func NewSnapshot(catalog *engine.Catalog, models schemas.Models) (*Snapshot, sou
 		}
 		s.methods[op] = &method{
 			request: compile(key+".request", m.Request), query: compile(key+".query", m.Query),
-			response: compile(key+".response", m.Response), requestDoc: m.Request, responseDoc: m.Response, order: m.Order,
+			response: compile(key+".response", m.Response), normalized: compile(key+".normalized", schemas.Nullable(m.Response)), requestDoc: m.Request, responseDoc: m.Response, order: m.Order,
 		}
 	}
 	var found source.Diagnostics

@@ -32,7 +32,7 @@ type serveCommand struct {
 	TrustedProxy           []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For header is trusted."`
 	Proxy                  proxyURL       `placeholder:"URL" help:"Proxy for calls to providers. HTTP_PROXY and similar variables are ignored."`
 	AllowInsecureUpstreams bool           `help:"Let accounts set base_url, and call any address. For tests only."`
-	UpstreamTimeout        time.Duration  `default:"30s" help:"Deadline of one provider call, including its repetition."`
+	UpstreamTimeout        time.Duration  `default:"25s" help:"Deadline of one provider call, including its repetition."`
 	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take when the process is stopped."`
 	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do if an answer violates the response schema: off, warn or fail."`
 	MaxBody                byteSize       `default:"1MiB" help:"Largest request body."`
