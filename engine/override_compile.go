@@ -133,10 +133,7 @@ func (o *overrideCompiler) evaluateOnce() {
 			if x == nil {
 				continue
 			}
-			result, err := retryOnOverrun(context.Background(), func() (any, error) {
-				v, _, err := x.EvalBindings(context.Background(), bindings)
-				return v, err
-			})
+			result, _, err := x.EvalBindings(context.Background(), bindings)
 			_, isObject := result.(map[string]any)
 			switch {
 			case jsonata.Costly(err):

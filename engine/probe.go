@@ -23,9 +23,6 @@ type prober struct {
 	failed   *Error          // the first evaluation that failed
 }
 
-// probeAttempts is how often an evaluation that takes too long is tried: the machine may be busy.
-const probeAttempts = 3
-
 // newProber builds a prober for p. ctx ends its evaluations.
 func newProber(ctx context.Context, p *Plan) *prober {
 	own, _ := p.bodySchema.(map[string]any)
@@ -166,13 +163,7 @@ const probeKey = "probe"
 // outputs returns everything that the mapping computes from body, as place → JSON text. Places
 // outside the main call's body have a prefix such as "?" or "<step>:".
 func (p *prober) outputs(body map[string]any) map[string]string {
-	var out map[string]string
-	var failed *Error
-	for range probeAttempts {
-		if out, failed = p.computeOutputs(body); failed == nil || !errors.Is(failed, context.DeadlineExceeded) || p.ctx.Err() != nil {
-			break
-		}
-	}
+	out, failed := p.computeOutputs(body)
 	if p.failed == nil {
 		p.failed = failed
 	}

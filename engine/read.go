@@ -23,20 +23,9 @@ func (p *Plan) Read(ctx context.Context, reply *Reply, needJSON bool) (*Answer, 
 	return p.main.read(ctx, p.title, reply, needJSON && p.needsAnswer)
 }
 
-// retryOnOverrun calls evaluate, and again if it took too long: the machine may be busy, and the
-// provider's call is made already.
-func retryOnOverrun[T any](ctx context.Context, evaluate func() (T, error)) (T, error) {
-	v, err := evaluate()
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return evaluate()
-	}
-	return v, err
-}
-
 func (s *step) read(ctx context.Context, title string, reply *Reply, needJSON bool) (*Answer, error) {
 	answer := readAnswer(reply)
-	answer, err := retryOnOverrun(ctx, func() (*Answer, error) { return answer, s.checkAnswer(ctx, title, answer) })
-	if err != nil {
+	if err := s.checkAnswer(ctx, title, answer); err != nil {
 		return nil, err
 	}
 	if needJSON && !answer.isJSON && len(bytes.TrimSpace(reply.Body)) > 0 {

@@ -53,7 +53,7 @@ func (p *Plan) Transform(ctx context.Context, req *Request, answers Answers) (*O
 }
 
 func (p *Plan) output(ctx context.Context, req *Request, answers Answers, bindings jsonata.Bindings) (*Output, error) {
-	record, err := retryOnOverrun(ctx, func() (Record, error) { return p.mapRecord(ctx, bindings, p.remote(answers), req.ID) })
+	record, err := p.mapRecord(ctx, bindings, p.remote(answers), req.ID)
 	if err != nil {
 		return nil, withReply(err, answers.Main.reply)
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,6 +39,10 @@ const (
 	// maxNamed is the longest name in a message, in bytes.
 	maxNamed = 100
 )
+
+// overrunRetryAfter is the Retry-After of a call that was not sent because an expression took too
+// long, in seconds.
+const overrunRetryAfter = "1"
 
 // Problem is why a call failed. It is an error and contains no secret.
 type Problem struct { //nolint:errname // callers see a problem; it is an error for the engine only
@@ -155,6 +160,9 @@ func engineProblem(e *engine.Error, report *Report) *Problem {
 	case engine.KindCanceled:
 		return Canceled()
 	default:
+		if errors.Is(e.Err, context.DeadlineExceeded) && report.wroteNothing() {
+			p.Status, p.RetryAfter = statusUnavailable, overrunRetryAfter
+		}
 		p.Message = "the mapping failed: " + e.Op
 		if e.Pos.Line > 0 {
 			p.Mapping = &MappingPlace{File: e.Pos.File, Line: e.Pos.Line, Col: e.Pos.Col, At: e.Op}

@@ -45,6 +45,13 @@ func (r *Report) endedAt() time.Time {
 	return r.ended
 }
 
+// wroteNothing reports whether the call failed before its main call, and no step has written.
+func (r *Report) wroteNothing() bool {
+	return r != nil && r.unsent && (r.Result == nil || !slices.ContainsFunc(r.Result.Steps, func(s engine.StepResult) bool {
+		return s.Call != nil && s.Call.Method != "GET"
+	}))
+}
+
 // callerField returns the caller's field that sets the provider's; "" if none is known.
 func (r *Report) callerField(field string) string {
 	if r == nil || r.plan == nil {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/jsonata"
 )
 
 // The log of a failed call contains neither a secret nor any text of the provider's.
@@ -38,6 +40,32 @@ func TestFailedCall(t *testing.T) {
 	}
 	if r := new(Report); r.Failed() != nil {
 		t.Error("a call that was not begun has failed")
+	}
+}
+
+// A call whose expressions took too long may be repeated only if nothing has been written.
+func TestOverrunBeforeSending(t *testing.T) {
+	overrun := &engine.Error{Kind: engine.KindMapping, Op: "op", Err: jsonata.ErrOverrun}
+	step := func(method string) *engine.Result {
+		return &engine.Result{Steps: []engine.StepResult{{Name: "find", Call: &engine.Call{Method: method}}}}
+	}
+	for name, tt := range map[string]struct {
+		report *Report
+		err    error
+		want   int
+	}{
+		"first":             {&Report{unsent: true}, overrun, 503},
+		"after a read":      {&Report{unsent: true, Result: step("GET")}, overrun, 503},
+		"after a write":     {&Report{unsent: true, Result: step("POST")}, overrun, 500},
+		"after the main":    {&Report{Result: step("PATCH")}, overrun, 500},
+		"without a call":    {nil, overrun, 500},
+		"another failure":   {&Report{unsent: true}, &engine.Error{Kind: engine.KindMapping, Op: "op", Err: jsonata.ErrTooDeep}, 500},
+		"the provider late": {&Report{unsent: true}, &engine.Error{Kind: engine.KindTimeout, Op: "op", Err: context.DeadlineExceeded}, 504},
+	} {
+		p := problemOf(tt.err, tt.report)
+		if p.Status != tt.want || (p.RetryAfter == "1") != (tt.want == 503) {
+			t.Errorf("%s: %d, Retry-After %q", name, p.Status, p.RetryAfter)
+		}
 	}
 }
 

@@ -26,9 +26,7 @@ type Limits struct {
 	ResultBytes int           // size of a result, about; default 10 MiB
 	SourceBytes int           // length of one expression; default 64 KiB
 
-	// Clock measures EvalTimeout without a timer for each deadline. It must be a running clock
-	// and safe for concurrent use; nil: timers.
-	Clock func() time.Time
+	Clock func() time.Time // a running clock for EvalTimeout, safe for concurrent use; default time.Now
 }
 
 // Language is JSONata with Portolan's function library, a clock, a random source and limits.
@@ -55,6 +53,9 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 	}
 	if limits.SourceBytes == 0 {
 		limits.SourceBytes = 64 << 10
+	}
+	if limits.Clock == nil {
+		limits.Clock = time.Now //nolint:forbidigo // no result depends on it
 	}
 	l := &Language{limits: limits, library: library(now, random)}
 	custom := make(map[string]gnata.CustomFunc)

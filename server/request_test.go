@@ -205,14 +205,17 @@ func TestExpressionThatOverruns(t *testing.T) {
 		"      request_body_schema: {properties: {first_name: {}}}\n"
 	const request = `      request_body_mapping: '{ "profile": { "firstName": body.first_name } }'` + "\n"
 	const response = "      response_mapping: '{ \"id\": response.id }'\n"
-	tests := map[string]struct{ expression, file string }{
-		"recursion":      {`$f := function($n) { 1 + $f($n + 1) }; $f(0)`, "request_body_mapping"},
-		"tail recursion": {`$f := function($n) { $f($n + 1) }; $f(0)`, "request_body_mapping"},
-		"doubling":       {`$f := function($s) { $f($s & $s) }; $f("xxxxxxxx")`, "request_body_mapping"},
-		"long string":    {`$join([1..9000000].("xxxxxxxxxxxxxxxx"))`, "request_body_mapping"},
-		"padding":        {`$pad("x", 500000000)`, "request_body_mapping"},
-		"many entries":   {`$count([1..9000000].[1..1000])`, "request_body_mapping"},
-		"in the answer":  {`$f := function($s) { $f($s & $s) }; $f("xxxxxxxx")`, "response_mapping"},
+	tests := map[string]struct {
+		expression, file string
+		status           int // 503: it took too long, and the call was not sent
+	}{
+		"recursion":      {`$f := function($n) { 1 + $f($n + 1) }; $f(0)`, "request_body_mapping", 500},
+		"tail recursion": {`$f := function($n) { $f($n + 1) }; $f(0)`, "request_body_mapping", 503},
+		"doubling":       {`$f := function($s) { $f($s & $s) }; $f("xxxxxxxx")`, "request_body_mapping", 503},
+		"long string":    {`$join([1..9000000].("xxxxxxxxxxxxxxxx"))`, "request_body_mapping", 503},
+		"padding":        {`$pad("x", 500000000)`, "request_body_mapping", 500},
+		"many entries":   {`$count([1..9000000].[1..1000])`, "request_body_mapping", 503},
+		"in the answer":  {`$f := function($s) { $f($s & $s) }; $f("xxxxxxxx")`, "response_mapping", 500},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +230,10 @@ func TestExpressionThatOverruns(t *testing.T) {
 				return answers(200, strings.Replace(hiveUser, "Ada Quill", map[bool]string{true: "loop", false: "Ada"}[bytes.Contains(c.Body, []byte("again"))], 1))(c)
 			}), store(t, demoAccounts()))
 			w := ask(s, "PATCH", hiveUser1, map[bool]string{true: `{"first_name":"loop"}`, false: `{"first_name":"again"}`}[line == 8])
-			details, _ := envelopeOf(t, w, 500)["details"].(map[string]any)
+			details, _ := envelopeOf(t, w, tt.status)["details"].(map[string]any)
+			if got := w.Header().Get("Retry-After"); (got == "1") != (tt.status == 503) {
+				t.Errorf("Retry-After %q", got)
+			}
 			mapping, _ := details["mapping"].(map[string]any)
 			at, _ := mapping["line"].(float64)
 			if mapping["file"] != "over/hive/ticketing.yaml" || int(at) < line || int(at) > line+4 || !strings.Contains(fmt.Sprint(mapping["at"]), tt.file) {

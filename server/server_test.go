@@ -64,7 +64,7 @@ func compiled(evalTimeout time.Duration, layers ...engine.Layer) (*engine.Catalo
 	if err != nil {
 		panic(err)
 	}
-	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout, Clock: time.Now})
+	lang := jsonata.NewLanguage(fixedClock, rand.Reader, jsonata.Limits{EvalTimeout: evalTimeout})
 	docs, found := engine.Load(lang, append([]engine.Layer{{FS: mappings.FS, Path: "mappings"}}, layers...)...)
 	c, more := engine.Compile(docs, gateway.Models(unified), nil)
 	return c, append(found, more...)

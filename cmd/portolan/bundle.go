@@ -42,7 +42,7 @@ func (p *process) load(l loading, layers ...engine.Layer) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
 	}
-	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: l.evalTimeout, Clock: p.clock}).WithWorker(l.workers)}
+	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: l.evalTimeout}).WithWorker(l.workers)}
 	docs, read := engine.Load(b.language, layers...)
 	catalog, compiled := engine.Compile(docs, gateway.Models(models), l.known)
 	b.catalog = catalog

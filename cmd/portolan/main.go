@@ -22,7 +22,7 @@ func main() {
 // run is the program. It returns the exit code: 0 for success, 1 for findings, failed cases
 // and other failures, 2 for wrong usage.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, clock: time.Now, random: rand.Reader, lookup: os.LookupEnv}
+	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader, lookup: os.LookupEnv}
 	return p.run(ctx, args)
 }
 
@@ -31,7 +31,6 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
-	clock          func() time.Time // for the deadlines of expressions, even if now stands still
 	random         io.Reader
 	lookup         func(name string) (string, bool) // looks up an environment variable
 }

@@ -5,6 +5,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -20,8 +21,8 @@ const (
 	// killGrace is how long after its deadline a request's worker is killed. Usually the worker
 	// responds and ends earlier.
 	killGrace = 2 * time.Second
-	// maxAttempts is how many workers get a request that none accepts: an idle worker may have
-	// died.
+	// maxAttempts is how many workers get a request that none accepts or responds to in time: an
+	// idle worker may have died, or all processes may have been paused.
 	maxAttempts = 2
 )
 
@@ -100,7 +101,7 @@ func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, e
 		if err == nil {
 			return res.result()
 		}
-		if started || ctx.Err() != nil || p.open.Err() != nil {
+		if started && !errors.Is(err, jsonata.ErrOverrun) || ctx.Err() != nil || p.open.Err() != nil {
 			return nil, false, err
 		}
 	}

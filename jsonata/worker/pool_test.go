@@ -136,6 +136,20 @@ func TestPoolReplacesAndEndsWorkers(t *testing.T) {
 	}
 }
 
+// A request whose worker does not respond in time has one further worker.
+func TestPoolRepeatsLateRequests(t *testing.T) {
+	const period = 300 * time.Millisecond
+	p := New(testCommand(time.Minute), period-killGrace)
+	t.Cleanup(p.Close)
+	began := time.Now()
+	if _, _, err := p.Evaluate(t.Context(), killers["loop"], nil); !errors.Is(err, jsonata.ErrOverrun) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took < 2*period {
+		t.Errorf("took %s, want two periods of %s", took, period)
+	}
+}
+
 // Calls of many tenants share the processes, and each gets its own.
 func TestPoolSeparatesRequests(t *testing.T) {
 	p := newTestPool(t, 10*time.Second)

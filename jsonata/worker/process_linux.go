@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // ownProgram names the running program, even if its file is replaced.
@@ -47,4 +48,13 @@ func limitMemory(more uint64) error {
 		return fmt.Errorf("memory limit: %w", err)
 	}
 	return nil
+}
+
+// processorTime returns the processor time of this process.
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err) // cannot fail
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

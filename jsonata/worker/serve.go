@@ -18,7 +18,7 @@ const (
 	processMemory = 768 << 20
 	// processHeap is the soft limit of the garbage collector, in bytes.
 	processHeap = 384 << 20
-	// stepGrace is how long after its deadline a request may end: the time of one step.
+	// stepGrace is how long after its deadline a request may end: the processor time of one step.
 	stepGrace = 500 * time.Millisecond
 	// maxCompiled is how many expressions a worker keeps compiled.
 	maxCompiled = 500
@@ -88,16 +88,22 @@ func respond(ctx context.Context, language *jsonata.Language, compiled map[strin
 // endless is the response to a request that does not end in time.
 var endless = responseOf(nil, false, jsonata.ErrOverrun)
 
-// inTime returns what do returns within limit, or endless.
+// inTime returns what do returns, or endless if this process works on it for longer than limit. A
+// process that waits for a processor gets more time.
 func inTime(limit time.Duration, do func() *response) *response {
 	done := make(chan *response, 1)
+	end := processorTime() + limit
 	go func() { done <- do() }()
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	select {
-	case res := <-done:
-		return res
-	case <-late.C:
-		return endless
+	for {
+		late := time.NewTimer(end - processorTime())
+		select {
+		case res := <-done:
+			late.Stop()
+			return res
+		case <-late.C:
+			if processorTime() >= end {
+				return endless
+			}
+		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,15 +179,30 @@ func TestWorkerCompiles(t *testing.T) {
 
 // A request that does not end has a response, and then the worker ends.
 func TestServeEndsWithEndlessRequest(t *testing.T) {
-	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
-	language := jsonata.NewLanguage(func() time.Time { <-release; return time.Time{} }, rand.Reader, jsonata.Limits{})
+	var released atomic.Bool
+	t.Cleanup(func() { released.Store(true) })
+	busy := func() time.Time {
+		for !released.Load() {
+			runtime.Gosched()
+		}
+		return time.Time{}
+	}
+	language := jsonata.NewLanguage(busy, rand.Reader, jsonata.Limits{})
 	w := newPipedWorker(t, language)
 	if _, _, err := w.do(request{source: `$millis()`}); !errors.Is(err, jsonata.ErrOverrun) { // one step that does not end
 		t.Errorf("got %v", err)
 	}
 	if err := <-w.done; !errors.Is(err, errEndless) {
 		t.Errorf("served on: %v", err)
+	}
+}
+
+// A request that waits for a processor for longer than its limit has its own response.
+func TestServeForgivesWaits(t *testing.T) {
+	const limit = 10 * time.Millisecond
+	own := &response{}
+	if res := inTime(limit, func() *response { time.Sleep(3 * limit); return own }); res != own {
+		t.Errorf("got %+v", res)
 	}
 }
 
