@@ -45,20 +45,15 @@ func library(now func() time.Time, random io.Reader) map[string]function {
 	}
 }
 
-// libraryInJSONata holds the library functions that call functions, and two built-ins corrected
-// to the reference implementation: $filter returns a single hit as the item, and $match has index.
+// libraryInJSONata holds the library functions that call functions, $filter, which returns a single
+// hit as the item as in the reference implementation, and the right side of ~> that may be data.
 var libraryInJSONata = map[string]string{
 	"filter": `(
 		$all := $filter;
 		function($array, $test) { ( $hits := $all($array, $test); $count($hits) = 1 ? $hits[0] : $hits ) }
 	)`,
-	"match": `(
-		$all := $match;
-		function($text, $pattern, $limit) {
-			$all($text, $pattern, $limit).{ "match": match, "index": $exists(start) ? start : index, "groups": groups }
-		}
-	)`,
-	"now": `function($picture, $timezone) { $fromMillis($millis(), $picture, $timezone) }`,
+	ownPrefix + "applied": `function($value, $function) { $type($function) = "function" ? $value ~> $function : $value ~> 0 }`,
+	"now":                 `function($picture, $timezone) { $fromMillis($millis(), $picture, $timezone) }`,
 	"mapValues": `(
 		$lookUp := $mapValues;
 		function($value, $mapping, $ignoreCase, $default) {

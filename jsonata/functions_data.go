@@ -215,3 +215,16 @@ func objectAndKeys(args []any) (map[string]any, []string, error) {
 	}
 	return object, keys, nil
 }
+
+// number returns v, of any of the types of numbers.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float64:
+		return v, true
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	default:
+		return 0, false
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -35,9 +36,12 @@ type Language struct {
 	limits    Limits
 	library   map[string]function
 	functions []string // every $name that an expression may call, sorted
-	eval      func(ctx context.Context, x *gnata.Expression, bindings any) (any, error)
+	program   func(x *gnata.Expression, patterns map[string]builtin) program
 	worker    Worker // evaluates the expressions of overrides; nil: they are evaluated here
 }
+
+// program is an expression that gnata compiled. bindings are of gnata's types.
+type program func(ctx context.Context, bindings any) (any, error)
 
 // refusedFunctions are not deterministic or run text as code.
 var refusedFunctions = []string{"eval", "random", "shuffle"}
@@ -58,11 +62,17 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 		limits.Clock = time.Now //nolint:forbidigo // no result depends on it
 	}
 	l := &Language{limits: limits, library: library(now, random)}
-	custom := make(map[string]gnata.CustomFunc)
-	for name, f := range l.library {
-		custom[name] = l.customFunc(name, f)
+	env := gnata.NewCustomEnv(nil)
+	plainest, _ := env.LookupDirect("string")
+	g := &guard{builtin: reflect.TypeOf(plainest), limit: limits.ResultBytes}
+	for name, check := range g.checks() {
+		own, _ := env.LookupDirect(name)
+		env.Bind(name, g.guarded(name, own, check))
 	}
-	env := gnata.NewCustomEnv(custom)
+	env.Bind("match", g.function(g.match))
+	for name, f := range l.library {
+		env.Bind(name, g.function(l.customFunc(name, f)))
+	}
 	// Functions that call functions or built-ins are written in JSONata.
 	for name, src := range libraryInJSONata {
 		x, err := gnata.Compile(src)
@@ -76,19 +86,26 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 		env.Bind(name, f)
 	}
 	env.Range(func(name string, _ any) {
-		if !slices.Contains(refusedFunctions, name) {
+		if !slices.Contains(refusedFunctions, name) && !isOwn(name) {
 			l.functions = append(l.functions, name)
 		}
 	})
 	slices.Sort(l.functions)
-	l.eval = func(ctx context.Context, x *gnata.Expression, bindings any) (any, error) {
-		return x.EvalWithCustomFuncs(ctx, bindings, env)
+	l.program = func(x *gnata.Expression, patterns map[string]builtin) program {
+		env := env
+		if len(patterns) > 0 {
+			env = env.Clone()
+		}
+		for name, p := range patterns {
+			env.Bind(name, g.function(p))
+		}
+		return func(ctx context.Context, bindings any) (any, error) { return x.EvalWithCustomFuncs(ctx, bindings, env) }
 	}
 	return l
 }
 
 // customFunc returns f for gnata.
-func (l *Language) customFunc(name string, f function) gnata.CustomFunc {
+func (l *Language) customFunc(name string, f function) builtin {
 	return func(args []any, _ any) (any, error) {
 		if len(args) < f.min || len(args) > f.max {
 			return nil, &functionError{name, "wrong number of arguments"}
@@ -136,8 +153,8 @@ type Expr struct {
 	broken bool         // it does not compile; its result is undefined
 	meter  bool         // of an override: its memory is bounded, and a worker evaluates it if there is one
 	lang   *Language
-	prog   *gnata.Expression // nil: only a worker compiles it
-	direct *direct           // nil: only gnata evaluates it
+	prog   program // nil: only a worker compiles it
+	direct *direct // nil: only gnata evaluates it
 
 	regexps int // size of its regular expressions, in instructions
 }
@@ -158,7 +175,11 @@ func (l *Language) Compile(src string) (*Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Expr{Source: src, lang: l, prog: prog, direct: compileDirect(src, l.library), regexps: size}, nil
+	patterns, err := patterns(src)
+	if err != nil {
+		return nil, &SyntaxError{Code: "E020-bad-expression", Message: err.Error()} // cannot happen: they were parsed
+	}
+	return &Expr{Source: src, lang: l, prog: l.program(prog, patterns), direct: compileDirect(src, l.library), regexps: size}, nil
 }
 
 func gnataCompile(src string) (_ *gnata.Expression, err error) {
@@ -205,7 +226,7 @@ func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, 
 	if x.meter {
 		ctx = withMemoryMeter(ctx)
 	}
-	v, err := x.lang.eval(ctx, x.prog, values)
+	v, err := x.prog(ctx, values)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), ErrMemory):
 		return nil, false, ErrMemory
@@ -264,6 +285,9 @@ func Costly(err error) bool {
 func (x *Expr) redactError(err error) error {
 	if own, ok := errors.AsType[*functionError](err); ok {
 		return own
+	}
+	if errors.Is(err, ErrTooLarge) {
+		return err
 	}
 	if _, ok := errors.AsType[runtime.Error](err); ok {
 		return errInternal

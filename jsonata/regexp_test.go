@@ -60,6 +60,80 @@ func TestUsualRegexps(t *testing.T) {
 	}
 }
 
+// A regular expression is a function that is written out in the source. Data is never taken for one.
+func TestRegexpFromData(t *testing.T) {
+	const input = `{"text":"abcabc","object":{"pattern":"b","flags":""},"word":"b","names":["Ada","Bob"]}`
+	const fromData = "compile: a regular expression cannot be made from data: write it between slashes, /^a/"
+	tests := []struct{ src, want string }{
+		{`$contains(text, object)`, "error: T0410: $contains: an argument has the wrong type"},
+		{`$split(text, object)`, "error: T0410: $split: an argument has the wrong type"},
+		{`$replace(text, object, "-")`, "error: T0410: $replace: an argument has the wrong type"},
+		{`( $p := object; $match(text, $p) )`, "error: T0410: $match: an argument has the wrong type"},
+		{`( $p := word; $match(text, $p) )`, "error: T0410: $match: an argument has the wrong type"},
+		{`text ~> object`, "error: T2006: the right side of ~> is not a function"},
+		{`( $p := object; text ~> $p )`, "error: T2006: the right side of ~> is not a function"},
+		{`( $f := function($p) { text ~> $p }; $f(object) )`, "error: T2006: the right side of ~> is not a function"},
+		{`( $match := object; text ~> $match )`, "error: T2006: the right side of ~> is not a function"},
+		{`$replace(text, word, $uppercase)`, "error: T0410: $replace: an argument has the wrong type"},
+		{`$match(text, "^" & word)`, fromData},
+		{`text ~> $match(word)`, fromData},
+		{`$contains(text, {"pattern": word})`, fromData},
+
+		{`( $p := /b/; $contains(text, $p) and $contains(text, word) )`, `true`},
+		{`$match(text, word = "b" ? /b(c)/ : /a/, 1)`, `{"groups":["c"],"index":1,"match":"bc"}`},
+		{`$match("zoë" & text, /b|(x)?ca/).index`, `[4,5,7]`},
+		{`$match(text, /x/)`, `undefined`},
+		{`$match(text, /b/, 1)[]`, `[{"groups":[],"index":1,"match":"b"}]`},
+		{`$match(text, /b/, -1)`, "error: D3040: $match failed"},
+		{`$match(none, /b/)`, `undefined`},
+		{`text ~> /c(a)/`, `{"end":4,"groups":["a"],"match":"ca","start":2}`},
+		{`( $p := /^c/; text ~> $p ? 1 : 2 )`, `2`},
+		{`( $trimmed := $trim ~> $uppercase; text ~> $trimmed )`, `"ABCABC"`},
+		{`$filter(names, /^A/)`, `"Ada"`},
+		{`$split(text, /ca?/)`, `["ab","b",""]`},
+		{`$replace(text, /b(c)/, "<$1>")`, `"a<c>a<c>"`},
+		{`$replace(text, /[ac]/, function($m) { $uppercase($m.match) }, 2)`, `"AbCabc"`},
+		{`$replace("a(b)", /\(|\)/, "")`, `"ab"`},
+		{`/a/`, "error: result: a function is not a value"},
+	}
+	l := testLanguage(Limits{})
+	for _, tt := range tests {
+		if got := evalText(t, l, tt.src, input); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.src, got, tt.want)
+		}
+	}
+}
+
+// A function of gnata's that would write too much is not called.
+func TestGuardedFunctions(t *testing.T) {
+	const shared = `( $v := $reduce([1..60], function($v, $i) { {"x": $v, "y": [$v]} }, 1); `
+	const text = `( $s := $reduce([1..10], function($s, $i) { $s & $s }, "0123"); `
+	tests := []struct{ src, want string }{
+		{shared + `$string($v) )`, "error: $string: larger than the limit"},
+		{shared + `$v.$string() )`, "error: $string: larger than the limit"},
+		{shared + `$string([1..9].($v)) )`, "error: $string: larger than the limit"},
+		{text + `$join($split($s, ""), $s) )`, "error: $join: larger than the limit"},
+		{text + `$join([1..99].($s)) )`, "error: $join: larger than the limit"},
+		{text + `$replace($s, "0", $s) )`, "error: $replace: larger than the limit"},
+		{text + `$replace($s, /0/, $s) )`, "error: $replace: larger than the limit"},
+		{text + `$replace($s, /.*/, "$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0") )`, "error: $replace: larger than the limit"},
+		{text + `$length($replace($s, "0", "")) )`, `3072`},
+		{text + `$length($replace($s, /^0/, $s)) )`, `8191`},
+		{`$string({"a": [1, null]})`, `"{\"a\":[1,null]}"`},
+		{`$string([1..3].{"n": $})`, `"[{\"n\":1},{\"n\":2},{\"n\":3}]"`},
+		{`$string($string)`, `""`},
+		{`$string(null) & $string(1.50)`, `"null1.5"`},
+		{`$join(["a", "b"], "-")`, `"a-b"`},
+	}
+	l := testLanguage(Limits{ResultBytes: 1 << 16})
+	for _, tt := range tests {
+		got := evalText(t, l, tt.src, `{}`)
+		if got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.src, got, tt.want)
+		}
+	}
+}
+
 // The message contains the regular expression and its size.
 func TestCostlyRegexpMessage(t *testing.T) {
 	_, err := checkRegexps(`$match(s, /a/) and $match(s, /(b{1,100}){1,9}/) and $match(s, /c{900}d{900}e{900}(f{900}){1}/) and $match(s, /[xyz]{1000}/)` +

@@ -1,16 +1,12 @@
 package jsonata
 
-import (
-	"fmt"
-	"regexp"
-	"strings"
-)
-
-var escapedBracket = regexp.MustCompile(`\\[\\()\[\]{}]`)
+import "strings"
 
 // rewriteForCompiler rewrites the parts of src that gnata reads unlike the reference
 // implementation, without changing their meaning:
-//   - an escaped bracket in a regular expression, which it counts as a bracket;
+//   - a regular expression, whose values it does not tell from objects: it becomes a variable, the
+//     first one patternName(0);
+//   - the right side of ~>, which it takes for a regular expression if it is an object;
 //   - a division after a closing bracket, which it takes for the start of a regular expression;
 //   - name[] outside a path, whose [] it ignores;
 //   - a call of the expression's own function as a step, to which it also passes the context:
@@ -18,7 +14,7 @@ var escapedBracket = regexp.MustCompile(`\\[\\()\[\]{}]`)
 //   - a binding read inside a function, which it reads in the context of the call: body becomes
 //     $$.body.
 func rewriteForCompiler(src string) string {
-	r := rewriter{src: src, before: map[int]string{}, own: map[string]bool{}}
+	r := rewriter{src: src, before: map[int]string{}, own: map[string]bool{}, ofSrc: map[string]bool{}}
 	for name := range libraryInJSONata {
 		r.own[name] = true
 	}
@@ -41,15 +37,17 @@ type rewriter struct {
 	src    string
 	before map[int]string  // what to insert before the byte at an offset
 	own    map[string]bool // functions written in JSONata, by the library or perhaps by src
+	ofSrc  map[string]bool // variables that src binds
 }
 
-// bound adds the variables that the expression binds to own.
+// bound adds the variables that the expression binds to own and ofSrc.
 func (r *rewriter) bound(n *treeNode) {
-	for _, name := range n.parameters {
-		r.own[name] = true
-	}
+	names := n.parameters
 	if n.kind == treeBind {
-		r.own[n.left.token.text(r.src)] = true
+		names = []string{n.left.token.text(r.src)}
+	}
+	for _, name := range names {
+		r.own[name], r.ofSrc[name] = true, true
 	}
 	for _, c := range n.children() {
 		r.bound(c)
@@ -71,6 +69,10 @@ func (r *rewriter) visit(n *treeNode, inPath bool) {
 		}
 		r.visit(n.right, false)
 	default:
+		if n.kind == treeOperator && n.token.is(r.src, "~>") && r.mayBeData(n.right) {
+			r.before[n.right.start] += "$" + ownPrefix + "applied("
+			r.before[n.right.end] += ")"
+		}
 		if n.kind == treeCall && inPath && (n.left.kind != treeVariable || r.own[n.left.token.text(r.src)]) {
 			r.before[n.start] += "("
 			r.before[n.end] += ")"
@@ -81,19 +83,31 @@ func (r *rewriter) visit(n *treeNode, inPath bool) {
 	}
 }
 
+// mayBeData reports whether the value of n may be something else than a function.
+func (r *rewriter) mayBeData(n *treeNode) bool {
+	switch n.kind {
+	case treeCall, treeLambda, treeTransform:
+		return false
+	case treeVariable:
+		name := n.token.text(r.src)
+		return name == "" || name == "$" || r.ofSrc[name]
+	case treeLiteral:
+		return n.token.kind != tokenRegex
+	default:
+		return n.kind != treeOperator || !n.token.is(r.src, "~>")
+	}
+}
+
 func (r *rewriter) write() string {
 	var b strings.Builder
 	var last token
+	patterns := 0
 	for _, t := range lex(r.src) {
 		raw := r.src[t.start:t.end]
 		switch {
-		case t.kind == tokenRegex:
-			raw = escapedBracket.ReplaceAllStringFunc(raw, func(s string) string {
-				if s[1] == '\\' {
-					return s
-				}
-				return fmt.Sprintf(`\x%02x`, s[1])
-			})
+		case t.kind == tokenRegex && isPattern(raw):
+			raw = "$" + patternName(patterns)
+			patterns++
 		case t.is(r.src, "/") && (last.is(r.src, ")") || last.is(r.src, "]") || last.is(r.src, "}")):
 			raw = "*1/"
 		}

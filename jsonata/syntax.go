@@ -168,6 +168,9 @@ func checkMeaning(src string) error {
 		if n := rangeAsIndex(src, tree); n != nil {
 			return &SyntaxError{Offset: n.start, Code: "E020-bad-expression", Message: "a range cannot be an index: write it in two pairs of brackets, [[0..1]]"}
 		}
+		if n := patternFromData(src, tree, nil); n != nil {
+			return &SyntaxError{Offset: n.start, Code: "E026-regexp-from-data", Message: "a regular expression cannot be made from data: write it between slashes, /^a/"}
+		}
 	}
 	return nil
 }
@@ -180,6 +183,39 @@ func rangeAsIndex(src string, n *treeNode) *treeNode {
 	}
 	for _, c := range n.children() {
 		if found := rangeAsIndex(src, c); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// patternFromData returns an argument that cannot be a regular expression although it is in the
+// place of one; nil if there is none. piped is what ~> makes the first argument of a call n.
+func patternFromData(src string, n, piped *treeNode) *treeNode {
+	if n.kind == treeCall && n.left.kind == treeVariable {
+		arguments := n.items
+		if piped != nil {
+			arguments = append([]*treeNode{piped}, arguments...)
+		}
+		if len(arguments) > 1 {
+			switch kind := arguments[1].kind; n.left.token.text(src) {
+			case "contains", "split", "replace":
+				if kind == treeObject {
+					return arguments[1]
+				}
+			case "match":
+				if kind != treeVariable && kind != treeCondition && kind != treeBlock && (kind != treeLiteral || arguments[1].token.kind == tokenString) {
+					return arguments[1]
+				}
+			}
+		}
+	}
+	for _, c := range n.children() {
+		var first *treeNode
+		if n.kind == treeOperator && n.token.is(src, "~>") && c == n.right {
+			first = n.left
+		}
+		if found := patternFromData(src, c, first); found != nil {
 			return found
 		}
 	}

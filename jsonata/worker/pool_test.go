@@ -18,9 +18,7 @@ import (
 
 // killers make so much of so little in one step that nothing in the process can stop them.
 var killers = map[string]string{
-	"replace":   `$replace($s, "0", $s)`,
-	"join":      `$join($split($s, ""), $s)`,
-	"string":    `$string($a)`,
+	"concat":    `$a & ""`,
 	"transform": `$a ~> |*|{"c": 1}|`,
 	"equal":     `$a = $a`,
 	"descend":   `$count($a.**)`,

@@ -22,13 +22,16 @@ const (
 	stepGrace = 500 * time.Millisecond
 	// maxCompiled is how many expressions a worker keeps compiled.
 	maxCompiled = 500
+	// maxRegexps is the total size of the regular expressions that a worker compiles before it ends,
+	// in instructions: gnata keeps them for ever. They take up to 75 MiB.
+	maxRegexps = 5 * jsonata.MaxRegexpSize
 )
 
 // errEndless means that an evaluation is still running after its deadline.
 var errEndless = errors.New("an evaluation does not end")
 
 // Serve makes this process a worker: it limits its memory and responds on out to the requests
-// on in, one after the other, until in ends. It ignores that ctx ends, because the pool ends its
+// on in, one after the other, until in ends or it has compiled maxRegexps. It ignores that ctx ends, because the pool ends its
 // workers. After an error the process must end, because an evaluation may still be running.
 func Serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io.Writer) error {
 	runtime.GOMAXPROCS(2) // one to evaluate, one to collect garbage and look at the time
@@ -40,8 +43,8 @@ func Serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io
 }
 
 func serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io.Writer) error {
-	compiled := map[string]*jsonata.Expr{}
-	for {
+	s := server{language: language, compiled: map[string]*jsonata.Expr{}}
+	for s.regexps < maxRegexps {
 		frame, err := readFrame(in)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -56,7 +59,7 @@ func serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io
 		if err := writeFrame(out, nil); err != nil { // the request is accepted
 			return fmt.Errorf("respond: %w", err)
 		}
-		res := inTime(language.EvalTimeout()+stepGrace, func() *response { return respond(ctx, language, compiled, req) })
+		res := inTime(language.EvalTimeout()+stepGrace, func() *response { return s.respond(ctx, req) })
 		if err := writeFrame(out, res.encode()); err != nil {
 			return fmt.Errorf("respond: %w", err)
 		}
@@ -64,20 +67,29 @@ func serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io
 			return errEndless
 		}
 	}
+	return nil
 }
 
-// respond compiles the request's source, unless compiled holds it, and evaluates it.
-func respond(ctx context.Context, language *jsonata.Language, compiled map[string]*jsonata.Expr, req *request) *response {
-	x := compiled[req.source]
+// server is the state of a worker.
+type server struct {
+	language *jsonata.Language
+	compiled map[string]*jsonata.Expr // by source
+	regexps  int                      // total size of the regular expressions compiled so far
+}
+
+// respond compiles the request's source, unless it is compiled already, and evaluates it.
+func (s *server) respond(ctx context.Context, req *request) *response {
+	x := s.compiled[req.source]
 	if x == nil {
 		var err error
-		if x, err = language.CompileUntrusted(req.source); err != nil { //nolint:contextcheck // no other worker compiles for this one
+		if x, err = s.language.CompileUntrusted(req.source); err != nil { //nolint:contextcheck // no other worker compiles for this one
 			return responseOf(nil, false, err)
 		}
-		if len(compiled) >= maxCompiled {
-			clear(compiled)
+		if len(s.compiled) >= maxCompiled {
+			clear(s.compiled)
 		}
-		compiled[req.source] = x
+		s.compiled[req.source] = x
+		s.regexps += x.RegexpSize()
 	}
 	if req.compile {
 		return &response{}

@@ -197,6 +197,27 @@ func TestServeEndsWithEndlessRequest(t *testing.T) {
 	}
 }
 
+// A worker ends before the regular expressions that it has compiled take too much memory.
+func TestServeEndsAfterManyRegexps(t *testing.T) {
+	w := newPipedWorker(t, jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}))
+	served := 0
+	for {
+		v, _, err := w.do(request{source: fmt.Sprintf(`$contains("b", /%d|a{1,1000}a{1,1000}/)`, served)})
+		if err != nil {
+			break
+		}
+		if served++; v != false || served > 2*maxRegexps/2000 {
+			t.Fatalf("%v, %d served", v, served)
+		}
+	}
+	if size := maxRegexps / served; size < 2000 || size > 10_000 {
+		t.Errorf("%d served", served)
+	}
+	if err := <-w.done; err != nil {
+		t.Error(err)
+	}
+}
+
 // A request that waits for a processor for longer than its limit has its own response.
 func TestServeForgivesWaits(t *testing.T) {
 	const limit = 10 * time.Millisecond
