@@ -84,7 +84,10 @@ func matches(re *regexp.Regexp, s string, limit int) []any {
 }
 
 // match is $match.
-func (g *guard) match(args []any, _ any) (any, error) {
+func (g *guard) match(args []any, focus any) (any, error) {
+	if !accepts("sfn?", args) && accepts("fn?", args) {
+		args = append([]any{focus}, args...)
+	}
 	args = slices.Concat(args, make([]any, 3))
 	s, isText := args[0].(string)
 	re := g.patternOf(args[1])
@@ -111,8 +114,11 @@ func (g *guard) match(args []any, _ any) (any, error) {
 
 // pattern checks $contains and $split: a regular expression is not made from data.
 func (g *guard) pattern(name string, args []any, _ any) ([]any, error) {
-	if len(args) < 2 {
+	switch {
+	case len(args) < 2:
 		return args, nil
+	case args[1] == nil && name == "contains":
+		return nil, answer{}
 	}
 	if _, isObject := args[1].(map[string]any); isObject {
 		return nil, fmt.Errorf("T0410: $%s: an argument has the wrong type", name)

@@ -64,14 +64,20 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 	l := &Language{limits: limits, library: library(now, random)}
 	env := gnata.NewCustomEnv(nil)
 	plainest, _ := env.LookupDirect("string")
-	g := &guard{builtin: reflect.TypeOf(plainest), limit: limits.ResultBytes}
+	g := &guard{builtin: reflect.TypeOf(plainest), limit: limits.ResultBytes, now: now}
 	for name, check := range g.checks() {
 		own, _ := env.LookupDirect(name)
 		env.Bind(name, g.guarded(name, own, check))
 	}
-	env.Bind("match", g.function(g.match))
+	for name, f := range map[string]builtin{"match": g.match, ownPrefix + "members": g.members, ownPrefix + "descendants": g.descendants} {
+		env.Bind(name, g.function(f))
+	}
 	for name, f := range l.library {
 		env.Bind(name, g.function(l.customFunc(name, f)))
+	}
+	for _, name := range []string{"base64encode", "base64decode"} {
+		own, _ := env.LookupDirect(name)
+		env.Bind(name, g.guarded(name, own, inContext("s", nil)))
 	}
 	// Functions that call functions or built-ins are written in JSONata.
 	for name, src := range libraryInJSONata {

@@ -6,6 +6,7 @@ import "strings"
 // implementation, without changing their meaning:
 //   - a regular expression, whose values it does not tell from objects: it becomes a variable, the
 //     first one patternName(0);
+//   - a wildcard * or **, which it does not flatten: it becomes a call;
 //   - the right side of ~>, which it takes for a regular expression if it is an object;
 //   - a division after a closing bracket, which it takes for the start of a regular expression;
 //   - name[] outside a path, whose [] it ignores;
@@ -14,7 +15,7 @@ import "strings"
 //   - a binding read inside a function, which it reads in the context of the call: body becomes
 //     $$.body.
 func rewriteForCompiler(src string) string {
-	r := rewriter{src: src, before: map[int]string{}, own: map[string]bool{}, ofSrc: map[string]bool{}}
+	r := rewriter{src: src, before: map[int]string{}, calls: map[int]string{}, own: map[string]bool{}, ofSrc: map[string]bool{}}
 	for name := range libraryInJSONata {
 		r.own[name] = true
 	}
@@ -27,7 +28,7 @@ func rewriteForCompiler(src string) string {
 		r.bound(tree)
 		r.visit(tree, false)
 	}
-	if len(r.before) == 0 && !strings.Contains(src, "/") {
+	if len(r.before)+len(r.calls) == 0 && !strings.Contains(src, "/") {
 		return src
 	}
 	return r.write()
@@ -36,6 +37,7 @@ func rewriteForCompiler(src string) string {
 type rewriter struct {
 	src    string
 	before map[int]string  // what to insert before the byte at an offset
+	calls  map[int]string  // what is written instead of the wildcard at an offset
 	own    map[string]bool // functions written in JSONata, by the library or perhaps by src
 	ofSrc  map[string]bool // variables that src binds
 }
@@ -56,6 +58,13 @@ func (r *rewriter) bound(n *treeNode) {
 
 func (r *rewriter) visit(n *treeNode, inPath bool) {
 	switch n.kind {
+	case treeLiteral:
+		switch {
+		case n.token.is(r.src, "*"):
+			r.calls[n.start] = "$" + ownPrefix + "members($)"
+		case n.token.is(r.src, "**"):
+			r.calls[n.start] = "$" + ownPrefix + "descendants($)"
+		}
 	case treeName:
 		if n.keepArray && !inPath && r.before[n.start] == "" {
 			r.before[n.start] = "$."
@@ -108,6 +117,8 @@ func (r *rewriter) write() string {
 		case t.kind == tokenRegex && isPattern(raw):
 			raw = "$" + patternName(patterns)
 			patterns++
+		case r.calls[t.start] != "":
+			raw = r.calls[t.start]
 		case t.is(r.src, "/") && (last.is(r.src, ")") || last.is(r.src, "]") || last.is(r.src, "}")):
 			raw = "*1/"
 		}

@@ -33,7 +33,7 @@ type useFinder struct {
 
 // contextual are the functions that return parts of the context if an argument is missing, and
 // their numbers of arguments.
-var contextual = map[string]int{"string": 1, "each": 2, "sift": 2}
+var contextual = map[string]int{"string": 1, "each": 2, "sift": 2, "lookup": 2, "spread": 1}
 
 func (u *useFinder) visit(n *treeNode) {
 	children := n.children()

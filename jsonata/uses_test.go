@@ -46,6 +46,8 @@ func TestUses(t *testing.T) {
 		{`$string($)`, `all`},
 		{`$string()`, `all`},
 		{`$sift(function($v) { true })`, `all`},
+		{`$lookup("context")`, `all`},
+		{`$spread()`, `all`},
 		{`*.key`, `all`},
 		{`**.key`, `all`},
 		{`body.%.context.key`, `all`},

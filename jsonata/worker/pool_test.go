@@ -21,7 +21,6 @@ var killers = map[string]string{
 	"concat":    `$a & ""`,
 	"transform": `$a ~> |*|{"c": 1}|`,
 	"equal":     `$a = $a`,
-	"descend":   `$count($a.**)`,
 	"loop":      `( $f := function($x) { $f($x + 1) }; $f(1) )`,
 }
 
