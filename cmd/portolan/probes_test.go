@@ -37,7 +37,7 @@ func probesIn(t *testing.T, folder string) probeFile {
 
 func loadBuiltin(t *testing.T, known engine.Probed) *bundle {
 	t.Helper()
-	p := &process{stderr: io.Discard, now: golden.Clock, clock: time.Now, random: rand.Reader}
+	p := &process{stderr: io.Discard, now: golden.Clock, random: rand.Reader}
 	b, err := p.load(loading{evalTimeout: 100 * time.Millisecond, known: known}, builtin(""))
 	if err != nil || len(b.findings) > 0 {
 		t.Fatalf("%v %v", err, b.findings)
