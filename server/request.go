@@ -144,9 +144,15 @@ func (s *Server) write(w http.ResponseWriter, q *request, a *answer) {
 	}
 	h.Set("X-Request-Id", q.id)
 	h.Set("Server-Timing", serverTiming(s.now().Sub(q.start), a.report))
-	w.WriteHeader(a.status)
-	if a.status != http.StatusNoContent {
+	if a.status == http.StatusNoContent {
+		w.WriteHeader(a.status)
+	} else {
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body) // fails only if the caller has disconnected
+	}
+	if f, ok := w.(http.Flusher); ok { // the caller does not wait for the log
+		f.Flush()
 	}
 	s.record(q, a)
 }
