@@ -151,7 +151,7 @@ func forbidden(message string) *gateway.Problem {
 
 // readBody reads the body and checks it against the route's schema.
 func (a *adminCall) readBody(route *adminRoute) *gateway.Problem {
-	body, bad := readBody(a.Request)
+	body, bad := readBody(a.Request, a.server.limits.Body)
 	switch {
 	case bad != nil && bad.status == http.StatusBadRequest:
 		if route.optional && len(bad.failures) == 1 && bad.failures[0].Code == gateway.CodeEmpty {

@@ -36,27 +36,32 @@ func malformed(code gateway.Code, format string, args ...any) *bodyError {
 	return &bodyError{status: http.StatusBadRequest, message: f.Message, failures: []gateway.Failure{f}}
 }
 
-// readBody reads the JSON object in the body of r. The body must have a size limit already.
-func readBody(r *http.Request) (map[string]any, *bodyError) {
-	data := make([]byte, 1, max(min(r.ContentLength, maxBodyBuffer), 512))
-	n, err := io.ReadFull(r.Body, data)
-	if errors.Is(err, io.EOF) {
-		return nil, malformed(gateway.CodeEmpty, "the body is empty")
-	}
-	if reason := unsupportedMedia(r.Header); reason != "" {
+// readBody reads the JSON object in the body of r, whose reader ends after limit bytes. A body that
+// is announced to be too large or of another type is not read.
+func readBody(r *http.Request, limit int64) (map[string]any, *bodyError) {
+	reason := unsupportedMedia(r.Header)
+	switch {
+	case r.ContentLength == 0:
+		return decodeBody(nil)
+	case reason != "":
 		return nil, &bodyError{status: http.StatusUnsupportedMediaType, message: reason}
+	case r.ContentLength > limit:
+		return nil, readError(&http.MaxBytesError{Limit: limit})
 	}
-	for data = data[:n]; err == nil; {
+	data := make([]byte, 0, max(min(r.ContentLength, maxBodyBuffer), 512))
+	for {
 		if len(data) == cap(data) {
 			data = slices.Grow(data, len(data))
 		}
-		n, err = r.Body.Read(data[len(data):cap(data)])
+		n, err := r.Body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return decodeBody(data)
+		case err != nil:
+			return nil, readError(err)
+		}
 	}
-	if !errors.Is(err, io.EOF) {
-		return nil, readError(err)
-	}
-	return decodeBody(data)
 }
 
 // maxBodyBuffer is the largest buffer that is made for a body before it arrives, in bytes.

@@ -186,6 +186,7 @@ func TestReadBody(t *testing.T) {
 		{"over the limit", header("Content-Type", jsonType), `{"a":"3456789012345678901234"}x`, 413, "the body is larger than 30 bytes"},
 		{"nothing", header(), "", 400, "the body is empty"},
 		{"nothing of a type", header("Content-Type", "text/plain"), "", 400, "the body is empty"},
+		{"blanks", header("Content-Type", jsonType), " ", 400, "the body is empty"},
 		{"no type", header(), "{}", 415, "content-type is missing: send application/json or application/merge-patch+json"},
 		{"other type", header("Content-Type", "text/json"), "{}", 415, `content-type "text/json" is not supported: send application/json or application/merge-patch+json`},
 		{"form", header("Content-Type", "application/x-www-form-urlencoded"), "a=1", 415, `content-type "application/x-www-form-urlencoded" is not supported: send application/json or application/merge-patch+json`},
@@ -202,7 +203,10 @@ func TestReadBody(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPatch, "/", io.NopCloser(strings.NewReader(tt.body))) // without a Content-Length
 			r.Header, r.Body = tt.header, http.MaxBytesReader(httptest.NewRecorder(), r.Body, 30)
-			got, body := readBody(r)
+			if tt.body == "" {
+				r.ContentLength = 0
+			}
+			got, body := readBody(r, 30)
 			if tt.status == 0 {
 				if body != nil || got["a"] == nil {
 					t.Fatalf("got %v, %v", got, body)
@@ -240,11 +244,25 @@ func TestReadBodyThatBreaksOff(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPatch, "/", tt.body)
 			r.Header.Set("Content-Type", "application/json")
-			_, body := readBody(r)
+			_, body := readBody(r, 1<<20)
 			if body == nil || body.status != tt.status {
 				t.Fatalf("got %#v, want status %d", body, tt.status)
 			}
 		})
+	}
+}
+
+// A body that its headers already rule out is not read.
+func TestAnnouncedBodyIsNotRead(t *testing.T) {
+	for announced, want := range map[string]int{"application/json": 413, "text/plain": 415, "": 415} {
+		r := httptest.NewRequest(http.MethodPatch, "/", iotest.ErrReader(errors.New("it is read")))
+		r.ContentLength = 31
+		if announced != "" {
+			r.Header.Set("Content-Type", announced)
+		}
+		if _, body := readBody(r, 30); body == nil || body.status != want {
+			t.Errorf("%q: got %#v, want status %d", announced, body, want)
+		}
 	}
 }
 
@@ -256,7 +274,7 @@ func TestReadBodyOverHTTP(t *testing.T) {
 		if r.URL.Path == "/stops" {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		}
-		_, body := readBody(r)
+		_, body := readBody(r, 1<<20)
 		if body == nil {
 			body = &bodyError{}
 		}

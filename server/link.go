@@ -223,7 +223,10 @@ func (l *linkSession) readForm() (url.Values, *gateway.Problem) {
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil, &gateway.Problem{Status: http.StatusUnsupportedMediaType, Message: "The form was sent in an unsupported format."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, l.Body, maxForm))
+	body, err := []byte(nil), error(&http.MaxBytesError{Limit: maxForm})
+	if l.ContentLength <= maxForm {
+		body, err = io.ReadAll(http.MaxBytesReader(nil, l.Body, maxForm))
+	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, &gateway.Problem{Status: http.StatusRequestEntityTooLarge, Message: "The form is too large."}
 	}

@@ -68,7 +68,7 @@ func (s *Server) call(q *request, path unifiedPath, method string, caller gatewa
 		p.Allow = path.verbsOf(p.Mapped)
 		return failedWith(p, s.debug(q, p.Report, params.options)).with(confirmed...)
 	}
-	body, bad := readBody(q.Request)
+	body, bad := readBody(q.Request, s.limits.Body)
 	if bad != nil {
 		return failed(bodyProblem(bad)).with(confirmed...).with(gateway.Header{Name: "Portolan-Mapping", Value: ready.Mapping()})
 	}
@@ -85,7 +85,7 @@ func (s *Server) call(q *request, path unifiedPath, method string, caller gatewa
 func (s *Server) checkWithoutAccount(q *request, op engine.Operation, params params) []gateway.Failure {
 	snapshot := s.gateway.Snapshot()
 	failures := snapshot.CheckExclusions(op, params.options.Exclude)
-	body, bad := readBody(q.Request)
+	body, bad := readBody(q.Request, s.limits.Body)
 	if bad != nil {
 		return failures
 	}

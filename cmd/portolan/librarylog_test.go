@@ -32,7 +32,7 @@ func TestSurplusAnswerIsNotLogged(t *testing.T) {
 		}
 	}()
 	r := launch(t, "--accounts", writeAccounts(t, "http://"+listener.Addr().String()), "--allow-insecure-upstreams")
-	if status, answer := r.patch(t, fileTarget, "tok-example", `{"first_name":"Ada"}`); status != http.StatusOK {
+	if status, answer := r.patch(t, fileTarget, fileToken, `{"first_name":"Ada"}`); status != http.StatusOK {
 		t.Fatalf("%d %v", status, answer)
 	}
 	deadline := time.Now().Add(10 * time.Second)

@@ -23,7 +23,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	store := []string{"--data", folder, "--mappings", mappings, "--eval-timeout", "1m"} // four callers under the race detector
 	t.Setenv(masterKeysVariable, newerKey+","+testKeys)
 	file := filepath.Join(t.TempDir(), "tokens.yaml")
-	if err := os.WriteFile(file, []byte("format: portolan/accounts/v1\ntokens: [{name: app, token: tok-example}]\naccounts: []\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("format: portolan/accounts/v1\ntokens: [{name: app, token: "+fileToken+"}]\naccounts: []\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	serving := slices.Concat(store, []string{"--accounts", file, "--allow-insecure-upstreams", "--log-level", "error"})
@@ -41,7 +41,7 @@ func TestRotateUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				if res, answer := r.ask(t, http.MethodPatch, userTarget(ids[i]), "tok-example", ada); res.StatusCode != http.StatusOK {
+				if res, answer := r.ask(t, http.MethodPatch, userTarget(ids[i]), fileToken, ada); res.StatusCode != http.StatusOK {
 					t.Errorf("%d %v", res.StatusCode, answer)
 					return
 				}
@@ -62,5 +62,5 @@ func TestRotateUnderLoad(t *testing.T) {
 	t.Setenv(masterKeysVariable, newerKey)
 	r = start(t, serving...)
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
-	r.must(t, http.StatusOK, http.MethodPatch, userTarget(ids[count-1]), "tok-example", ada)
+	r.must(t, http.StatusOK, http.MethodPatch, userTarget(ids[count-1]), fileToken, ada)
 }

@@ -125,8 +125,8 @@ func TestSandboxTokensAreRefusedForFile(t *testing.T) {
 	r.must(t, http.StatusOK, http.MethodPatch, target+d.IntegratedAccountID, demoToken, ada)
 	r.must(t, http.StatusNotFound, http.MethodPatch, fileTarget, demoToken, ada)
 	r.must(t, http.StatusUnauthorized, http.MethodPatch, fileTarget, demoAdminToken, ada)
-	r.must(t, http.StatusNotFound, http.MethodPatch, target+d.IntegratedAccountID, "tok-example", ada)
-	r.must(t, http.StatusNotFound, http.MethodGet, accountsPath, "tok-example", nil)
+	r.must(t, http.StatusNotFound, http.MethodPatch, target+d.IntegratedAccountID, fileToken, ada)
+	r.must(t, http.StatusNotFound, http.MethodGet, accountsPath, fileToken, nil)
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
 		t.Errorf("a database was made: %v, %v", left, err)
 	}
@@ -310,18 +310,18 @@ func TestFileBesideStore(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
 	made := r.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin,
 		map[string]any{"integration": "example", "context": map[string]any{"api_key": "key-example"}})
-	for _, token := range []string{admin, "tok-example"} { // of one environment
+	for _, token := range []string{admin, fileToken} { // of one environment
 		r.must(t, http.StatusOK, http.MethodPatch, fileTarget, token, ada)
 		r.must(t, http.StatusOK, http.MethodPatch, userTarget(made["id"]), token, ada)
 	}
-	r.must(t, http.StatusForbidden, http.MethodGet, accountsPath, "tok-example", nil)
+	r.must(t, http.StatusForbidden, http.MethodGet, accountsPath, fileToken, nil)
 	r.must(t, http.StatusUnauthorized, http.MethodPatch, fileTarget, "other", ada)
 
 	alone := start(t, "--accounts", file, "--allow-insecure-upstreams")
 	go func() { _, _ = io.Copy(io.Discard, alone.stdout) }()
-	alone.must(t, http.StatusOK, http.MethodPatch, fileTarget, "tok-example", ada)
+	alone.must(t, http.StatusOK, http.MethodPatch, fileTarget, fileToken, ada)
 	alone.must(t, http.StatusUnauthorized, http.MethodPatch, fileTarget, admin, ada)
-	alone.must(t, http.StatusNotFound, http.MethodGet, accountsPath, "tok-example", nil)
+	alone.must(t, http.StatusNotFound, http.MethodGet, accountsPath, fileToken, nil)
 }
 
 // The files of the sandbox are read only by what uses them.

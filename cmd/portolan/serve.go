@@ -101,7 +101,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	memory.tend()
 	go memory.run(ctx)
 	c.announce(p, b, originOf(c.Listen, listener.Addr()))
-	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, listener})...) // the providers stop last
+	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, handler.Listener(api, listener)})...) // the providers stop last
 }
 
 // sandboxAddress is the address of the sandbox; the zero value means that there is none.

@@ -131,9 +131,12 @@ func pretend(t *testing.T) (origin string, arrived, release chan struct{}) {
 	return "http://" + listener.Addr().String(), arrived, release
 }
 
+// fileToken is the token of accountsFile.
+const fileToken = "token-of-the-accounts-file"
+
 const accountsFile = `format: portolan/accounts/v1
 tokens:
-  - {name: ci, token: tok-example}
+  - {name: ci, token: ` + fileToken + `}
 accounts:
   - {id: 62f44730-dd91-461e-bd6a-aedd9e0ad79d, integration: hive, context: {api_key: k1, user_id: u1}, base_url: "%s"}
 `
@@ -158,7 +161,7 @@ func TestStopWaitsForCallsInFlight(t *testing.T) {
 	}
 	got := make(chan answer, 1)
 	go func() {
-		status, body := r.patch(t, fileTarget, "tok-example", `{"first_name":"Ada"}`)
+		status, body := r.patch(t, fileTarget, fileToken, `{"first_name":"Ada"}`)
 		got <- answer{status, body}
 	}()
 	<-arrived
@@ -193,7 +196,7 @@ func TestDrainEnds(t *testing.T) {
 	go func() {
 		defer close(done)
 		req, _ := http.NewRequestWithContext(context.Background(), http.MethodPatch, r.origin+fileTarget, strings.NewReader(`{"first_name":"Ada"}`))
-		req.Header.Set("Authorization", "Bearer tok-example")
+		req.Header.Set("Authorization", "Bearer "+fileToken)
 		req.Header.Set("Content-Type", "application/json")
 		if res, err := http.DefaultClient.Do(req); err == nil {
 			_ = res.Body.Close()
@@ -246,5 +249,80 @@ func TestByteSize(t *testing.T) {
 		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}
+	}
+}
+
+// raw sends one request as it stands and returns the answer.
+func (r *running) raw(t *testing.T, request string) (*http.Response, string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.origin, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("%.60q: %v", request, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+// Requests that net/http refuses before a handler are answered in the envelope too, and those whose
+// headers rule out the body without waiting for it.
+func TestEveryAnswerIsTheEnvelope(t *testing.T) {
+	r := start(t, "--accounts", writeAccounts(t, "http://127.0.0.1:1"), "--allow-insecure-upstreams")
+	const good = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	patch := "PATCH " + fileTarget + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + fileToken + "\r\nExpect: 100-continue\r\n"
+	for request, want := range map[string]int{
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n":                                                                       400,
+		"GET /a\x00b HTTP/1.1\r\nHost: x\r\n\r\n":                                                                    400,
+		"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\n\r\n":                                                    400,
+		"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n":                                                        400,
+		"GET /healthz HTTP/1.1\r\n\r\n":                                                                              400,
+		"nonsense\r\n\r\n":                                                                                           400,
+		"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n":                                                                   505,
+		"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n":                                                    417,
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n":                                              501,
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 300<<10):                                            431,
+		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n":                                                                      404,
+		"BREW /healthz HTTP/1.1\r\nHost: x\r\n\r\n":                                                                  501,
+		patch + "Content-Type: application/json\r\nContent-Length: 9999999\r\n\r\n":                                  413,
+		patch + "Content-Type: text/plain\r\nContent-Length: 10\r\n\r\n":                                             415,
+		patch + "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n":                                     415,
+		strings.Replace(patch, "62f44730", "00000000", 1) + "Content-Type: text/plain\r\nContent-Length: 10\r\n\r\n": 404,
+	} {
+		res, body := r.raw(t, request)
+		var envelope struct{ StatusCode int }
+		if err := json.Unmarshal([]byte(body), &envelope); err != nil || res.StatusCode != want || envelope.StatusCode != want ||
+			res.Header.Get("X-Request-Id") == "" || res.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%.60q: %s %v %.200q", request, res.Status, res.Header, body)
+		}
+	}
+	// On a connection with requests before and after it, only the malformed one is replaced.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.origin, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, good+good+"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"+good); err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(all); strings.Count(text, "HTTP/1.1 ") != 3 || strings.Count(text, `{"status":"ok"}`) != 2 || strings.Count(text, `"statusCode":400`) != 1 {
+		t.Errorf("answered %s", text)
 	}
 }
