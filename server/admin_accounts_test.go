@@ -319,7 +319,7 @@ func TestVerify(t *testing.T) {
 	if diff := cmp.Diff(before, o.must(200, "root", "GET", "/integrated-account", "")); diff != "" {
 		t.Errorf("what was refused was stored: %s", diff)
 	}
-	if w := ask(o, "GET", "/metrics", ""); !strings.Contains(w.Body.String(), `operation="verify"`) {
+	if w := ask(o.Operations(), "GET", "/metrics", ""); !strings.Contains(w.Body.String(), `operation="verify"`) {
 		t.Error("no metric of verifying")
 	}
 }

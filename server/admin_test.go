@@ -295,7 +295,7 @@ func TestAdminRoutes(t *testing.T) {
 	}
 	// Neither log nor metrics show a secret from the path, or have an id as a label.
 	o.do("root", "DELETE", "/api-token/"+o.secrets["ops"], "")
-	if w := ask(o, "GET", "/metrics", ""); strings.Contains(w.Body.String(), o.ids["default"]) {
+	if w := ask(o.Operations(), "GET", "/metrics", ""); strings.Contains(w.Body.String(), o.ids["default"]) {
 		t.Error("/metrics names an account")
 	}
 	if !strings.Contains(o.logs.String(), o.tokenID("root")) {

@@ -43,7 +43,7 @@ func (l *linkSession) form(status int, notice string, given accounts.Context, in
 		Button: "Connect",
 	}
 	if l.account.Status == accounts.StatusNeedsReauth {
-		page.Text = "This account must be connected again: " + l.account.LastError
+		page.Text = "This account must be connected again."
 	}
 	if l.server.gateway.Consents(l.link.Integration) {
 		page.Button = "Connect with " + label

@@ -280,7 +280,7 @@ func TestConnectAgain(t *testing.T) {
 	path := w.link(`{"integration":"example","integrated_account_id":"` + strings.ToUpper(account.ID) + `"}`)
 	b := newBrowser(w)
 	page := b.send("GET", path, nil)
-	if page.Code != 200 || !strings.Contains(page.Body.String(), "must be connected again: &lt;script&gt;") {
+	if page.Code != 200 || !strings.Contains(page.Body.String(), "must be connected again.") || strings.Contains(page.Body.String(), "script") {
 		t.Errorf("%d %s", page.Code, page.Body)
 	}
 	if done := b.send("GET", b.toCallback(path), nil); done.Code != 200 {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"net/http"
+	"net/http/pprof"
 	"strconv"
 	"time"
 
@@ -51,6 +53,21 @@ func (m *metrics) observe(total time.Duration, a *answer) {
 	if a.report.Result.Calls() > 0 {
 		m.upstream.WithLabelValues(integration, operation).Observe(waited.Seconds())
 	}
+}
+
+// Operations returns the handler for operators: metrics, profiles, and a /readyz that names what is
+// wrong. It asks for no token, so it must not be reachable for callers.
+func (s *Server) Operations() http.Handler {
+	e := s.newEcho()
+	s.handleVerbs(e, "/healthz", verbHandler{http.MethodGet, s.handle(s.healthz)})
+	s.handleVerbs(e, "/readyz", verbHandler{http.MethodGet, s.handle(s.readyzInDetail)})
+	s.handleVerbs(e, "/metrics", verbHandler{http.MethodGet, s.serveMetrics})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { serve(e, w, r) })
+	return mux
 }
 
 // serveMetrics answers in the text format of Prometheus.

@@ -81,7 +81,7 @@ func (s *Server) refusal(written []byte) []byte {
 	if _, reason, ok := bytes.Cut(text, []byte(": ")); ok { // "400 Bad Request: too many Host headers"
 		p.Message += ": " + string(reason)
 	}
-	id, body := newRequestID(), append(ErrorBody(p), '\n')
+	id, body := newRequestID(), append(encodeJSON(envelopeOf(p)), '\n')
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "request", slog.String("request_id", id), slog.Int("status", p.Status), slog.String("problem", "malformed"))
 	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n%s",
 		p.Status, http.StatusText(p.Status), len(body), id, body)

@@ -70,12 +70,15 @@ func encodeJSON(v any) []byte {
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
 // ServeHTTP answers one request. Every answer has a request id.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { serve(s.echo, w, r) }
+
+// serve answers one request by the routes of e.
+func serve(e *echo.Echo, w http.ResponseWriter, r *http.Request) {
 	if u := normalizeURL(r.URL); u != r.URL {
 		r = r.WithContext(r.Context()) // a copy
 		r.URL = u
 	}
-	s.echo.ServeHTTP(w, r)
+	e.ServeHTTP(w, r)
 }
 
 func newRequestID() string {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"portolan/accounts"
 	"portolan/engine"
@@ -131,8 +132,11 @@ func TestStoreUnavailable(t *testing.T) {
 		if w.Header().Get("Retry-After") != "5" || strings.Contains(w.Body.String(), "store-host") {
 			t.Errorf("Retry-After %q: %s", w.Header().Get("Retry-After"), w.Body)
 		}
-		if w := ask(s, "GET", "/readyz", "", "Authorization", ""); w.Code != 503 || !strings.Contains(w.Body.String(), `"status":"unavailable"`) || strings.Contains(w.Body.String(), "store-host") {
+		if w := ask(s, "GET", "/readyz", "", "Authorization", ""); w.Code != 503 || w.Body.String() != `{"status":"unavailable"}`+"\n" {
 			t.Errorf("/readyz: %d %s", w.Code, w.Body)
+		}
+		if w := ask(s.Operations(), "GET", "/readyz", "", "Authorization", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "store-host.example.com: connection refused") {
+			t.Errorf("/readyz for operators: %d %s", w.Code, w.Body)
 		}
 		if w := ask(s, "GET", "/healthz", "", "Authorization", ""); w.Code != 200 {
 			t.Errorf("/healthz: %d", w.Code)
@@ -146,11 +150,12 @@ func TestHealthAndMetrics(t *testing.T) {
 		ask(s, "PATCH", strings.Replace(target, "u1", "canary-id", 1), `{"first_name":"canary-value"}`)
 	}
 	for path, want := range map[string]string{
-		"/healthz": `{"status":"ok"}`,
-		"/readyz":  `{"status":"ready","integrations":["hive","pivotal_tracker","planhat","teamwork"],"problems":[]}`,
-		"/metrics": `portolan_requests_total{integration="hive",operation="ticketing.users.update",remote="false",status="200"} 1`,
+		"/healthz":      `{"status":"ok"}`,
+		"/readyz":       `{"status":"ready","integrations":["hive","pivotal_tracker","planhat","teamwork"],"problems":[]}`,
+		"/metrics":      `portolan_requests_total{integration="hive",operation="ticketing.users.update",remote="false",status="200"} 1`,
+		"/debug/pprof/": "goroutine",
 	} {
-		w := ask(s, "GET", path, "", "Authorization", "")
+		w := ask(s.Operations(), "GET", path, "", "Authorization", "")
 		if w.Code != 200 || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
@@ -160,6 +165,31 @@ func TestHealthAndMetrics(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What operators see is not on the API's port, and asking often does not reach the store.
+func TestPublicReadiness(t *testing.T) {
+	o := newAdminFixture(t)
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap"} {
+		if w := ask(o, "GET", path, "", "Authorization", ""); w.Code != 404 {
+			t.Errorf("%s: %d %.100s", path, w.Code, w.Body)
+		}
+	}
+	ready := func(want int) {
+		t.Helper()
+		w := ask(o, "GET", "/readyz", "", "Authorization", "")
+		if body := map[int]string{200: `{"status":"ready"}`, 503: `{"status":"unavailable"}`}[want]; w.Code != want || w.Body.String() != body+"\n" {
+			t.Errorf("%d %s, want %d", w.Code, w.Body, want)
+		}
+	}
+	ready(200)
+	if err := o.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.clock.advance(999 * time.Millisecond)
+	ready(200)
+	o.clock.advance(time.Millisecond)
+	ready(503)
 }
 
 func TestRequestID(t *testing.T) {

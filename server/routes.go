@@ -161,7 +161,6 @@ func noRoute(u *url.URL) *gateway.Problem {
 func (s *Server) register(e *echo.Echo) {
 	s.handleVerbs(e, "/healthz", verbHandler{http.MethodGet, s.handle(s.healthz)})
 	s.handleVerbs(e, "/readyz", verbHandler{http.MethodGet, s.handle(s.readyz)})
-	s.handleVerbs(e, "/metrics", verbHandler{http.MethodGet, s.serveMetrics})
 	s.registerAdmin(e)
 	s.registerLinks(e)
 	for _, path := range []string{unifiedPrefix, unifiedPrefix + "/*"} {

@@ -190,11 +190,12 @@ func TestCanary(t *testing.T) {
 
 	// Audit log, metrics, and a store that is unavailable.
 	c.ask(200, "GET", "/audit?limit=500", "")
-	c.ask(200, "GET", "/metrics", "")
+	c.look("the metrics", ask(w.Operations(), "GET", "/metrics", "").Body.String())
 	c.ask(200, "GET", "/readyz", "")
 	if err := w.db.Close(); err != nil {
 		t.Fatal(err)
 	}
+	w.clock.advance(time.Second)
 	c.ask(503, "GET", "/readyz", "")
 	c.ask(503, "PATCH", target, `{"first_name":"Ada"}`)
 	c.ask(503, "GET", "/integrated-account", "")

@@ -65,7 +65,9 @@ type Server struct {
 	metrics   *metrics
 	throttle  *throttle
 	saves     *saves
-	linkPages *template.Template
+
+	storeCheck storeCheck
+	linkPages  *template.Template
 
 	adminRoutes  []adminRoute               // empty without a store
 	adminSchemas map[string]*schemas.Schema // by name
@@ -89,8 +91,7 @@ func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, err
 			return nil, err
 		}
 	}
-	s.echo = echo.New()
-	s.echo.HTTPErrorHandler = s.handleError
+	s.echo = s.newEcho()
 	s.register(s.echo)
 	return s, nil
 }
@@ -105,4 +106,10 @@ func (s *Server) compileAdmin() error {
 	}
 	s.linkPages, err = template.New("link").Parse(linkHTML)
 	return errors.Join(append(errs, err)...)
+}
+
+func (s *Server) newEcho() *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = s.handleError
+	return e
 }

@@ -138,7 +138,7 @@ func TestTenantsNeverMix(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if w := ask(s, "GET", "/metrics", ""); w.Code != 200 || tagged.MatchString(w.Body.String()) {
+	if w := ask(s.Operations(), "GET", "/metrics", ""); w.Code != 200 || tagged.MatchString(w.Body.String()) {
 		t.Errorf("/metrics: %d %s", w.Code, w.Body)
 	}
 }

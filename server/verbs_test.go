@@ -14,8 +14,8 @@ func TestUnknownVerbs(t *testing.T) {
 	for _, verb := range []string{"BREW", "MKCOL", "PROPFIND", "REPORT", "get"} {
 		for target, want := range map[string]int{
 			"/unified/ticketing/users/1": 501, "/integrated-account": 501, account: 501, account + "/token": 501, "/environment/": 501,
-			"/healthz": 501, "//readyz": 501, "/metrics": 501, "/link/x": 501, "/link/callback": 501,
-			"/unified/ticketing/users": 404, "/unified/ticketing/usrs/1": 404, "/unified": 404, "/nowhere": 404, account + "/a/b": 404,
+			"/healthz": 501, "//readyz": 501, "/link/x": 501, "/link/callback": 501,
+			"/unified/ticketing/users": 404, "/unified/ticketing/usrs/1": 404, "/unified": 404, "/nowhere": 404, "/metrics": 404, account + "/a/b": 404,
 		} {
 			w := ask(o, verb, target, "", "Authorization", "")
 			if envelopeOf(t, w, want); w.Header().Values("Allow") != nil {
@@ -34,7 +34,7 @@ func TestOptions(t *testing.T) {
 	for target, want := range map[string]string{
 		"/unified/ticketing/users/1": "PATCH, OPTIONS", "/integrated-account": "GET, HEAD, POST, OPTIONS",
 		account: "GET, HEAD, PATCH, DELETE, OPTIONS", account + "/token": "POST, OPTIONS", "/audit": "GET, HEAD, OPTIONS",
-		"/healthz": "GET, HEAD, OPTIONS", "/readyz/": "GET, HEAD, OPTIONS", "/metrics": "GET, HEAD, OPTIONS",
+		"/healthz": "GET, HEAD, OPTIONS", "/readyz/": "GET, HEAD, OPTIONS",
 		"/link/x": "GET, HEAD, POST, OPTIONS", "/link/callback": "GET, HEAD, OPTIONS",
 	} {
 		w := ask(o, "OPTIONS", target, "", "Authorization", "")
@@ -53,7 +53,7 @@ func TestHead(t *testing.T) {
 	served := httptest.NewServer(o)
 	defer served.Close()
 	for _, target := range []string{
-		"/healthz", "/readyz", "/metrics", "/integrated-account", "/integrated-account/" + o.ids["default"], "/environment/default", "/nowhere",
+		"/healthz", "/readyz", "/integrated-account", "/integrated-account/" + o.ids["default"], "/environment/default", "/nowhere",
 	} {
 		want := ask(o, "GET", target, "", "Authorization", "Bearer "+o.secrets["root"])
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, served.URL+target, http.NoBody)

@@ -25,6 +25,7 @@ type serveCommand struct {
 	storeFlags
 
 	Listen                 string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. This and every other flag of serve can also be set in the environment: PORTOLAN_LISTEN."`
+	MetricsListen          string         `placeholder:"ADDR" help:"Address for operators only: /metrics, /debug/pprof/ and a /readyz that names problems. Off by default; with --sandbox a free loopback port."`
 	Sandbox                bool           `help:"Also simulate the providers, with a demo account for each. Without --data, --database-url and --accounts, the database ends with the process."`
 	AllowPublicSandbox     bool           `help:"Let --sandbox listen on an address that is not loopback, although its tokens are public."`
 	Accounts               string         `placeholder:"FILE" help:"File of tokens and integrated accounts. The server then uses a database only if --data or --database-url is set."`
@@ -97,11 +98,30 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	api := newHTTPServer(handler, log)
 	api.WriteTimeout = 3*c.UpstreamTimeout + 30*time.Second
+	operations, err := c.listenForOperators(ctx)
+	if err != nil {
+		return err
+	}
+	if operations != nil {
+		defer func() { _ = operations.Close() }()
+		services = append(services, service{newHTTPServer(handler.Operations(), log), operations})
+	}
 	debug.FreeOSMemory() // most of what loading used is garbage
 	memory.tend()
 	go memory.run(ctx)
-	c.announce(p, b, originOf(c.Listen, listener.Addr()))
+	c.announce(p, b, originOf(c.Listen, listener.Addr()), operations)
 	return serve(ctx, c.Drain, log, slices.Insert(services, 0, service{api, handler.Listener(api, listener)})...) // the providers stop last
+}
+
+// listenForOperators listens on --metrics-listen; it returns nil if that is off.
+func (c *serveCommand) listenForOperators(ctx context.Context) (net.Listener, error) {
+	if c.Sandbox && c.MetricsListen == "" {
+		c.MetricsListen = "127.0.0.1:0"
+	}
+	if c.MetricsListen == "" {
+		return nil, nil
+	}
+	return listen(ctx, c.MetricsListen)
 }
 
 // sandboxAddress is the address of the sandbox; the zero value means that there is none.
@@ -216,9 +236,12 @@ func (c *serveCommand) publicOrigin(l net.Listener) (string, error) {
 	return publicOrigin(c.PublicURL)
 }
 
-// announce prints the address of the API and, with --sandbox, commands to try it.
-func (c *serveCommand) announce(p *process, b *bundle, origin string) {
+// announce prints the address of the API and of the metrics and, with --sandbox, commands to try it.
+func (c *serveCommand) announce(p *process, b *bundle, origin string, operations net.Listener) {
 	fmt.Fprintf(p.stdout, "portolan listens on %s\n", origin)
+	if operations != nil {
+		fmt.Fprintf(p.stdout, "metrics are at %s/metrics\n", originOf(c.MetricsListen, operations.Addr()))
+	}
 	if !c.Sandbox {
 		return
 	}

@@ -326,3 +326,52 @@ func TestEveryAnswerIsTheEnvelope(t *testing.T) {
 		t.Errorf("answered %s", text)
 	}
 }
+
+// Metrics have a port of their own, which is off unless it is asked for.
+func TestMetricsListen(t *testing.T) {
+	file := writeAccounts(t, "http://127.0.0.1:1")
+	for name, args := range map[string][]string{
+		"off": {"--accounts", file, "--allow-insecure-upstreams"}, "sandbox": {"--sandbox"},
+		"on": {"--accounts", file, "--allow-insecure-upstreams", "--metrics-listen", "127.0.0.1:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, args...)
+			if name == "off" {
+				publicPortHasNone(t, r)
+				r.stop()
+				if rest, err := io.ReadAll(r.stdout); err != nil || strings.Contains(string(rest), "metrics") {
+					t.Errorf("printed %q, %v", rest, err)
+				}
+				return
+			}
+			line, err := r.stdout.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			address, ok := strings.CutPrefix(strings.TrimSpace(line), "metrics are at ")
+			if !ok || !strings.HasPrefix(address, "http://127.0.0.1:") {
+				t.Fatalf("printed %q", line)
+			}
+			go func() { _, _ = io.Copy(io.Discard, r.stdout) }()
+			publicPortHasNone(t, r)
+			for target, want := range map[string]string{"/metrics": "portolan_requests_total", "/readyz": `"integrations":["hive"`, "/debug/pprof/": "goroutine"} {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(address, "/metrics")+target, http.NoBody)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if res, body := exchange(t, http.DefaultClient, req); res.StatusCode != http.StatusOK || !strings.Contains(body, want) {
+					t.Errorf("%s: %s %.200s", target, res.Status, body)
+				}
+			}
+		})
+	}
+}
+
+func publicPortHasNone(t *testing.T, r *running) {
+	t.Helper()
+	for _, path := range []string{"/metrics", "/debug/pprof/"} {
+		if res, body := r.raw(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s on the public port: %s %.100s", path, res.Status, body)
+		}
+	}
+}
