@@ -24,13 +24,13 @@ func (s *Server) authenticate(q *request) (accounts.Token, *gateway.Problem) {
 	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
 		return refused("send one header Authorization: Bearer <token>")
 	}
-	if p := s.throttled(q); p != nil {
-		return accounts.Token{}, p
-	}
+	s.warnOfProxy(q)
 	found, err := s.directory.Authenticate(q.Context(), strings.TrimSpace(token))
 	switch {
 	case errors.Is(err, accounts.ErrUnauthorized):
-		s.failedAuthentication(q)
+		if p := s.failedAuthentication(q, s.throttle); p != nil {
+			return accounts.Token{}, p
+		}
 		return refused("the token is not valid")
 	case err != nil:
 		return accounts.Token{}, s.storeProblem(q, err, "", "")

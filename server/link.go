@@ -74,9 +74,7 @@ func (l *linkSession) redact(text string) string { return gateway.Redact(text, l
 func (l *linkSession) open() *gateway.Problem {
 	l.token = accounts.Secret(l.param("token"))
 	l.hide(l.token)
-	if p := l.server.throttled(l.request); p != nil {
-		return p
-	}
+	l.server.warnOfProxy(l.request)
 	var err error
 	l.link, err = l.server.store.Link(l.Context(), accounts.HashToken(l.token.Reveal()))
 	if err != nil {
@@ -112,11 +110,10 @@ func (l *linkSession) checkLink() *gateway.Problem {
 // linkFailure turns an error of loading the link into a problem. An unknown link counts as a failed
 // authentication.
 func (l *linkSession) linkFailure(err error) *gateway.Problem {
-	if errors.Is(err, accounts.ErrNotFound) {
-		l.server.failedAuthentication(l.request)
-		return invalidLink()
+	if !errors.Is(err, accounts.ErrNotFound) {
+		return l.storeFailure(err)
 	}
-	return l.storeFailure(err)
+	return cmp.Or(l.server.failedAuthentication(l.request, l.server.linkThrottle), invalidLink())
 }
 
 func invalidLink() *gateway.Problem {

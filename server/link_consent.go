@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -91,13 +92,11 @@ func (l *linkSession) finishConsent() (*answer, *gateway.Problem) {
 
 // takeConsent loads the link of state and checks that the browser is the one that began.
 func (l *linkSession) takeConsent(state string) *gateway.Problem {
-	if p := l.server.throttled(l.request); p != nil {
-		return p
-	}
+	l.server.warnOfProxy(l.request)
 	link, err := l.server.store.TakeConsent(l.Context(), accounts.HashToken(state))
 	if errors.Is(err, accounts.ErrNotFound) {
-		l.server.failedAuthentication(l.request)
-		return &gateway.Problem{Status: http.StatusBadRequest, Message: "The answer of the provider is unknown or was already used. Open your link again."}
+		return cmp.Or(l.server.failedAuthentication(l.request, l.server.linkThrottle),
+			&gateway.Problem{Status: http.StatusBadRequest, Message: "The answer of the provider is unknown or was already used. Open your link again."})
 	}
 	if err != nil {
 		return l.storeFailure(err)

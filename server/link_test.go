@@ -339,7 +339,8 @@ func TestPlainPublicURL(t *testing.T) {
 	}
 }
 
-// Guessing of links and states is throttled.
+// Guessing of links and states is throttled. It keeps nobody from using a link or token that is good,
+// and wrong tokens are counted apart.
 func TestGuessing(t *testing.T) {
 	for _, target := range []string{"/link/guess-%d", "/link/callback?state=guess-%d&code=x"} {
 		w := newFixture(t, true)
@@ -350,14 +351,20 @@ func TestGuessing(t *testing.T) {
 				t.Fatalf("%s: 429 after %d", target, i)
 			}
 		}
-		for _, target := range []string{fmt.Sprintf(target, 99), path} {
-			if answer := b.send("GET", target, nil); answer.Code != 429 || answer.Header().Get("Retry-After") == "" {
-				t.Errorf("%s: %d", target, answer.Code)
+		if answer := b.send("GET", fmt.Sprintf(target, 99), nil); answer.Code != 429 || answer.Header().Get("Retry-After") != "3" {
+			t.Errorf("%s: %d %v", target, answer.Code, answer.Header())
+		}
+		if done := b.send("GET", b.toCallback(path), nil); done.Code != 200 {
+			t.Errorf("a good link: %d %s", done.Code, done.Body)
+		}
+		for token, want := range map[string]int{"ptl_wrong": 401, adminToken: 200} {
+			if answer := ask(w, "GET", "/audit", "", "Authorization", "Bearer "+token); answer.Code != want {
+				t.Errorf("%s: %d", token, answer.Code)
 			}
 		}
-		w.clock.advance(time.Minute)
-		if answer := b.send("GET", path, nil); answer.Code != 200 {
-			t.Errorf("later: %d", answer.Code)
+		w.clock.advance(3 * time.Second)
+		if answer := b.send("GET", fmt.Sprintf(target, 99), nil); answer.Code == 429 {
+			t.Errorf("%s: 429 after three seconds", target)
 		}
 	}
 }

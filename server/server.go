@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -63,11 +64,13 @@ type Server struct {
 	gateway   *gateway.Gateway
 	directory Directory
 	metrics   *metrics
-	throttle  *throttle
+	throttle  *throttle // of API tokens
 	saves     *saves
 
-	storeCheck storeCheck
-	linkPages  *template.Template
+	linkThrottle *throttle // of links and their consents
+	proxyWarning sync.Once
+	storeCheck   storeCheck
+	linkPages    *template.Template
 
 	adminRoutes  []adminRoute               // empty without a store
 	adminSchemas map[string]*schemas.Schema // by name
@@ -80,7 +83,7 @@ func New(gw *gateway.Gateway, directory Directory, opts ...Option) (*Server, err
 			log: slog.New(slog.DiscardHandler), now: func() time.Time { return time.Time{} },
 			limits: Limits{Body: 1 << 20, Target: 16 << 10, Header: 64 << 10},
 		},
-		gateway: gw, directory: directory, metrics: newMetrics(), throttle: newThrottle(), saves: newSaves(),
+		gateway: gw, directory: directory, metrics: newMetrics(), throttle: newThrottle(), linkThrottle: newThrottle(), saves: newSaves(),
 		adminSchemas: map[string]*schemas.Schema{},
 	}
 	for _, o := range opts {

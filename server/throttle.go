@@ -2,6 +2,7 @@ package server
 
 import (
 	lru "container/list"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
@@ -19,12 +20,11 @@ import (
 const (
 	failureBurst = 20
 	failureEvery = 3 * time.Second // time until one more is allowed
-	maxPending   = failureBurst    // failures over the limit that count, from concurrent requests
 	maxAddresses = 10_000          // the one whose last failure is the oldest is removed
 )
 
-// throttle limits failed authentications for each address, against guessing of secrets.
-// Successful ones do not count. It is safe for concurrent use.
+// throttle limits failed authentications for each address. Successful ones are not affected. It is
+// safe for concurrent use.
 type throttle struct {
 	mu        sync.Mutex
 	addresses map[netip.Prefix]*lru.Element
@@ -40,20 +40,9 @@ func newThrottle() *throttle {
 	return &throttle{addresses: map[netip.Prefix]*lru.Element{}, recent: lru.New()}
 }
 
-// wait returns how long address must wait until the next attempt; 0 if it does not have to.
-func (t *throttle) wait(now time.Time, address netip.Addr) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	at, ok := t.addresses[network(address)]
-	if !ok {
-		return 0
-	}
-	missing := 1 - at.Value.(*failureRecord).left.TokensAt(now)
-	return max(0, time.Duration(missing*float64(failureEvery)))
-}
-
-// failed records a failure of address.
-func (t *throttle) failed(now time.Time, address netip.Addr) {
+// failed counts a failure of address. If there are too many, it returns how long the address must wait
+// instead; otherwise 0.
+func (t *throttle) failed(now time.Time, address netip.Addr) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := network(address)
@@ -66,9 +55,11 @@ func (t *throttle) failed(now time.Time, address netip.Addr) {
 		t.addresses[key] = at
 	}
 	t.recent.MoveToFront(at)
-	if left := at.Value.(*failureRecord).left; left.TokensAt(now) > -maxPending {
-		left.ReserveN(now, 1)
+	left := at.Value.(*failureRecord).left
+	if left.AllowN(now, 1) {
+		return 0
 	}
+	return time.Duration((1 - left.TokensAt(now)) * float64(failureEvery))
 }
 
 // network returns the prefix that counts as one address: for IPv6 the /64 of one customer.
@@ -101,6 +92,18 @@ func (s *Server) callerAddress(q *request) netip.Addr {
 	return address
 }
 
+// warnOfProxy logs, once, that X-Forwarded-For comes from an address that is not trusted: perhaps a
+// proxy for whose callers all failures are counted together.
+func (s *Server) warnOfProxy(q *request) {
+	if len(q.Header["X-Forwarded-For"]) == 0 || s.trusts(parseAddress(q.RemoteAddr)) {
+		return
+	}
+	s.proxyWarning.Do(func() {
+		s.log.LogAttrs(q.Context(), slog.LevelWarn, "X-Forwarded-For is ignored: if this address is that of a proxy, name it with --trusted-proxy",
+			slog.String("request_id", q.id), slog.String("address", parseAddress(q.RemoteAddr).String()))
+	})
+}
+
 func (s *Server) trusts(address netip.Addr) bool {
 	for _, p := range s.proxies {
 		if p.Contains(address) {
@@ -120,9 +123,10 @@ func parseAddress(text string) netip.Addr {
 	return address.Unmap().WithZone("")
 }
 
-// throttled refuses an address with too many failed authentications.
-func (s *Server) throttled(q *request) *gateway.Problem {
-	wait := s.throttle.wait(s.now(), s.callerAddress(q))
+// failedAuthentication counts a failure of the caller's address. It returns a problem if there are too
+// many of them.
+func (s *Server) failedAuthentication(q *request, t *throttle) *gateway.Problem {
+	wait := t.failed(s.now(), s.callerAddress(q))
 	if wait <= 0 {
 		return nil
 	}
@@ -131,6 +135,3 @@ func (s *Server) throttled(q *request) *gateway.Problem {
 		Message: "too many failed authentications from this address: wait before the next one",
 	}
 }
-
-// failedAuthentication counts a failure of the caller's address.
-func (s *Server) failedAuthentication(q *request) { s.throttle.failed(s.now(), s.callerAddress(q)) }

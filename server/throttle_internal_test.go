@@ -27,8 +27,9 @@ func TestThrottleForgets(t *testing.T) {
 	if len(th.addresses) != maxAddresses || th.recent.Len() != maxAddresses {
 		t.Errorf("%d addresses, %d in order", len(th.addresses), th.recent.Len())
 	}
-	for i, throttled := range map[int]bool{0: true, 1: false, 5: false, 6: true, maxAddresses + 4: true} {
-		if got := th.wait(now, address(i)) > 0; got != throttled {
+	for _, i := range []int{0, maxAddresses + 4, 6, 5, 1} { // those that are not known come last: they replace others
+		throttled := i != 1 && i != 5
+		if got := th.failed(now, address(i)) > 0; got != throttled {
 			t.Errorf("address %d: throttled %v", i, got)
 		}
 	}
