@@ -56,23 +56,24 @@ const (
 
 // Account is an integrated account: one customer's connection to one provider.
 type Account struct {
-	ID          string // uuid, lower case
-	Integration string // the provider's folder name
-	Environment string
-	Label       string
-	TenantID    string // the customer's name in the caller's own system
-	Status      Status // "" is StatusActive
-	LastError   string // why it needs_reauth; never holds a secret
-	Context     Context
-	Fields      []Field   // of Context, by name
-	Grant       *Grant    // of OAuth 2.0; nil if there is none
-	Overrides   Overrides // the account's own
-	Inherited   Overrides // its environment's; set by Directory.Account only
-	ReadOnly    bool      // changes fail with ErrReadOnly
-	BaseURL     string    // replaces the integration's; "" keeps it. A Store never sets it
-	Version     int64     // incremented by each administrator's change
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID            string // uuid, lower case; unique in its environment
+	Integration   string // the provider's folder name
+	Environment   string
+	EnvironmentID string // set by a Store
+	Label         string
+	TenantID      string // the customer's name in the caller's own system
+	Status        Status // "" is StatusActive
+	LastError     string // why it needs_reauth; never holds a secret
+	Context       Context
+	Fields        []Field   // of Context, by name
+	Grant         *Grant    // of OAuth 2.0; nil if there is none
+	Overrides     Overrides // the account's own
+	Inherited     Overrides // its environment's; set by Directory.Account only
+	ReadOnly      bool      // changes fail with ErrReadOnly
+	BaseURL       string    // replaces the integration's; "" keeps it. A Store never sets it
+	Version       int64     // incremented by each administrator's change
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
 }
 
 // Field is the name of a stored credential or setting, without its value.
@@ -105,6 +106,7 @@ type Overrides map[string]Override
 
 // Environment isolates accounts: a token sees those of its own environment only.
 type Environment struct {
+	ID        string // uuid; another environment never has it, even under the same name
 	Name      string // [a-z0-9-]{1,64}; never changes
 	Label     string
 	Overrides Overrides
@@ -168,13 +170,14 @@ type Actor struct {
 // AuditEntry is one change. Before and After are JSON objects without secrets; Before is
 // null for a creation, After for a deletion.
 type AuditEntry struct {
-	ID          int64           `json:"id"`
-	At          time.Time       `json:"at"`
-	Environment string          `json:"environment"`
-	Actor       string          `json:"actor"`
-	RequestID   string          `json:"request_id,omitempty"`
-	Action      string          `json:"action"` // "integrated-account.create"
-	Subject     string          `json:"subject"`
-	Before      json.RawMessage `json:"before"`
-	After       json.RawMessage `json:"after"`
+	ID            int64           `json:"id"`
+	At            time.Time       `json:"at"`
+	Environment   string          `json:"environment"`
+	EnvironmentID string          `json:"environment_id"`
+	Actor         string          `json:"actor"`
+	RequestID     string          `json:"request_id,omitempty"`
+	Action        string          `json:"action"` // "integrated-account.create"
+	Subject       string          `json:"subject"`
+	Before        json.RawMessage `json:"before"`
+	After         json.RawMessage `json:"after"`
 }

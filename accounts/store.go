@@ -18,7 +18,7 @@ type Store interface {
 	// AccountInfo returns the account without its Context and its Grant's tokens.
 	AccountInfo(ctx context.Context, environment, id string) (Account, error)
 	// CreateAccount creates an account from ID ("" generates one), Integration, Environment,
-	// Label, TenantID, Context, Grant and Overrides. ErrConflict: the id exists. ErrNotFound:
+	// Label, TenantID, Context, Grant and Overrides. ErrConflict: the environment has the id. ErrNotFound:
 	// the environment does not exist, or n.Link is used up.
 	CreateAccount(ctx context.Context, by Actor, n NewAccount) (Account, error)
 	// UpdateAccount applies c. ErrConflict: c.Version is not the account's.
@@ -27,10 +27,10 @@ type Store interface {
 	DeleteAccount(ctx context.Context, by Actor, environment, id string, version int64) error
 	// SetGrant replaces an account's grant and makes the account active unless it is
 	// disabled. It is not audited and does not change Version.
-	SetGrant(ctx context.Context, id string, g Grant) error
+	SetGrant(ctx context.Context, environment, id string, g Grant) error
 	// NeedsReauth sets StatusNeedsReauth and lastError if the account is active and refused
 	// is still its access token.
-	NeedsReauth(ctx context.Context, by Actor, id string, refused Secret, lastError string) error
+	NeedsReauth(ctx context.Context, by Actor, environment, id string, refused Secret, lastError string) error
 
 	// Tokens lists the tokens that have not expired, oldest first.
 	Tokens(ctx context.Context, environment string, p PageQuery) (Page[Token], error)
@@ -127,7 +127,7 @@ type AccountQuery struct {
 // AuditQuery selects audit entries; "" does not filter.
 type AuditQuery struct {
 	PageQuery
-	Environment string
+	Environment string // its name, if it exists or was the last one of this name, or its id
 	Subject     string
 }
 

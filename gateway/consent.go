@@ -122,9 +122,9 @@ func withOrigin(endpoint, origin string) string {
 
 // WithoutRenewal runs do while the account's grant is not renewed, because the renewed grant would
 // overwrite do's.
-func (g *Gateway) WithoutRenewal(ctx context.Context, id string, do func(context.Context) error) error {
+func (g *Gateway) WithoutRenewal(ctx context.Context, a accounts.Account, do func(context.Context) error) error {
 	if g.keeper == nil {
 		return do(ctx)
 	}
-	return g.keeper.Exclusive(ctx, id, do)
+	return g.keeper.Exclusive(ctx, a, do)
 }

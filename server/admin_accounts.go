@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"portolan/accounts"
@@ -87,7 +88,11 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	after := before
 	if _, ok := a.body["context"]; ok {
 		after.Context = a.context(before.Integration, before.Context)
-		change.Context, _ = a.body["context"].(map[string]any)
+		given, _ := a.body["context"].(map[string]any)
+		change.Context = takingAway(before.Context, after.Context, given)
+		if _, kept := after.Context[accounts.AccessTokenField]; before.Grant != nil && !kept {
+			after.Grant, change.Grant = nil, &accounts.Grant{}
+		}
 	}
 	overrides, warnings, p := a.accountOverrides(ctx, before.Integration, before.Inherited)
 	if p != nil {
@@ -110,6 +115,17 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		return nil, a.accountProblem(err)
 	}
 	return withVerification(withWarnings(made, warnings), verified), nil
+}
+
+// takingAway returns given, with null for what before has and after does not.
+func takingAway(before, after accounts.Context, given map[string]any) accounts.Context {
+	out := maps.Clone(given)
+	for name := range before {
+		if _, kept := after[name]; !kept {
+			out[name] = nil
+		}
+	}
+	return out
 }
 
 // inherited returns the overrides of the caller's environment; nil if the body has no overrides

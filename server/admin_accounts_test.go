@@ -35,7 +35,10 @@ func TestAccountLife(t *testing.T) {
 		t.Error(diff)
 	}
 	o.must(409, "root", "POST", "/integrated-account", `{"id":"`+strings.ToLower(id)+`","integration":"bare"}`)
-	o.must(409, "ops", "POST", "/integrated-account", `{"id":"`+id+`","integration":"bare"}`)
+	// The id of another environment's account is free: that it is taken there is not told.
+	if other := o.must(201, "ops", "POST", "/integrated-account", `{"id":"`+id+`","integration":"bare"}`); other["environment"] != "live" {
+		t.Errorf("made %v", other)
+	}
 
 	o.clock.advance(time.Minute)
 	changed := o.must(200, "root", "PATCH", path, `{"version":1,"label":"","status":"disabled","context":{"api_key":"canary-2","region":"eu"},"overrides":{}}`, "X-Request-Id", "req-2")
@@ -357,14 +360,46 @@ func TestVerifyWithGrant(t *testing.T) {
 	w := newFixture(t, true)
 	id := w.account(nil).ID
 	w.clock.advance(2 * time.Hour)
-	r := ask(w, "PATCH", "/integrated-account/"+id+"?verify=true", `{"context":{"site":"other"}}`, "Authorization", "Bearer "+adminToken)
+	r := ask(w, "PATCH", "/integrated-account/"+id+"?verify=true", `{"context":{"region":"eu"}}`, "Authorization", "Bearer "+adminToken)
 	if r.Code != http.StatusOK || strings.Contains(r.Body.String(), "canary") {
 		t.Fatalf("%d %s", r.Code, r.Body)
 	}
-	if diff := cmp.Diff([]string{"GET https://other.example.com/api/me Bearer access-canary-2"}, w.takeCalls()); diff != "" {
+	if diff := cmp.Diff([]string{"GET https://acme.example.com/api/me Bearer access-canary-2"}, w.takeCalls()); diff != "" {
 		t.Error(diff)
 	}
-	if a := w.info(id); a.Context["site"] != "other" || a.Grant.AccessToken != accounts.Secret("access-canary-2") {
-		t.Error("the grant or the site was not stored")
+	if a := w.info(id); a.Context["region"] != "eu" || a.Grant.AccessToken != accounts.Secret("access-canary-2") {
+		t.Error("the grant or the region was not stored")
+	}
+}
+
+// Stored credentials are not sent to an address that an administrator chooses later.
+func TestPatchMovesNoSecret(t *testing.T) {
+	o := newAdminFixture(t)
+	keyed, _ := o.must(201, "root", "POST", "/integrated-account", `{"integration":"example","context":{"site":"acme","api_key":"canary-1"}}`)["id"].(string)
+	loose, _ := o.must(201, "root", "POST", "/integrated-account", `{"integration":"loose","context":{"site":"acme","api_key":"canary-1"}}`)["id"].(string)
+	granted := o.account(nil).ID
+	for _, id := range []string{keyed, granted} {
+		e := o.must(400, "root", "PATCH", "/integrated-account/"+id+"?verify=true", `{"context":{"site":"evil"}}`)
+		if got, want := e["message"], "context/api_key is missing: the stored credentials are not sent to the new address"; got != want {
+			t.Errorf("%s: %v", id, got)
+		}
+		if o.info(id).Context["site"] != "acme" {
+			t.Error("it is stored")
+		}
+		o.must(200, "root", "PATCH", "/integrated-account/"+id, `{"context":{"site":"acme","region":"eu"}}`)
+	}
+	if a := o.info(granted); a.Grant == nil || a.Grant.AccessToken == "" {
+		t.Error("the grant is taken away, although the address is the same")
+	}
+	o.must(200, "root", "PATCH", "/integrated-account/"+loose, `{"context":{"site":"evil"}}`)
+	if got := o.info(loose).Context; got["site"] != "evil" || got["api_key"] != nil {
+		t.Errorf("an optional key is kept: %v", got["api_key"] != nil)
+	}
+	o.must(200, "root", "PATCH", "/integrated-account/"+granted+"?verify=true", `{"context":{"site":"other","api_key":"canary-2"}}`)
+	if a := o.info(granted); a.Grant != nil && a.Grant.AccessToken != "" || a.Context["access_token"] != nil && a.Context["access_token"] != "" {
+		t.Error("the grant is kept")
+	}
+	if diff := cmp.Diff([]string{"GET https://other.example.com/api/me Key canary-2"}, o.takeCalls()); diff != "" {
+		t.Error(diff)
 	}
 }

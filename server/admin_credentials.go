@@ -41,7 +41,8 @@ func (s *Server) integration(name string) *engine.Integration {
 }
 
 // context merges the context of the body into before and checks the result against the
-// credentials that the integration declares. No message shows a value.
+// credentials that the integration declares. Secrets are not kept if they would go to another
+// address. No message shows a value.
 func (a *adminCall) context(integration string, before accounts.Context) accounts.Context {
 	given, _ := a.body["context"].(map[string]any)
 	credentials := a.server.integration(integration).Credentials
@@ -72,10 +73,51 @@ func (a *adminCall) context(integration string, before accounts.Context) account
 	if size > maxContextBytes {
 		a.failf("/context", gateway.CodeLimit, "context is larger than %d bytes", maxContextBytes)
 	}
+	dropped := leftBehind(a.server.integration(integration), before, merged, given)
+	for _, name := range dropped {
+		delete(merged, name)
+	}
 	for _, p := range engine.ContextProblems(credentials, engine.Context(merged)) {
-		a.failures = append(a.failures, contextFailure(p))
+		f := contextFailure(p)
+		if slices.Contains(dropped, p.Credential.Name) || p.Credential.Replaced && slices.Contains(dropped, accounts.AccessTokenField) {
+			f.Message += ": the stored credentials are not sent to the new address"
+		}
+		a.failures = append(a.failures, f)
 	}
 	return merged
+}
+
+// leftBehind returns the names of the secrets of before that are not given anew, if after leads to
+// another address of the provider, which must not receive them.
+func leftBehind(in *engine.Integration, before, after accounts.Context, given map[string]any) []string {
+	var names []string
+	moved := in.OAuth != nil && addresses(in.OAuth, before) != addresses(in.OAuth, after)
+	for _, c := range in.Credentials {
+		if strings.Contains(in.BaseURL, "{"+c.Name+"}") {
+			moved = moved || orDefault(before[c.Name], c) != orDefault(after[c.Name], c)
+		}
+		_, anew := given[c.Name]
+		if _, kept := before[c.Name]; kept && !anew && (c.Secret || c.Granted) {
+			names = append(names, c.Name)
+		}
+	}
+	if !moved {
+		return nil
+	}
+	return names
+}
+
+func orDefault(value any, c engine.Credential) string {
+	if value == nil || value == "" {
+		return c.Default
+	}
+	return plain.Text(value)
+}
+
+// addresses returns the URLs of the authorization server for an account; none if a setting is missing.
+func addresses(o *engine.OAuth, context accounts.Context) [2]string {
+	authorize, token, _ := o.Endpoints(engine.Context(context))
+	return [2]string{authorize, token}
 }
 
 // contextFailure reports p as a failure of the body, with the pointer to the credential.

@@ -106,7 +106,9 @@ func compileExampleIn(language *jsonata.Language) (*engine.Catalog, source.Diagn
 	}
 	docs, found := engine.Load(language, engine.Layer{Path: "test", FS: fstest.MapFS{
 		"example/integration.yaml": {Data: []byte(exampleYAML)}, "example/ticketing.yaml": {Data: []byte(exampleTicketing)},
-		"bare/integration.yaml":   {Data: []byte(bareYAML)},
+		"bare/integration.yaml": {Data: []byte(bareYAML)},
+		"loose/integration.yaml": {Data: []byte(strings.NewReplacer("name: example", "name: loose",
+			"label: API key, secret: true, required: true", "label: API key, secret: true", "verify: users.me\n", "").Replace(exampleYAML))},
 		"reads/integration.yaml":  {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: reads", 1))},
 		"reads/ticketing.yaml":    {Data: fmt.Appendf(nil, steppedTicketing, "users.me")},
 		"writes/integration.yaml": {Data: []byte(strings.Replace(exampleYAML, "name: example", "name: writes", 1))},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -278,9 +279,9 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 			Integration: l.link.Integration, Environment: l.link.Environment, Label: l.link.Label, TenantID: l.link.TenantID,
 			Context: given, Grant: grant,
 		}})
-	} else {
+	} else if given, err = l.replacing(given); err == nil {
 		active := accounts.StatusActive
-		err = l.server.gateway.WithoutRenewal(l.Context(), l.link.AccountID, func(ctx context.Context) (err error) {
+		err = l.server.gateway.WithoutRenewal(l.Context(), l.account, func(ctx context.Context) (err error) {
 			account, err = l.server.store.UpdateAccount(ctx, by, l.link.Environment, l.link.AccountID, accounts.AccountChange{
 				Version: l.account.Version, Link: l.link.ID, Status: &active, Context: given, Grant: grant, // the version keeps an account disabled that was disabled in the meantime
 			})
@@ -301,6 +302,24 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 	}
 	a.report = &gateway.Report{Environment: account.Environment, AccountID: account.ID} // for the log
 	return a, nil
+}
+
+// replacing returns given as the change of the account to connect again: what the form asked for and
+// did not get is taken away, and so are secrets that would go to another address.
+func (l *linkSession) replacing(given accounts.Context) (accounts.Context, error) {
+	stored, err := l.server.store.Account(l.Context(), l.link.Environment, l.link.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	after := maps.Clone(stored.Context)
+	for _, c := range l.server.formCredentials(l.link.Integration) {
+		delete(after, c.Name)
+	}
+	maps.Copy(after, given)
+	for _, name := range leftBehind(l.server.integration(l.link.Integration), stored.Context, after, given) {
+		delete(after, name)
+	}
+	return takingAway(stored.Context, after, given), nil
 }
 
 // redirect returns an answer that redirects the browser.

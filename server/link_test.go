@@ -274,7 +274,7 @@ func TestConnectAgain(t *testing.T) {
 	w := newFixture(t, true)
 	account := w.account(nil)
 	reason := "<script>alert(1)</script>"
-	if err := w.db.NeedsReauth(t.Context(), accounts.Actor{Name: "portolan"}, account.ID, "access-canary-1", reason); err != nil {
+	if err := w.db.NeedsReauth(t.Context(), accounts.Actor{Name: "portolan"}, "default", account.ID, "access-canary-1", reason); err != nil {
 		t.Fatal(err)
 	}
 	path := w.link(`{"integration":"example","integrated_account_id":"` + strings.ToUpper(account.ID) + `"}`)
@@ -319,6 +319,37 @@ func TestConnectAgainByFields(t *testing.T) {
 	w.takeCalls()
 	if answer := w.update(account.ID, ""); answer.Code != 200 || !strings.HasSuffix(w.takeCalls()[0], " Key key-canary") {
 		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+}
+
+// What the form asks for and does not get is taken away, so that an old key never goes to a new site.
+func TestConnectAgainKeepsNothingBlank(t *testing.T) {
+	w := newFixture(t, false)
+	account := w.account(func(a *accounts.Account) {
+		a.Integration, a.Grant = "loose", nil
+		a.Context = accounts.Context{"site": "acme", "api_key": "key-canary", "region": "eu"}
+	})
+	path := w.link(`{"integration":"loose","integrated_account_id":"` + account.ID + `"}`)
+	if done := newBrowser(w).send("POST", path, url.Values{"site": {"evil"}}); done.Code != 200 {
+		t.Fatalf("%d %s", done.Code, done.Body)
+	}
+	if got := w.info(account.ID).Context; got["site"] != "evil" || got["api_key"] != nil || got["region"] != nil {
+		t.Errorf("kept api_key: %v, region: %v", got["api_key"] != nil, got["region"])
+	}
+
+	// A consent names the site itself, and asks for no key.
+	w = newFixture(t, true)
+	w.authority.site = "other"
+	account = w.account(func(a *accounts.Account) {
+		a.Context = accounts.Context{"site": "acme", "api_key": "key-canary", "region": "eu"}
+	})
+	b := newBrowser(w)
+	path = w.link(`{"integration":"example","integrated_account_id":"` + account.ID + `"}`)
+	if done := b.send("GET", b.toCallback(path), nil); done.Code != 200 {
+		t.Fatalf("%d %s", done.Code, done.Body)
+	}
+	if got := w.info(account.ID); got.Context["site"] != "other" || got.Context["api_key"] != nil || got.Grant == nil || got.Grant.AccessToken != "access-canary-2" {
+		t.Errorf("kept api_key: %v", got.Context["api_key"] != nil)
 	}
 }
 

@@ -56,7 +56,7 @@ func testStatuses(t *testing.T, w *fixture) {
 	if _, err := w.db.UpdateAccount(t.Context(), accounts.Actor{Name: "test"}, "default", disabled.ID, accounts.AccountChange{Status: &status}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.db.NeedsReauth(t.Context(), accounts.Actor{Name: "test"}, reauth.ID, "access-canary-2", "the grant was revoked"); err != nil {
+	if err := w.db.NeedsReauth(t.Context(), accounts.Actor{Name: "test"}, "default", reauth.ID, "access-canary-2", "the grant was revoked"); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.advance(2 * time.Hour)

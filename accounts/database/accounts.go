@@ -26,11 +26,11 @@ func selectAccounts(ctx context.Context, q querier, condition string, args ...an
 		var createdAt, updatedAt int64
 		var field, sealed sql.NullString
 		var grantExpiresAt, setAt sql.NullInt64
-		if err := rows.Scan(&s.ID, &s.Environment, &s.Integration, &s.Label, &s.TenantID, &s.Status, &s.LastError, &overrides,
+		if err := rows.Scan(&s.ID, &s.Environment, &s.EnvironmentID, &s.Integration, &s.Label, &s.TenantID, &s.Status, &s.LastError, &overrides,
 			&s.Version, &createdAt, &updatedAt, &grantExpiresAt, &s.inherited, &field, &sealed, &setAt); err != nil {
 			return err
 		}
-		if len(out) == 0 || out[len(out)-1].ID != s.ID {
+		if len(out) == 0 || out[len(out)-1].ID != s.ID || out[len(out)-1].Environment != s.Environment {
 			var err error
 			if s.Overrides, err = parseOverrides(overrides); err != nil {
 				return err
@@ -49,21 +49,21 @@ func selectAccounts(ctx context.Context, q querier, condition string, args ...an
 			}
 		}
 		return nil
-	}, `SELECT a.id, a.environment, a.integration, a.label, a.tenant_id, a.status, a.last_error, a.overrides,
+	}, `SELECT a.id, a.environment, e.id, a.integration, a.label, a.tenant_id, a.status, a.last_error, a.overrides,
 			a.version, a.created_at, a.updated_at, a.grant_expires_at, e.overrides, c.field, c.sealed, c.set_at
 		FROM integrated_account a
 		JOIN environment e ON e.name = a.environment
-		LEFT JOIN credential c ON c.account_id = a.id
-		WHERE `+condition+` ORDER BY a.created_at, a.id`, args...)
+		LEFT JOIN credential c ON c.account_id = a.id AND c.environment = a.environment
+		WHERE `+condition+` ORDER BY a.created_at, a.id, a.environment`, args...)
 	for _, s := range out { // not ORDER BY: the databases sort text differently
 		slices.SortFunc(s.Fields, func(a, b accounts.Field) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return out, err
 }
 
-// oneAccount returns the account that satisfies a condition, or ErrNotFound.
-func oneAccount(ctx context.Context, q querier, condition string, args ...any) (*accountRow, error) {
-	found, err := selectAccounts(ctx, q, condition, args...)
+// oneAccount returns an account by its canonical id, or ErrNotFound.
+func oneAccount(ctx context.Context, q querier, environment, id string) (*accountRow, error) {
+	found, err := selectAccounts(ctx, q, `a.id = $1 AND a.environment = $2`, id, environment)
 	if err == nil && len(found) == 0 {
 		err = accounts.ErrNotFound
 	}
@@ -82,7 +82,7 @@ func (d *DB) account(ctx context.Context, environment, id string) (s *accountRow
 		return nil, accounts.ErrNotFound
 	}
 	err = d.query(ctx, func(ctx context.Context, q querier) (err error) {
-		s, err = oneAccount(ctx, q, `a.id = $1 AND a.environment = $2`, id, environment)
+		s, err = oneAccount(ctx, q, environment, id)
 		return err
 	})
 	return s, err
@@ -131,7 +131,7 @@ func (d *DB) Accounts(ctx context.Context, environment string, q accounts.Accoun
 	w.and("TRUE ORDER BY created_at, id LIMIT ?", limit+1)
 	var found []*accountRow
 	err := d.query(ctx, func(ctx context.Context, db querier) (err error) {
-		found, err = selectAccounts(ctx, db, `a.id IN (SELECT id FROM integrated_account WHERE `+w.text.String()+`)`, w.args...)
+		found, err = selectAccounts(ctx, db, `(a.id, a.environment) IN (SELECT id, environment FROM integrated_account WHERE `+w.text.String()+`)`, w.args...)
 		return err
 	})
 	if err != nil {
@@ -172,37 +172,37 @@ func (d *DB) CreateAccount(ctx context.Context, by accounts.Actor, n accounts.Ne
 			a.ID, a.Environment, a.Integration, a.Label, a.TenantID, accounts.StatusActive, overrides, micros(c.at)); err != nil {
 			return err
 		}
-		if err := d.putContext(ctx, c, a.ID, a.Context); err != nil {
+		if err := d.putContext(ctx, c, a, a.Context); err != nil {
 			return err
 		}
 		if a.Grant != nil {
-			if err := d.putGrant(ctx, c, a.ID, *a.Grant); err != nil {
+			if err := d.putGrant(ctx, c, a, *a.Grant); err != nil {
 				return err
 			}
 		}
-		made, err = c.accountChanged(ctx, "integrated-account.create", a.ID, nil)
+		made, err = c.accountChanged(ctx, "integrated-account.create", a, nil)
 		return err
 	})
 	return made, err
 }
 
-// accountChanged records the change of an account since before and returns the new state.
-func (c *change) accountChanged(ctx context.Context, action, id string, before *accountRow) (accounts.Account, error) {
-	after, err := oneAccount(ctx, c, `a.id = $1`, id)
+// accountChanged records the change of account a since before and returns the new state.
+func (c *change) accountChanged(ctx context.Context, action string, a accounts.Account, before *accountRow) (accounts.Account, error) {
+	after, err := oneAccount(ctx, c, a.Environment, a.ID)
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	c.note(accounts.ChangeAccount, id)
+	c.note(accounts.ChangeAccount, a.ID)
 	was := accounts.PublicJSON(nil)
 	if before != nil {
 		was = accounts.PublicJSON(before)
 	}
-	return after.Account, c.audit(ctx, after.Environment, action, id, was, accounts.PublicJSON(after))
+	return after.Account, c.audit(ctx, a.Environment, action, a.ID, was, accounts.PublicJSON(after))
 }
 
 // accountForUpdate returns an account, or ErrConflict if version is neither 0 nor its own.
 func (c *change) accountForUpdate(ctx context.Context, environment, id string, version int64) (*accountRow, error) {
-	s, err := oneAccount(ctx, c, `a.id = $1 AND a.environment = $2`, id, environment)
+	s, err := oneAccount(ctx, c, environment, id)
 	if err == nil && version != 0 && version != s.Version {
 		err = accounts.ErrConflict
 	}
@@ -236,19 +236,19 @@ func (d *DB) UpdateAccount(ctx context.Context, by accounts.Actor, environment, 
 			return err
 		}
 		if _, err := c.ExecContext(ctx, `UPDATE integrated_account
-			SET label = $2, tenant_id = $3, status = $4, last_error = $5, overrides = $6, version = version + 1, updated_at = $7 WHERE id = $1`,
-			id, a.Label, a.TenantID, a.Status, a.LastError, overrides, micros(c.at)); err != nil {
+			SET label = $2, tenant_id = $3, status = $4, last_error = $5, overrides = $6, version = version + 1, updated_at = $7 WHERE id = $1 AND environment = $8`,
+			id, a.Label, a.TenantID, a.Status, a.LastError, overrides, micros(c.at), environment); err != nil {
 			return err
 		}
-		if err := d.putContext(ctx, c, id, ch.Context); err != nil {
+		if err := d.putContext(ctx, c, a, ch.Context); err != nil {
 			return err
 		}
 		if ch.Grant != nil {
-			if err := d.putGrant(ctx, c, id, *ch.Grant); err != nil {
+			if err := d.putGrant(ctx, c, a, *ch.Grant); err != nil {
 				return err
 			}
 		}
-		made, err = c.accountChanged(ctx, "integrated-account.update", id, before)
+		made, err = c.accountChanged(ctx, "integrated-account.update", a, before)
 		return err
 	})
 	return made, err
@@ -298,10 +298,10 @@ func (d *DB) DeleteAccount(ctx context.Context, by accounts.Actor, environment, 
 			}
 			c.note(accounts.ChangeToken, token)
 			return nil
-		}, `SELECT id FROM api_token WHERE account_id = $1`, id); err != nil {
+		}, `SELECT id FROM api_token WHERE account_id = $1 AND environment = $2`, id, environment); err != nil {
 			return err
 		}
-		if err := affected(c.ExecContext(ctx, `DELETE FROM integrated_account WHERE id = $1`, id)); err != nil {
+		if err := affected(c.ExecContext(ctx, `DELETE FROM integrated_account WHERE id = $1 AND environment = $2`, id, environment)); err != nil {
 			return err
 		}
 		c.note(accounts.ChangeAccount, id)

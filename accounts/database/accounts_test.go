@@ -42,6 +42,7 @@ func testAccount(s storeTest) {
 		Overrides: accounts.Overrides{"crm.contacts.list": {QueryMapping: "q", Replace: true}},
 		Version:   1, CreatedAt: start, UpdatedAt: start,
 	}
+	want.EnvironmentID = environmentID(t, d, "default")
 	same(t, "made", want, made)
 	info, err := d.AccountInfo(t.Context(), "default", strings.ToUpper(id1))
 	must(t, err)
@@ -84,7 +85,7 @@ func testAccountUpdate(s storeTest) {
 	})
 	must(t, err)
 	want := accounts.Account{
-		ID: id1, Integration: "example", Environment: "default", Label: "new", TenantID: "t2", Status: accounts.StatusDisabled,
+		ID: id1, Integration: "example", Environment: "default", EnvironmentID: environmentID(t, d, "default"), Label: "new", TenantID: "t2", Status: accounts.StatusDisabled,
 		Fields: []accounts.Field{{Name: "b", SetAt: at(c)}, {Name: "c", SetAt: at(c)}}, Overrides: accounts.Overrides{"x.y.z": {ResponseMapping: "r"}},
 		Grant: &accounts.Grant{}, Version: 2, CreatedAt: start, UpdatedAt: at(c),
 	}
@@ -118,7 +119,6 @@ func testAccountRefusals(s storeTest) {
 		want error
 	}{
 		"id is taken":          {n(func(n *accounts.NewAccount) { n.ID = strings.ToUpper(id1) }), accounts.ErrConflict},
-		"taken elsewhere":      {n(func(n *accounts.NewAccount) { n.ID, n.Environment = id1, "other" }), accounts.ErrConflict},
 		"no such environment":  {n(func(n *accounts.NewAccount) { n.Environment = "none" }), accounts.ErrNotFound},
 		"no such link":         {n(func(n *accounts.NewAccount) { n.Link = id3 }), accounts.ErrNotFound},
 		"invalid id":           {n(func(n *accounts.NewAccount) { n.ID = "one" }), errInvalid},
@@ -146,6 +146,42 @@ func testAccountRefusals(s storeTest) {
 	must(t, err)
 	if len(entries.Items) != 2 {
 		t.Errorf("%d audit entries", len(entries.Items))
+	}
+}
+
+// Two environments can have an account of the same id. Neither learns of the other's, nor changes it.
+func testSameID(s storeTest) {
+	t, d, c := s.t, s.d, s.c
+	environment(t, d, "other")
+	both := []string{"default", "other"}
+	for _, name := range both {
+		create(t, d, accounts.Account{ID: id1, Environment: name, Context: accounts.Context{"k": name}, Grant: &accounts.Grant{AccessToken: "at"}})
+		c.add(time.Second)
+		token(t, d, "pta"+name, accounts.Token{AccountID: id1, Environment: name})
+	}
+	label := "mine"
+	_, err := d.UpdateAccount(t.Context(), ops, "other", id1, accounts.AccountChange{Label: &label, Context: accounts.Context{"k": "new", "l": "more"}})
+	must(t, err)
+	must(t, d.SetGrant(t.Context(), "other", id1, accounts.Grant{AccessToken: "at2", Expiry: c.Now()}))
+	must(t, d.NeedsReauth(t.Context(), ops, "other", id1, "at2", "refused"))
+	if _, err = d.Reseal(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+	seen := func(name string) []any {
+		a, err := d.Account(t.Context(), name, id1)
+		must(t, err)
+		page, err := d.Accounts(t.Context(), name, accounts.AccountQuery{})
+		must(t, err)
+		return []any{a.Label, a.Status, a.Context["k"], a.Context["l"], a.Grant.AccessToken.Reveal(), a.Grant.Expiry.IsZero(), len(page.Items)}
+	}
+	want := []any{"", accounts.StatusActive, "default", nil, "at", true, 1}
+	same(t, "other", []any{"mine", accounts.StatusNeedsReauth, "new", "more", "at2", false, 1}, seen("other"))
+	same(t, "default", want, seen("default"))
+	must(t, d.DeleteAccount(t.Context(), ops, "other", id1, 0))
+	same(t, "default, when the other one is deleted", want, seen("default"))
+	for i, name := range both {
+		_, err := d.Authenticate(t.Context(), "pta"+name)
+		wantErr(t, "token in "+name, err, []error{nil, accounts.ErrUnauthorized}[i])
 	}
 }
 
@@ -336,7 +372,7 @@ func testContexts(s storeTest) {
 	create(t, d, accounts.Account{ID: id1})
 	for name, call := range map[string]func(context.Context) error{
 		"read":  func(ctx context.Context) error { _, err := d.Account(ctx, "default", id1); return err },
-		"write": func(ctx context.Context) error { return d.SetGrant(ctx, id1, accounts.Grant{}) },
+		"write": func(ctx context.Context) error { return d.SetGrant(ctx, "default", id1, accounts.Grant{}) },
 	} {
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -18,7 +18,8 @@ func (d *DB) Audit(ctx context.Context, q accounts.AuditQuery) (accounts.Page[ac
 	var w where
 	w.and("TRUE")
 	if q.Environment != "" {
-		w.and("environment = ?", q.Environment)
+		w.and(`environment_id = COALESCE((SELECT id FROM environment WHERE name = ?),
+			(SELECT environment_id FROM audit WHERE environment = ? ORDER BY id DESC LIMIT 1), ?)`, q.Environment, q.Environment, q.Environment)
 	}
 	if q.Subject != "" {
 		w.and("subject = ?", q.Subject)
@@ -43,11 +44,11 @@ func (d *DB) Audit(ctx context.Context, q accounts.AuditQuery) (accounts.Page[ac
 			var e accounts.AuditEntry
 			var at int64
 			var before, after string
-			err := rows.Scan(&e.ID, &at, &e.Environment, &e.Actor, &e.RequestID, &e.Action, &e.Subject, &before, &after)
+			err := rows.Scan(&e.ID, &at, &e.Environment, &e.EnvironmentID, &e.Actor, &e.RequestID, &e.Action, &e.Subject, &before, &after)
 			e.At, e.Before, e.After = fromMicros(at), json.RawMessage(before), json.RawMessage(after)
 			items = append(items, e)
 			return err
-		}, `SELECT id, at, environment, actor, request_id, action, subject, before_json, after_json FROM audit WHERE `+w.text.String(), w.args...)
+		}, `SELECT id, at, environment, environment_id, actor, request_id, action, subject, before_json, after_json FROM audit WHERE `+w.text.String(), w.args...)
 	})
 	if err != nil {
 		return none, err

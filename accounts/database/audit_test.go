@@ -25,8 +25,8 @@ func everyChange(t *testing.T, d *DB, now time.Time, canary string) {
 	})
 	_, err = d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{Label: &label, Context: accounts.Context{"other": canary}, Grant: &accounts.Grant{AccessToken: secret}})
 	must(t, err)
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: secret, RefreshToken: secret}))
-	must(t, d.NeedsReauth(t.Context(), accounts.Actor{Name: "portolan"}, id1, secret, "refused"))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: secret, RefreshToken: secret}))
+	must(t, d.NeedsReauth(t.Context(), accounts.Actor{Name: "portolan"}, "default", id1, secret, "refused"))
 	token(t, d, canary, accounts.Token{ID: id1, Name: "ci", Prefix: "ptl_1"})
 	token(t, d, canary+"2", accounts.Token{ID: id2, AccountID: id1})
 	must(t, d.RevokeToken(t.Context(), ops, "default", id1))
@@ -69,7 +69,7 @@ func testAudit(s storeTest) {
 	same(t, "after", "example", after["integration"])
 	first.After = nil
 	same(t, "entry", accounts.AuditEntry{
-		ID: first.ID, At: at(c), Environment: "default", Actor: ops.Name, RequestID: "r-1",
+		ID: first.ID, At: at(c), Environment: "default", EnvironmentID: environmentID(t, d, "default"), Actor: ops.Name, RequestID: "r-1",
 		Action: "integrated-account.create", Subject: id1, Before: json.RawMessage("null"),
 	}, first)
 	var before, later map[string]any

@@ -67,8 +67,8 @@ func (c *change) record(ctx context.Context) error {
 
 // audit adds the audit entry of this change.
 func (c *change) audit(ctx context.Context, environment, action, subject string, before, after json.RawMessage) error {
-	_, err := c.ExecContext(ctx, `INSERT INTO audit (at, environment, actor, request_id, action, subject, before_json, after_json)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err := c.ExecContext(ctx, `INSERT INTO audit (at, environment, environment_id, actor, request_id, action, subject, before_json, after_json)
+		VALUES ($1, $2, (SELECT id FROM environment WHERE name = $2), $3, $4, $5, $6, $7, $8)`,
 		micros(c.at), environment, c.by.Name, c.by.RequestID, action, subject, string(before), string(after))
 	return err
 }

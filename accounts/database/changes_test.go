@@ -37,9 +37,9 @@ func testChanges(s storeTest) {
 			_, err := d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{})
 			return err
 		}, []accounts.Change{account}},
-		{"grant", func() error { return d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "b"}) }, []accounts.Change{account}},
-		{"reauth", func() error { return d.NeedsReauth(t.Context(), ops, id1, "b", "") }, []accounts.Change{account}},
-		{"reauth again", func() error { return d.NeedsReauth(t.Context(), ops, id1, "b", "") }, nil},
+		{"grant", func() error { return d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "b"}) }, []accounts.Change{account}},
+		{"reauth", func() error { return d.NeedsReauth(t.Context(), ops, "default", id1, "b", "") }, []accounts.Change{account}},
+		{"reauth again", func() error { return d.NeedsReauth(t.Context(), ops, "default", id1, "b", "") }, nil},
 		{"token", func() error { token(t, d, "x", accounts.Token{ID: id2}); return nil }, []accounts.Change{tok}},
 		{"revoke", func() error { return d.RevokeToken(t.Context(), ops, "default", id2) }, []accounts.Change{tok}},
 		{"environment", func() error { environment(t, d, "e"); return nil }, []accounts.Change{{Kind: accounts.ChangeEnvironment, ID: "e"}}},

@@ -156,6 +156,15 @@ func environment(tb testing.TB, d *DB, name string) {
 	}
 }
 
+func environmentID(tb testing.TB, d *DB, name string) string {
+	tb.Helper()
+	e, err := d.Environment(tb.Context(), name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return e.ID
+}
+
 func token(tb testing.TB, d *DB, secret string, tok accounts.Token) accounts.Token {
 	tb.Helper()
 	if tok.Environment == "" {

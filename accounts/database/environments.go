@@ -8,13 +8,13 @@ import (
 	"portolan/accounts"
 )
 
-const environmentColumns = `name, label, overrides, version, created_at, updated_at`
+const environmentColumns = `id, name, label, overrides, version, created_at, updated_at`
 
 func scanEnvironment(row interface{ Scan(...any) error }) (accounts.Environment, error) {
 	var e accounts.Environment
 	var overrides string
 	var createdAt, updatedAt int64
-	err := row.Scan(&e.Name, &e.Label, &overrides, &e.Version, &createdAt, &updatedAt)
+	err := row.Scan(&e.ID, &e.Name, &e.Label, &overrides, &e.Version, &createdAt, &updatedAt)
 	if err != nil {
 		return accounts.Environment{}, err
 	}
@@ -79,8 +79,8 @@ func (d *DB) CreateEnvironment(ctx context.Context, by accounts.Actor, e account
 		return made, err
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
-		if _, err := c.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ($1, $2, $3, 1, $4, $4)`,
-			e.Name, e.Label, overrides, micros(c.at)); err != nil {
+		if _, err := c.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ($1, $2, $3, $4, 1, $5, $5)`,
+			accounts.NewID(), e.Name, e.Label, overrides, micros(c.at)); err != nil {
 			return err
 		}
 		made, err = c.environmentChanged(ctx, "environment.create", e.Name, nil)
@@ -168,10 +168,10 @@ func (d *DB) DeleteEnvironment(ctx context.Context, by accounts.Actor, name stri
 		if used {
 			return accounts.ErrConflict
 		}
-		if err := affected(c.ExecContext(ctx, `DELETE FROM environment WHERE name = $1`, name)); err != nil {
+		c.note(accounts.ChangeEnvironment, name)
+		if err := c.audit(ctx, name, "environment.delete", name, accounts.PublicJSON(before), accounts.PublicJSON(nil)); err != nil {
 			return err
 		}
-		c.note(accounts.ChangeEnvironment, name)
-		return c.audit(ctx, name, "environment.delete", name, accounts.PublicJSON(before), accounts.PublicJSON(nil))
+		return affected(c.ExecContext(ctx, `DELETE FROM environment WHERE name = $1`, name))
 	})
 }

@@ -10,11 +10,14 @@ import (
 func testEnvironments(s storeTest) {
 	t, d, c := s.t, s.d, s.c
 	start := at(c)
-	standard := accounts.Environment{Name: "default", Version: 1, CreatedAt: start, UpdatedAt: start}
+	standard := accounts.Environment{ID: environmentID(t, d, "default"), Name: "default", Version: 1, CreatedAt: start, UpdatedAt: start}
 	c.add(time.Second)
 	made, err := d.CreateEnvironment(t.Context(), ops, accounts.Environment{Name: "live-1", Label: "Live", Overrides: accounts.Overrides{"a/b.c.d": {Replace: true, QueryMapping: "q"}}})
 	must(t, err)
 	want := accounts.Environment{Name: "live-1", Label: "Live", Overrides: accounts.Overrides{"a/b.c.d": {Replace: true, QueryMapping: "q"}}, Version: 1, CreatedAt: at(c), UpdatedAt: at(c)}
+	if want.ID = made.ID; !accounts.IsUUID(want.ID) || want.ID == standard.ID {
+		t.Errorf("id %q", want.ID)
+	}
 	same(t, "made", want, made)
 	page, err := d.Environments(t.Context(), accounts.PageQuery{Limit: 1})
 	must(t, err)
@@ -75,4 +78,26 @@ func testEnvironmentDelete(s storeTest) {
 	wantErr(t, "its link", err, accounts.ErrNotFound)
 	_, err = d.CreateAccount(t.Context(), ops, accounts.NewAccount{Account: accounts.Account{Environment: "live"}})
 	wantErr(t, "its account", err, accounts.ErrNotFound)
+}
+
+// An environment that is made again does not see the audit of the earlier one of its name.
+func testEnvironmentAgain(s storeTest) {
+	t, d := s.t, s.d
+	environment(t, d, "live")
+	first := environmentID(t, d, "live")
+	create(t, d, accounts.Account{ID: id1, Environment: "live"})
+	must(t, d.DeleteAccount(t.Context(), ops, "live", id1, 0))
+	must(t, d.DeleteEnvironment(t.Context(), ops, "live", 0))
+	seen := func(environment string, want ...string) {
+		t.Helper()
+		page, err := d.Audit(t.Context(), accounts.AuditQuery{Environment: environment})
+		must(t, err)
+		same(t, environment, want, actions(page.Items))
+	}
+	all := []string{"environment.delete", "integrated-account.delete", "integrated-account.create", "environment.create"}
+	seen("live", all...) // as long as the name is free
+	environment(t, d, "live")
+	seen("live", "environment.create")
+	seen(environmentID(t, d, "live"), "environment.create")
+	seen(first, all...)
 }

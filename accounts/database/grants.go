@@ -13,45 +13,48 @@ const (
 	refreshTokenField = grantFields + "refresh_token"
 )
 
-// putGrant replaces an account's grant.
-func (d *DB) putGrant(ctx context.Context, c *change, id string, g accounts.Grant) error {
-	if err := d.putSealed(ctx, c, id, accessTokenField, []byte(g.AccessToken.Reveal())); err != nil {
+// putGrant replaces a's grant.
+func (d *DB) putGrant(ctx context.Context, c *change, a accounts.Account, g accounts.Grant) error {
+	if err := d.putSealed(ctx, c, a, accessTokenField, []byte(g.AccessToken.Reveal())); err != nil {
 		return err
 	}
-	if err := d.putSealed(ctx, c, id, refreshTokenField, []byte(g.RefreshToken.Reveal())); err != nil {
+	if err := d.putSealed(ctx, c, a, refreshTokenField, []byte(g.RefreshToken.Reveal())); err != nil {
 		return err
 	}
-	return affected(c.ExecContext(ctx, `UPDATE integrated_account SET grant_expires_at = $2 WHERE id = $1`, id, micros(g.Expiry)))
+	return affected(c.ExecContext(ctx, `UPDATE integrated_account SET grant_expires_at = $3 WHERE id = $1 AND environment = $2`, a.ID, a.Environment, micros(g.Expiry)))
 }
 
 // SetGrant replaces the grant and makes the account active, unless it is disabled.
-func (d *DB) SetGrant(ctx context.Context, id string, g accounts.Grant) error {
+func (d *DB) SetGrant(ctx context.Context, environment, id string, g accounts.Grant) error {
 	id, err := canonical(id)
+	if err == nil {
+		err = storable(environment)
+	}
 	if err != nil {
 		return err
 	}
 	return d.change(ctx, accounts.Actor{}, func(ctx context.Context, c *change) error {
 		if err := affected(c.ExecContext(ctx, `UPDATE integrated_account SET
 			status = CASE WHEN status = 'disabled' THEN status ELSE 'active' END, last_error = '',
-			updated_at = CASE WHEN status = 'needs_reauth' THEN $2 ELSE updated_at END WHERE id = $1`, id, micros(c.at))); err != nil {
+			updated_at = CASE WHEN status = 'needs_reauth' THEN $3 ELSE updated_at END WHERE id = $1 AND environment = $2`, id, environment, micros(c.at))); err != nil {
 			return err
 		}
 		c.note(accounts.ChangeAccount, id)
-		return d.putGrant(ctx, c, id, g)
+		return d.putGrant(ctx, c, accounts.Account{ID: id, Environment: environment}, g)
 	})
 }
 
 // NeedsReauth does nothing if the account is not active or refused is not its access token.
-func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, id string, refused accounts.Secret, lastError string) error {
+func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, environment, id string, refused accounts.Secret, lastError string) error {
 	id, err := canonical(id)
 	if err != nil {
 		return err
 	}
-	if err := storable(lastError); err != nil {
+	if err := storable(environment, lastError); err != nil {
 		return err
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {
-		before, err := oneAccount(ctx, c, `a.id = $1`, id)
+		before, err := oneAccount(ctx, c, environment, id)
 		if err != nil {
 			return err
 		}
@@ -65,11 +68,11 @@ func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, id string, refu
 		if token != refused {
 			return nil
 		}
-		if _, err := c.ExecContext(ctx, `UPDATE integrated_account SET status = $2, last_error = $3, updated_at = $4 WHERE id = $1`,
-			id, accounts.StatusNeedsReauth, lastError, micros(c.at)); err != nil {
+		if _, err := c.ExecContext(ctx, `UPDATE integrated_account SET status = $3, last_error = $4, updated_at = $5 WHERE id = $1 AND environment = $2`,
+			id, environment, accounts.StatusNeedsReauth, lastError, micros(c.at)); err != nil {
 			return err
 		}
-		_, err = c.accountChanged(ctx, "integrated-account.needs-reauth", id, before)
+		_, err = c.accountChanged(ctx, "integrated-account.needs-reauth", before.Account, before)
 		return err
 	})
 }

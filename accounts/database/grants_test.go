@@ -18,22 +18,22 @@ func testGrant(s storeTest) {
 	same(t, "without a grant", map[string]any{"access_token": "own", "k": "v"}, map[string]any(full().Context))
 	created := at(c)
 	c.add(time.Minute)
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "at1", RefreshToken: "rt1", Expiry: c.Now().Add(time.Hour)}))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "at1", RefreshToken: "rt1", Expiry: c.Now().Add(time.Hour)}))
 	a := full()
 	same(t, "grant", &accounts.Grant{AccessToken: "at1", RefreshToken: "rt1", Expiry: at(c).Add(time.Hour)}, a.Grant)
 	same(t, "context", map[string]any{"access_token": "at1", "k": "v"}, map[string]any(a.Context))
 	same(t, "version, updated", []any{int64(1), created}, []any{a.Version, a.UpdatedAt})
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "at2"}))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "at2"}))
 	same(t, "replaced completely", &accounts.Grant{AccessToken: "at2"}, full().Grant)
 	same(t, "fields", 2, len(full().Fields))
 	for _, id := range []string{id2, "none"} {
-		wantErr(t, id, d.SetGrant(t.Context(), id, accounts.Grant{}), accounts.ErrNotFound)
+		wantErr(t, id, d.SetGrant(t.Context(), "default", id, accounts.Grant{}), accounts.ErrNotFound)
 	}
 	// A renewal does not enable a disabled account.
 	disabled := accounts.StatusDisabled
 	_, err := d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{Status: &disabled})
 	must(t, err)
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "at3"}))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "at3"}))
 	same(t, "disabled", disabled, full().Status)
 }
 
@@ -47,22 +47,22 @@ func testNeedsReauth(s storeTest) {
 		must(t, err)
 		return a
 	}
-	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at0", "refused"))
+	must(t, d.NeedsReauth(t.Context(), portolan, "default", id1, "at0", "refused"))
 	same(t, "another access token", accounts.StatusActive, info().Status)
 	c.add(time.Minute)
-	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at1", "refused"))
-	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at1", "refused again"))
+	must(t, d.NeedsReauth(t.Context(), portolan, "default", id1, "at1", "refused"))
+	must(t, d.NeedsReauth(t.Context(), portolan, "default", id1, "at1", "refused again"))
 	a := info()
 	same(t, "refused", []any{accounts.StatusNeedsReauth, "refused", int64(1), at(c)}, []any{a.Status, a.LastError, a.Version, a.UpdatedAt})
 	entries, err := d.Audit(t.Context(), accounts.AuditQuery{Subject: id1})
 	must(t, err)
 	same(t, "audit, once", []string{"integrated-account.needs-reauth", "integrated-account.create"}, actions(entries.Items))
 	same(t, "actor", "portolan", entries.Items[0].Actor)
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "at2"}))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "at2"}))
 	a = info()
 	same(t, "connected again", []any{accounts.StatusActive, ""}, []any{a.Status, a.LastError})
 
-	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at2", "refused"))
+	must(t, d.NeedsReauth(t.Context(), portolan, "default", id1, "at2", "refused"))
 	active := accounts.StatusActive
 	a, err = d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{Status: &active})
 	must(t, err)
@@ -70,7 +70,7 @@ func testNeedsReauth(s storeTest) {
 	disabled := accounts.StatusDisabled
 	_, err = d.UpdateAccount(t.Context(), ops, "default", id1, accounts.AccountChange{Status: &disabled})
 	must(t, err)
-	must(t, d.NeedsReauth(t.Context(), portolan, id1, "at2", "refused"))
+	must(t, d.NeedsReauth(t.Context(), portolan, "default", id1, "at2", "refused"))
 	same(t, "stays disabled", disabled, info().Status)
-	wantErr(t, "none", d.NeedsReauth(t.Context(), portolan, id2, "", ""), accounts.ErrNotFound)
+	wantErr(t, "none", d.NeedsReauth(t.Context(), portolan, "default", id2, "", ""), accounts.ErrNotFound)
 }

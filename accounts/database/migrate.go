@@ -9,6 +9,8 @@ import (
 	"log/slog"
 
 	"github.com/pressly/goose/v3"
+
+	"portolan/accounts"
 )
 
 //go:embed migrations
@@ -48,8 +50,8 @@ func migrate(ctx context.Context, p *goose.Provider, log *slog.Logger) error {
 // addDefaultEnvironment creates the default environment if it does not exist.
 func (d *DB) addDefaultEnvironment(ctx context.Context) error {
 	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ('default', '', '{}', 1, $1, $1)
-			ON CONFLICT (name) DO NOTHING`, micros(d.clock()))
+		_, err := tx.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ($1, 'default', '', '{}', 1, $2, $2)
+			ON CONFLICT (name) DO NOTHING`, accounts.NewID(), micros(d.clock()))
 		return err
 	})
 }

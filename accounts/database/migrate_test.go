@@ -18,7 +18,7 @@ import (
 	"portolan/accounts"
 )
 
-const newest = 3
+const newest = 4
 
 func (p testDatabase) raw(t *testing.T) (*sql.DB, goose.Dialect, string) {
 	t.Helper()
@@ -43,7 +43,13 @@ var rowsOf = []string{1: `
 	UPDATE integrated_account SET grant_expires_at = 99;
 	INSERT INTO link (id, hash, environment, integration, account_id, label, tenant_id, redirect_uri, expires_at, created_at)
 		SELECT '` + id3 + `', hash, 'live', 'example', '` + id1 + `', '', '', '', 9000000000000000, 1 FROM api_token`, 3: `
-	UPDATE environment SET overrides = '{"example/a.b.c":{"query_mapping":"q"}}'`}
+	UPDATE environment SET overrides = '{"example/a.b.c":{"query_mapping":"q"}}';
+	INSERT INTO environment (name, label, version, created_at, updated_at) VALUES ('again', '', 1, 5, 5);
+	INSERT INTO audit (at, environment, actor, request_id, action, subject, before_json, after_json) VALUES
+		(1, 'again', 'ops', '', 'environment.create', 'again', 'null', '{}'), (2, 'again', 'ops', '', 'api-token.create', 'x', 'null', '{}'),
+		(3, 'again', 'ops', '', 'environment.delete', 'again', '{}', 'null'), (5, 'again', 'ops', '', 'environment.create', 'again', 'null', '{}')`, 4: `
+	INSERT INTO integrated_account (id, environment, integration, label, tenant_id, status, last_error, version, created_at, updated_at)
+		VALUES ('` + id1 + `', 'default', 'example', 'Bob', 't1', 'active', '', 1, 10, 11)`}
 
 func TestMigrations(t *testing.T) {
 	onBothDatabases(t, func(s databaseTest) {
@@ -77,6 +83,11 @@ func TestMigrations(t *testing.T) {
 						_, err = db.ExecContext(t.Context(), `INSERT INTO api_token (`+tokenColumns+`) VALUES ($1, 'live', $2, 'n', 'call', 'p', $3, 0, 0, 1)`, id2, id1, hash[:])
 						must(t, err)
 					}
+					if version == 2 {
+						hash, sealed := accounts.HashToken("x"), keyring(t, keyA).Seal(id3, consentField, []byte(`{"verifier":"v"}`))
+						_, err = db.ExecContext(t.Context(), `INSERT INTO consent (link_id, state, sealed, browser) VALUES ($1, $2, $3, $2)`, id3, hash[:], sealed)
+						must(t, err)
+					}
 				}
 				must(t, db.Close())
 				checkMigrated(t, p, from)
@@ -105,6 +116,19 @@ func checkMigrated(t *testing.T, p testDatabase, from int) {
 		l, err := d.Link(t.Context(), accounts.HashToken("x"))
 		must(t, err)
 		same(t, "link", id1, l.AccountID)
+		l, err = d.TakeConsent(t.Context(), accounts.HashToken("x"))
+		must(t, err)
+		same(t, "consent", "v", l.Verifier.Reveal())
+	}
+	if from >= 3 {
+		entries, err := d.Audit(t.Context(), accounts.AuditQuery{Environment: "again"})
+		must(t, err)
+		same(t, "the audit of an environment that was made again", []string{"environment.create"}, actions(entries.Items))
+	}
+	if from >= 4 {
+		other, err := d.AccountInfo(t.Context(), "default", id1)
+		must(t, err)
+		same(t, "the same id in another environment", []any{"Bob", 0}, []any{other.Label, len(other.Fields)})
 	}
 	e, err := d.Environment(t.Context(), "default")
 	must(t, err)
@@ -153,7 +177,7 @@ func TestNewerVersion(t *testing.T) {
 		must(t, err)
 		must(t, db.Close())
 		_, err = p.try(t.Context(), options(t))
-		if err == nil || !strings.Contains(err.Error(), "its version is 9, this program supports versions up to 3") {
+		if err == nil || !strings.Contains(err.Error(), "its version is 9, this program supports versions up to "+fmt.Sprint(newest)) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -39,7 +39,7 @@ func TestPostgresSessionsEnd(t *testing.T) {
 		_, err := d.Account(t.Context(), "default", id1)
 		must(t, err)
 		terminate(t, killer)
-		must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "a"}))
+		must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "a"}))
 	}
 }
 
@@ -110,7 +110,7 @@ func TestPostgresLost(t *testing.T) {
 			"Ready":        func() error { return d.Ready(t.Context()) },
 			"Authenticate": func() error { _, err := d.Authenticate(t.Context(), "unknown"); return err },
 			"Account":      func() error { _, err := d.Account(t.Context(), "default", id2); return err },
-			"SetGrant":     func() error { return d.SetGrant(t.Context(), id1, accounts.Grant{}) },
+			"SetGrant":     func() error { return d.SetGrant(t.Context(), "default", id1, accounts.Grant{}) },
 			"Changes":      func() error { _, _, err := d.Changes(t.Context(), 0); return err },
 			"Exclusive": func() error {
 				return d.Exclusive(t.Context(), "a", func(context.Context) error { t.Error("got the lock"); return nil })
@@ -126,7 +126,7 @@ func TestPostgresLost(t *testing.T) {
 		must(t, d.Ready(t.Context()))
 		_, err := d.Authenticate(t.Context(), "x")
 		must(t, err)
-		must(t, d.SetGrant(t.Context(), id1, accounts.Grant{AccessToken: "a"}))
+		must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{AccessToken: "a"}))
 		must(t, d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }))
 	}
 	_, err = testDatabase{postgres: "postgres://u:s3cr3t@" + strings.Replace(c.Addr().String(), "127.0.0.1", "127.0.0.2", 1) + "/x"}.try(t.Context(), options(t))
@@ -150,9 +150,9 @@ func TestPostgresHeld(t *testing.T) {
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	wantErr(t, "held", d.SetGrant(ctx, id1, accounts.Grant{}), accounts.ErrUnavailable)
+	wantErr(t, "held", d.SetGrant(ctx, "default", id1, accounts.Grant{}), accounts.ErrUnavailable)
 	must(t, tx.Rollback())
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{}))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{}))
 	var timeout string
 	must(t, d.read.QueryRowContext(t.Context(), `SHOW statement_timeout`).Scan(&timeout))
 	same(t, "statement_timeout", "5s", timeout)

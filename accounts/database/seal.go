@@ -14,15 +14,15 @@ import (
 	"portolan/plain"
 )
 
-// putContext merges fields into an account's; nil deletes a field. It goes in the order of
+// putContext merges fields into a's; nil deletes a field. It goes in the order of
 // their names, as Reseal does, so that the two cannot deadlock.
-func (d *DB) putContext(ctx context.Context, c *change, id string, fields accounts.Context) error {
+func (d *DB) putContext(ctx context.Context, c *change, a accounts.Account, fields accounts.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name == "" || strings.HasPrefix(name, grantFields) || !isText(name) {
 			return invalid(fmt.Sprintf("%q is not a valid credential name", name))
 		}
 		if fields[name] == nil {
-			if _, err := c.ExecContext(ctx, `DELETE FROM credential WHERE account_id = $1 AND field = $2`, id, name); err != nil {
+			if _, err := c.ExecContext(ctx, `DELETE FROM credential WHERE account_id = $1 AND environment = $2 AND field = $3`, a.ID, a.Environment, name); err != nil {
 				return err
 			}
 			continue
@@ -31,17 +31,17 @@ func (d *DB) putContext(ctx context.Context, c *change, id string, fields accoun
 		if err != nil { // its text may show the value
 			return invalid(fmt.Sprintf("credential %q is not a JSON value", name))
 		}
-		if err := d.putSealed(ctx, c, id, name, text); err != nil {
+		if err := d.putSealed(ctx, c, a, name, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *DB) putSealed(ctx context.Context, c *change, id, field string, text []byte) error {
-	_, err := c.ExecContext(ctx, `INSERT INTO credential (account_id, field, sealed, set_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (account_id, field) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at`,
-		id, field, d.Keys.Seal(id, field, text), micros(c.at))
+func (d *DB) putSealed(ctx context.Context, c *change, a accounts.Account, field string, text []byte) error {
+	_, err := c.ExecContext(ctx, `INSERT INTO credential (account_id, environment, field, sealed, set_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (account_id, environment, field) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at`,
+		a.ID, a.Environment, field, d.Keys.Seal(a.ID, field, text), micros(c.at))
 	return err
 }
 
@@ -122,8 +122,8 @@ func parseOverrides(text string) (o accounts.Overrides, err error) {
 }
 
 // sealedValues selects all sealed values with their owners and fields.
-const sealedValues = `SELECT account_id AS owner, field, sealed, 0 AS consent FROM credential
-	UNION ALL SELECT link_id, 'consent', sealed, 1 FROM consent`
+const sealedValues = `SELECT account_id AS owner, environment, field, sealed, 0 AS consent FROM credential
+	UNION ALL SELECT link_id, '', 'consent', sealed, 1 FROM consent`
 
 // KeysInUse returns the number of sealed values by key id.
 func (d *DB) KeysInUse(ctx context.Context) (map[string]int, error) {
@@ -192,19 +192,19 @@ func (d *DB) opensAny(ctx context.Context, id string) (opened bool, err error) {
 // be opened.
 func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
 	type value struct {
-		owner, field, sealed string
-		consent              bool
+		owner, environment, field, sealed string
+		consent                           bool
 	}
 	err = d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var values []value
 		prefix := d.Keys.Newest() + "."
 		if err := collect(ctx, tx, func(rows *sql.Rows) error {
 			var v value
-			err := rows.Scan(&v.owner, &v.field, &v.sealed, &v.consent)
+			err := rows.Scan(&v.owner, &v.environment, &v.field, &v.sealed, &v.consent)
 			values = append(values, v)
 			return err
-		}, `SELECT owner, field, sealed, consent = 1 FROM (`+sealedValues+`) v WHERE substr(sealed, 1, $1) <> $2
-			ORDER BY owner, field LIMIT $3`, len(prefix), prefix, max(batch, 1)); err != nil {
+		}, `SELECT owner, environment, field, sealed, consent = 1 FROM (`+sealedValues+`) v WHERE substr(sealed, 1, $1) <> $2
+			ORDER BY owner, environment, field LIMIT $3`, len(prefix), prefix, max(batch, 1)); err != nil {
 			return err
 		}
 		for _, v := range values {
@@ -216,8 +216,8 @@ func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
 			if v.consent {
 				_, err = tx.ExecContext(ctx, `UPDATE consent SET sealed = $1 WHERE link_id = $2 AND sealed = $3`, sealed, v.owner, v.sealed)
 			} else {
-				_, err = tx.ExecContext(ctx, `UPDATE credential SET sealed = $1 WHERE account_id = $2 AND field = $3 AND sealed = $4`,
-					sealed, v.owner, v.field, v.sealed)
+				_, err = tx.ExecContext(ctx, `UPDATE credential SET sealed = $1 WHERE account_id = $2 AND environment = $3 AND field = $4 AND sealed = $5`,
+					sealed, v.owner, v.environment, v.field, v.sealed)
 			}
 			if err != nil {
 				return err

@@ -144,11 +144,11 @@ func TestSQLiteBusy(t *testing.T) {
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	wantErr(t, "busy", d.SetGrant(ctx, id1, accounts.Grant{}), accounts.ErrUnavailable)
+	wantErr(t, "busy", d.SetGrant(ctx, "default", id1, accounts.Grant{}), accounts.ErrUnavailable)
 	_, err = d.Account(t.Context(), "default", id1)
 	must(t, err) // readers do not wait
 	must(t, tx.Rollback())
-	must(t, d.SetGrant(t.Context(), id1, accounts.Grant{}))
+	must(t, d.SetGrant(t.Context(), "default", id1, accounts.Grant{}))
 }
 
 func TestClosed(t *testing.T) {
@@ -157,7 +157,7 @@ func TestClosed(t *testing.T) {
 		d := p.open(t, options(t))
 		must(t, d.Close())
 		wantErr(t, "read", d.Ready(t.Context()), accounts.ErrUnavailable)
-		wantErr(t, "write", d.SetGrant(t.Context(), id1, accounts.Grant{}), accounts.ErrUnavailable)
+		wantErr(t, "write", d.SetGrant(t.Context(), "default", id1, accounts.Grant{}), accounts.ErrUnavailable)
 		if err := d.Exclusive(t.Context(), "a", func(context.Context) error { return nil }); !errors.Is(err, accounts.ErrUnavailable) {
 			t.Error(err)
 		}

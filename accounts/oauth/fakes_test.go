@@ -128,7 +128,7 @@ func (m *memory) Account(_ context.Context, environment, id string) (accounts.Ac
 	return m.account, nil
 }
 
-func (m *memory) SetGrant(_ context.Context, _ string, g accounts.Grant) error {
+func (m *memory) SetGrant(_ context.Context, _, _ string, g accounts.Grant) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.onSet != nil {
@@ -141,7 +141,7 @@ func (m *memory) SetGrant(_ context.Context, _ string, g accounts.Grant) error {
 	return nil
 }
 
-func (m *memory) NeedsReauth(_ context.Context, _ accounts.Actor, _ string, refused accounts.Secret, lastError string) error {
+func (m *memory) NeedsReauth(_ context.Context, _ accounts.Actor, _, _ string, refused accounts.Secret, lastError string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.account.Grant.AccessToken == refused {

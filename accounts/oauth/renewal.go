@@ -27,8 +27,8 @@ const (
 // Store holds the methods of accounts.Store that a Keeper uses.
 type Store interface {
 	Account(ctx context.Context, environment, id string) (accounts.Account, error)
-	SetGrant(ctx context.Context, id string, g accounts.Grant) error
-	NeedsReauth(ctx context.Context, by accounts.Actor, id string, refused accounts.Secret, lastError string) error
+	SetGrant(ctx context.Context, environment, id string, g accounts.Grant) error
+	NeedsReauth(ctx context.Context, by accounts.Actor, environment, id string, refused accounts.Secret, lastError string) error
 	Exclusive(ctx context.Context, name string, do func(context.Context) error) error
 }
 
@@ -46,7 +46,7 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	failures map[string]failure      // by keyOf
-	pending  map[string]pendingGrant // by account id
+	pending  map[string]pendingGrant // by nameOf
 	renewals map[string]time.Time    // recent ones, by keyOf with the new token
 }
 
@@ -127,8 +127,11 @@ func (k *Keeper) Renew(ctx context.Context, app App, a accounts.Account) (accoun
 // keyOf returns the key of a's access token.
 func keyOf(a accounts.Account) string {
 	hash := accounts.HashToken(a.Grant.AccessToken.Reveal())
-	return a.ID + string(hash[:])
+	return nameOf(a) + string(hash[:])
 }
+
+// nameOf names an account among those of all environments.
+func nameOf(a accounts.Account) string { return a.Environment + "/" + a.ID }
 
 func (k *Keeper) recentlyRenewed(key string) bool {
 	k.mu.Lock()
@@ -205,7 +208,7 @@ func (k *Keeper) recordFailure(ctx context.Context, key, id string, err error) {
 // renewOnce renews under the account's lock over all replicas.
 func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (out accounts.Account, err error) {
 	done := false
-	lock := k.Exclusive(ctx, a.ID, func(ctx context.Context) error {
+	lock := k.Exclusive(ctx, a, func(ctx context.Context) error {
 		// A started request may use up the refresh token: it gets a separate timeout.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
@@ -225,8 +228,8 @@ func (k *Keeper) renewOnce(ctx context.Context, app App, a accounts.Account) (ou
 
 // Exclusive runs do while holding the lock under which an account's grant is renewed, over
 // all processes. It waits for the lock until ctx ends.
-func (k *Keeper) Exclusive(ctx context.Context, id string, do func(context.Context) error) error {
-	return k.store.Exclusive(ctx, "oauth "+id, do)
+func (k *Keeper) Exclusive(ctx context.Context, a accounts.Account, do func(context.Context) error) error {
+	return k.store.Exclusive(ctx, "oauth "+nameOf(a), do)
 }
 
 // renewExclusively renews a's grant, unless another caller has done so since a was read. The
@@ -257,7 +260,7 @@ func (k *Keeper) renewExclusively(ctx context.Context, app App, a accounts.Accou
 	if err != nil {
 		return current, k.markRefused(ctx, current, err)
 	}
-	if err := k.storeGrant(ctx, current.ID, pendingGrant{g.AccessToken, fresh}); err != nil {
+	if err := k.storeGrant(ctx, current, pendingGrant{g.AccessToken, fresh}); err != nil {
 		return current, err
 	}
 	renewed := withGrant(current, fresh)
@@ -272,7 +275,7 @@ func (k *Keeper) markRefused(ctx context.Context, a accounts.Account, err error)
 		return err
 	}
 	by := accounts.Actor{Name: "portolan"}
-	if failed := k.store.NeedsReauth(ctx, by, a.ID, a.Grant.AccessToken, e.Text); failed != nil && !errors.Is(failed, accounts.ErrNotFound) {
+	if failed := k.store.NeedsReauth(ctx, by, a.Environment, a.ID, a.Grant.AccessToken, e.Text); failed != nil && !errors.Is(failed, accounts.ErrNotFound) {
 		k.log.ErrorContext(ctx, "account whose grant was refused could not be marked", slog.String("account", a.ID), slog.Any("error", failed))
 	}
 	return err
@@ -281,16 +284,16 @@ func (k *Keeper) markRefused(ctx context.Context, a accounts.Account, err error)
 // storePending stores a's pending grant, unless a got another grant since.
 func (k *Keeper) storePending(ctx context.Context, a accounts.Account) (accounts.Account, error) {
 	k.mu.Lock()
-	p, ok := k.pending[a.ID]
+	p, ok := k.pending[nameOf(a)]
 	k.mu.Unlock()
 	if !ok {
 		return a, nil
 	}
 	if a.Grant == nil || a.Grant.AccessToken != p.old {
-		k.dropPending(a.ID)
+		k.dropPending(a)
 		return a, nil
 	}
-	if err := k.storeGrant(ctx, a.ID, p); err != nil {
+	if err := k.storeGrant(ctx, a, p); err != nil {
 		return a, err
 	}
 	return withGrant(a, p.grant), nil
@@ -298,29 +301,29 @@ func (k *Keeper) storePending(ctx context.Context, a accounts.Account) (accounts
 
 // storeGrant stores a new grant. The old refresh token may be invalid by now, so it ignores
 // the caller's cancellation, retries, and keeps the grant as pending if it cannot be stored.
-func (k *Keeper) storeGrant(ctx context.Context, id string, r pendingGrant) error {
+func (k *Keeper) storeGrant(ctx context.Context, a accounts.Account, r pendingGrant) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	err := k.store.SetGrant(ctx, id, r.grant)
+	err := k.store.SetGrant(ctx, a.Environment, a.ID, r.grant)
 	for _, pause := range k.pauses {
 		if !errors.Is(err, accounts.ErrUnavailable) {
 			break
 		}
 		select {
 		case <-time.After(pause):
-			err = k.store.SetGrant(ctx, id, r.grant)
+			err = k.store.SetGrant(ctx, a.Environment, a.ID, r.grant)
 		case <-ctx.Done():
 		}
 	}
 	if err == nil || errors.Is(err, accounts.ErrNotFound) {
-		k.dropPending(id)
+		k.dropPending(a)
 		return err
 	}
 	k.mu.Lock()
-	k.pending[id] = r
+	k.pending[nameOf(a)] = r
 	k.mu.Unlock()
 	k.log.ErrorContext(ctx, "renewed grant could not be stored: it is lost if this process ends before the store is back",
-		slog.String("account", id), slog.Any("error", err))
+		slog.String("account", a.ID), slog.Any("error", err))
 	return fmt.Errorf("store renewed grant: %w: %w", accounts.ErrUnavailable, err)
 }
 
@@ -330,10 +333,10 @@ func (k *Keeper) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("grant keep
 // LogValue returns what Format writes.
 func (k *Keeper) LogValue() slog.Value { return slog.StringValue("grant keeper") }
 
-func (k *Keeper) dropPending(id string) {
+func (k *Keeper) dropPending(a accounts.Account) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.pending, id)
+	delete(k.pending, nameOf(a))
 }
 
 // withGrant returns a with this grant. It does not modify a's Context, which is shared.

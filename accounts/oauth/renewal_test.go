@@ -165,7 +165,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%d requests", w.requests())
 	}
 	// After the account is connected again, it works at once.
-	if err := w.store.SetGrant(t.Context(), id, accounts.Grant{AccessToken: accounts.Secret(token("access", 7)), RefreshToken: "another"}); err != nil {
+	if err := w.store.SetGrant(t.Context(), "default", id, accounts.Grant{AccessToken: accounts.Secret(token("access", 7)), RefreshToken: "another"}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := w.keeper.Fresh(t.Context(), w.app(), w.store.read(t))
@@ -331,7 +331,7 @@ func TestPendingGrantIsDropped(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	w.store.err = nil
-	if err := w.store.SetGrant(t.Context(), id, accounts.Grant{AccessToken: accounts.Secret(token("access", 7))}); err != nil {
+	if err := w.store.SetGrant(t.Context(), "default", id, accounts.Grant{AccessToken: accounts.Secret(token("access", 7))}); err != nil {
 		t.Fatal(err)
 	}
 	a, err := w.keeper.Fresh(t.Context(), w.app(), old)

@@ -81,7 +81,7 @@ func newAccounts(t *testing.T, count int) (folder string, ids []string) {
 	for _, statement := range []string{
 		`insert into integrated_account (id, environment, integration, label, tenant_id, status, last_error, overrides, version, created_at, updated_at)
 			select value->>0, 'default', 'example', '', '', 'active', '', '{}', 1, 1, 1 from json_each($1)`,
-		`insert into credential (account_id, field, sealed, set_at) select value->>0, 'api_key', value->>1, 1 from json_each($1)`,
+		`insert into credential (account_id, environment, field, sealed, set_at) select value->>0, 'default', 'api_key', value->>1, 1 from json_each($1)`,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement, string(list)); err != nil {
 			t.Fatal(err)

@@ -124,9 +124,9 @@ func (s demoStore) matching(environment string, q accounts.AccountQuery) []accou
 	return out
 }
 
-// CreateAccount refuses the id of a demo account.
+// CreateAccount refuses the id of a demo account of the environment.
 func (s demoStore) CreateAccount(ctx context.Context, by accounts.Actor, n accounts.NewAccount) (accounts.Account, error) {
-	if slices.ContainsFunc(s.demo, func(a accounts.Account) bool { return strings.EqualFold(a.ID, n.ID) }) {
+	if _, taken := s.find(n.Environment, n.ID); taken {
 		return accounts.Account{}, accounts.ErrConflict
 	}
 	return s.Store.CreateAccount(ctx, by, n)
