@@ -106,13 +106,16 @@ type Overrides map[string]Override
 
 // Environment isolates accounts: a token sees those of its own environment only.
 type Environment struct {
-	ID        string // uuid; another environment never has it, even under the same name
-	Name      string // [a-z0-9-]{1,64}; never changes
-	Label     string
-	Overrides Overrides
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	ID             string   // uuid; another environment never has it, even under the same name
+	Name           string   // [a-z0-9-]{1,64}, not a UUID; never changes
+	DisplayName    string   // "": Name
+	Label          string   // for the visitors of link pages
+	Logo           string   // an image as a data URI, for link pages; "" for none
+	AllowedOrigins []string // that may frame link pages and receive their result
+	Overrides      Overrides
+	Version        int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
 }
 
 // Role is what a token may do.
@@ -126,15 +129,16 @@ const (
 
 // Token is a caller's token, without the secret.
 type Token struct {
-	ID          string // uuid; "" if it comes from a file
-	Name        string // for logs and people
-	Environment string // the environment whose accounts it sees
-	Role        Role   // "" is RoleCall
-	AccountID   string // the only account it may call; "" for all of its environment
-	Prefix      string // the start of the secret, to recognise it by
-	ExpiresAt   time.Time
-	LastUsedAt  time.Time // to about a minute
-	CreatedAt   time.Time
+	ID            string // uuid; "" if it comes from a file
+	Name          string // for logs and people
+	Environment   string // the environment whose accounts it sees
+	EnvironmentID string // "" if it comes from a file
+	Role          Role   // "" is RoleCall
+	AccountID     string // the only account it may call; "" for all of its environment
+	Prefix        string // the start of the secret, to recognise it by
+	ExpiresAt     time.Time
+	LastUsedAt    time.Time // to about a minute
+	CreatedAt     time.Time
 }
 
 // StoredToken is a Token with the hash of its secret.
@@ -148,14 +152,17 @@ type StoredToken struct {
 type Link struct {
 	ID          string // uuid
 	Environment string
-	Integration string
+	Integration string // "": the customer chooses one that maps Model
+	Model       string // "" is any
 	AccountID   string // the account to connect again; "" creates one
 	Label       string // of the created account
 	TenantID    string
-	RedirectURI string // where the browser goes at the end; "" shows a closing page
+	RedirectURI string  // where the browser goes at the end; "" shows a closing page
+	Preset      Context // values that the customer is not asked for
+	KeepContext bool    // the account keeps what the customer leaves empty
 	ExpiresAt   time.Time
 	CreatedAt   time.Time
-	// Set once a consent has begun.
+	// Set once a consent has begun, with Integration.
 	Verifier Secret  // PKCE
 	Context  Context // the fields filled in before the consent
 	Browser  Hash    // of the cookie of the browser that began the consent

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,8 @@ type Store interface {
 
 	// Accounts lists accounts as AccountInfo returns them, oldest first.
 	Accounts(ctx context.Context, environment string, q AccountQuery) (Page[Account], error)
-	// AccountInfo returns the account without its Context and its Grant's tokens.
+	// AccountInfo returns the account without its Grant's tokens. Its Context is nil if a value
+	// of it cannot be decrypted.
 	AccountInfo(ctx context.Context, environment, id string) (Account, error)
 	// CreateAccount creates an account from ID ("" generates one), Integration, Environment,
 	// Label, TenantID, Context, Grant and Overrides. ErrConflict: the environment has the id. ErrNotFound:
@@ -43,6 +45,7 @@ type Store interface {
 	TouchTokens(ctx context.Context, used map[string]time.Time) error
 
 	Environments(ctx context.Context, p PageQuery) (Page[Environment], error)
+	// Environment returns an environment by its name or id.
 	Environment(ctx context.Context, name string) (Environment, error)
 	CreateEnvironment(ctx context.Context, by Actor, e Environment) (Environment, error)
 	UpdateEnvironment(ctx context.Context, by Actor, name string, c EnvironmentChange) (Environment, error)
@@ -99,9 +102,12 @@ type AccountChange struct {
 
 // EnvironmentChange is a change of an environment; a nil field changes nothing.
 type EnvironmentChange struct {
-	Version   int64 // the version that was read; 0 for any
-	Label     *string
-	Overrides *Overrides
+	Version        int64 // the version that was read; 0 for any
+	DisplayName    *string
+	Label          *string
+	Logo           *string
+	AllowedOrigins *[]string
+	Overrides      *Overrides
 }
 
 // PageQuery selects a page of a list.
@@ -161,7 +167,7 @@ type Change struct {
 // Public returns a's fields without secrets, as the admin API and the audit show them.
 func (a Account) Public() map[string]any {
 	out := map[string]any{
-		"id": a.ID, "integration": a.Integration, "environment": a.Environment, "label": a.Label,
+		"id": a.ID, "integration": a.Integration, "environment": a.Environment, "environment_id": a.EnvironmentID, "label": a.Label,
 		"tenant_id": a.TenantID, "status": a.Status, "last_error": nil, "credentials": a.Fields,
 		"overrides": a.Overrides, "version": a.Version, "created_at": a.CreatedAt, "updated_at": a.UpdatedAt,
 	}
@@ -180,8 +186,9 @@ func (a Account) Public() map[string]any {
 // Public returns t's fields, as the admin API and the audit show them.
 func (t Token) Public() map[string]any {
 	out := map[string]any{
-		"id": t.ID, "name": t.Name, "environment": t.Environment, "role": t.Role, "prefix": t.Prefix,
+		"id": t.ID, "name": t.Name, "environment": t.Environment, "environment_id": t.EnvironmentID, "role": t.Role, "prefix": t.Prefix,
 		"integrated_account_id": nil, "expires_at": orNull(t.ExpiresAt), "last_used_at": orNull(t.LastUsedAt), "created_at": t.CreatedAt,
+		"updated_at": t.CreatedAt, "created_by": nil, // a token never changes, and only the audit knows who made it
 	}
 	if t.AccountID != "" {
 		out["integrated_account_id"] = t.AccountID
@@ -192,8 +199,14 @@ func (t Token) Public() map[string]any {
 // Public returns e's fields, as the admin API and the audit show them.
 func (e Environment) Public() map[string]any {
 	out := map[string]any{
-		"name": e.Name, "label": e.Label, "overrides": e.Overrides, "version": e.Version,
-		"created_at": e.CreatedAt, "updated_at": e.UpdatedAt,
+		"id": e.ID, "name": cmp.Or(e.DisplayName, e.Name), "slug": e.Name, "team_id": nil, "label": e.Label, "logo": nil,
+		"allowed_origins": e.AllowedOrigins, "overrides": e.Overrides, "version": e.Version, "created_at": e.CreatedAt, "updated_at": e.UpdatedAt,
+	}
+	if e.Logo != "" {
+		out["logo"] = e.Logo
+	}
+	if e.AllowedOrigins == nil {
+		out["allowed_origins"] = []string{}
 	}
 	if e.Overrides == nil {
 		out["overrides"] = Overrides{}

@@ -53,6 +53,16 @@ func (c *credentials) Renew(ctx context.Context) (engine.Context, error) {
 	return engine.Context(c.account.Context), nil
 }
 
+// RenewGrant gets a new access token for the account. It reports whether the account has one that can
+// be renewed.
+func (g *Gateway) RenewGrant(ctx context.Context, requestID string, account accounts.Account) (bool, *Problem) {
+	own := &credentials{gateway: g, requestID: requestID, account: account}
+	if p := checkStatus(account); p != nil || !own.renewable() {
+		return p != nil, p
+	}
+	return true, own.renewWith(ctx, g.keeper.Renew)
+}
+
 // renewWith renews the account's grant by renew.
 func (c *credentials) renewWith(ctx context.Context, renew func(context.Context, oauth.App, accounts.Account) (accounts.Account, error)) *Problem {
 	app, p := c.gateway.app(c.account.Integration, c.account.Context)

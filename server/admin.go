@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -30,30 +31,36 @@ type adminRoute struct {
 	body       string   // the name of its schema in schemas.Admin; "": the route has no body
 	optional   bool     // an empty body means {}
 	checks     bool     // do checks more than the schemas do, and calls refusal itself
-	// do returns the answer, which is encoded as JSON: with status 201 for POST, else 200. The
-	// answer is ignored if there is a problem.
+	open       bool     // for any token; it needs no store
+	makes      bool     // it creates something: the status is 201
+	// do returns the answer, which is encoded as JSON. It is ignored if there is a problem.
 	do func(ctx context.Context, a *adminCall) (any, *gateway.Problem)
 }
 
 // adminRoutes lists every route of the admin API.
 func adminRoutes() []adminRoute {
-	page := func(more ...string) []string { return append([]string{"cursor", "limit"}, more...) }
-	const account, token, environment = "/integrated-account", "/api-token", "/environment"
+	page := func(more ...string) []string { return append([]string{"next_cursor", "cursor", "limit"}, more...) }
+	const account, token, environment, integration = "/integrated-account", "/api-token", "/environment", "/integration"
 	return []adminRoute{
+		{verb: "GET", path: "/ping", open: true, do: ping},
+		{verb: "GET", path: integration, query: page(), open: true, do: listIntegrations},
+		{verb: "GET", path: integration + "/:id", open: true, do: getIntegration},
 		{verb: "GET", path: account, query: page("integration", "tenant_id", "status"), do: listAccounts},
-		{verb: "POST", path: account, query: []string{"verify"}, body: "integrated-account.create", checks: true, do: createAccount},
+		{verb: "POST", path: account, query: []string{"verify"}, body: "integrated-account.create", checks: true, makes: true, do: createAccount},
 		{verb: "GET", path: account + "/:id", do: getAccount},
 		{verb: "PATCH", path: account + "/:id", query: []string{"verify"}, body: "integrated-account.update", checks: true, do: updateAccount},
 		{verb: "DELETE", path: account + "/:id", query: []string{"version"}, do: deleteAccount},
-		{verb: "POST", path: account + "/:id/token", body: "integrated-account-token.create", optional: true, do: createAccountToken},
-		{verb: "POST", path: "/link-token", body: "link-token.create", checks: true, do: createLink},
+		{verb: "POST", path: account + "/:id/token", body: "integrated-account-token.create", optional: true, makes: true, do: createAccountToken},
+		{verb: "POST", path: account + "/token", body: "integrated-account-token.create-for", makes: true, do: createTokenFor},
+		{verb: "POST", path: account + "/refresh-credentials", body: "integrated-account.refresh", do: refreshCredentials},
+		{verb: "POST", path: "/link-token", body: "link-token.create", checks: true, makes: true, do: createLink},
 		{verb: "GET", path: token, query: page(), do: listTokens},
-		{verb: "POST", path: token, body: "api-token.create", do: createToken},
+		{verb: "POST", path: token, body: "api-token.create", makes: true, do: createToken},
 		{verb: "GET", path: token + "/:id", do: getToken},
 		{verb: "DELETE", path: token + "/:id", do: revokeToken},
 		{verb: "GET", path: environment, query: page(), do: listEnvironments},
-		{verb: "POST", path: environment, body: "environment.create", checks: true, do: createEnvironment},
-		{verb: "GET", path: environment + "/:id", checks: true, do: getEnvironment},
+		{verb: "POST", path: environment, body: "environment.create", checks: true, makes: true, do: createEnvironment},
+		{verb: "GET", path: environment + "/:id", do: getEnvironment},
 		{verb: "PATCH", path: environment + "/:id", body: "environment.update", checks: true, do: updateEnvironment},
 		{verb: "DELETE", path: environment + "/:id", query: []string{"version"}, checks: true, do: deleteEnvironment},
 		{verb: "GET", path: "/audit", query: page("subject", "environment"), checks: true, do: listAudit},
@@ -94,7 +101,7 @@ func (s *Server) managed(q *request) *answer {
 	switch {
 	case p != nil:
 		answered = failed(p)
-	case q.Method == http.MethodPost:
+	case route.makes:
 		answered = jsonAnswer(http.StatusCreated, out)
 	default:
 		answered = jsonAnswer(http.StatusOK, out)
@@ -130,7 +137,7 @@ func (a *adminCall) manage(route *adminRoute, verbs []string) (any, *gateway.Pro
 	if route == nil {
 		return nil, notAllowed(a.Method, verbs)
 	}
-	if a.token.Role != accounts.RoleAdmin || a.token.AccountID != "" {
+	if !route.open && (a.token.Role != accounts.RoleAdmin || a.token.AccountID != "") {
 		return nil, forbidden("this route needs a token with the role admin")
 	}
 	a.query, a.failures = readAdminQuery(a.URL.RawQuery, route.query)
@@ -213,10 +220,11 @@ type listAnswer struct {
 	Next   *string `json:"next_cursor"`
 	Prev   *string `json:"prev_cursor"` // always null: lists have no way back
 	Count  int     `json:"result_count"`
+	Limit  int     `json:"limit"`
 }
 
-func listOf[T, V any](p accounts.Page[T], show func(T) V) listAnswer {
-	out := listAnswer{Result: make([]any, 0, len(p.Items)), Count: len(p.Items)}
+func listOf[T, V any](a *adminCall, p accounts.Page[T], show func(T) V) listAnswer {
+	out := listAnswer{Result: make([]any, 0, len(p.Items)), Count: len(p.Items), Limit: a.limit()}
 	for _, item := range p.Items {
 		out.Result = append(out.Result, show(item))
 	}
@@ -226,12 +234,24 @@ func listOf[T, V any](p accounts.Page[T], show func(T) V) listAnswer {
 	return out
 }
 
-// registerAdmin adds the routes of the admin API to e if there is a store.
-func (s *Server) registerAdmin(e *echo.Echo) {
-	if s.store == nil {
-		return
+// limit returns the length of a full page.
+func (a *adminCall) limit() int { return cmp.Or(a.query.Limit, accounts.DefaultPage) }
+
+// texts returns a member of the body that is an array of texts, without its other entries.
+func (a *adminCall) texts(name string) []string {
+	var out []string
+	list, _ := a.body[name].([]any)
+	for _, v := range list {
+		if s, ok := v.(string); ok {
+			out = append(out, s)
+		}
 	}
-	s.adminRoutes = adminRoutes()
+	return out
+}
+
+// registerAdmin adds the routes of the admin API to e; without a store, the open ones only.
+func (s *Server) registerAdmin(e *echo.Echo) {
+	s.adminRoutes = slices.DeleteFunc(adminRoutes(), func(r adminRoute) bool { return s.store == nil && !r.open })
 	var paths []string
 	for _, r := range s.adminRoutes {
 		if !slices.Contains(paths, r.path) {

@@ -20,12 +20,48 @@ func listAccounts(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	page, err := a.server.store.Accounts(ctx, a.token.Environment, accounts.AccountQuery{
 		PageQuery: a.query.PageQuery, Integration: a.query.integration, TenantID: a.query.tenantID, Status: a.query.status,
 	})
-	return listOf(page, accounts.Account.Public), a.accountProblem(err)
+	return listOf(a, page, a.server.accountAnswer), a.accountProblem(err)
 }
 
 func getAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	found, err := a.server.store.AccountInfo(ctx, a.token.Environment, a.id)
-	return found.Public(), a.accountProblem(err)
+	return a.server.accountAnswer(found), a.accountProblem(err)
+}
+
+// accountAnswer returns the answer for an account: its settings that are not secret, and "***" for
+// everything else that is stored.
+func (s *Server) accountAnswer(account accounts.Account) map[string]any {
+	out := account.Public()
+	name := map[string]any{"id": account.Integration, "name": account.Integration, "label": account.Integration}
+	shown := map[string]any{}
+	for _, f := range account.Fields {
+		shown[f.Name] = "***"
+	}
+	if in := s.integration(account.Integration); in != nil {
+		name["label"] = in.Label
+		for _, c := range in.Credentials {
+			if v, stored := account.Context[c.Name]; stored && !c.Secret && !c.Granted {
+				shown[c.Name] = v
+			}
+		}
+	}
+	out["integration"], out["context"] = name, shown
+	out["environment_integration_id"], out["environment_integration"] = nil, nil // of Truto's; there are none here
+	return out
+}
+
+// refreshCredentials gets a new access token for an account that has one.
+func refreshCredentials(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
+	account, err := a.server.store.Account(ctx, a.token.Environment, a.text("id"))
+	if err != nil {
+		return nil, a.accountProblem(err)
+	}
+	renewed, p := a.server.gateway.RenewGrant(ctx, a.request.id, account)
+	if p == nil && !renewed {
+		a.failf("/id", gateway.CodeUnsupported, "id is that of an account without an access token that can be renewed")
+		p = a.refusal()
+	}
+	return map[string]any{"success": true}, p
 }
 
 func deleteAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
@@ -67,7 +103,7 @@ func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if err != nil {
 		return nil, a.storeProblem(err, "environment "+a.token.Environment, "an integrated account with this id already exists")
 	}
-	return withVerification(withWarnings(made, warnings), verified), nil
+	return withVerification(withWarnings(a.server.accountAnswer(made), warnings), verified), nil
 }
 
 // updateAccount changes the members that the body has.
@@ -114,7 +150,7 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if err != nil {
 		return nil, a.accountProblem(err)
 	}
-	return withVerification(withWarnings(made, warnings), verified), nil
+	return withVerification(withWarnings(a.server.accountAnswer(made), warnings), verified), nil
 }
 
 // takingAway returns given, with null for what before has and after does not.

@@ -23,7 +23,10 @@ func TestAccountLife(t *testing.T) {
 	created := o.must(201, "root", "POST", "/integrated-account", `{"id":"`+id+`","integration":"example","label":"Acme","tenant_id":"acme-7",
 		"context":{"site":"acme","api_key":"canary-1"},"overrides":{"ticketing.users.update":{"response_mapping":"{ \"name\": \"x\" }"}}}`, "X-Request-Id", "req-1")
 	want := map[string]any{
-		"id": strings.ToLower(id), "integration": "example", "environment": "default", "label": "Acme", "tenant_id": "acme-7",
+		"id": strings.ToLower(id), "environment": "default", "environment_id": o.environmentID("default"),
+		"integration":                map[string]any{"id": "example", "name": "example", "label": "Example <i>&"},
+		"environment_integration_id": nil, "environment_integration": nil,
+		"context": map[string]any{"site": "acme", "api_key": "***"}, "label": "Acme", "tenant_id": "acme-7",
 		"status": "active", "last_error": nil, "version": 1.0, "created_at": "2026-03-01T12:00:00Z", "updated_at": "2026-03-01T12:00:00Z",
 		"credentials": []any{map[string]any{"name": "api_key", "set_at": "2026-03-01T12:00:00Z"}, map[string]any{"name": "site", "set_at": "2026-03-01T12:00:00Z"}},
 		"overrides":   map[string]any{"ticketing.users.update": map[string]any{"response_mapping": `{ "name": "x" }`}},
@@ -43,6 +46,7 @@ func TestAccountLife(t *testing.T) {
 	o.clock.advance(time.Minute)
 	changed := o.must(200, "root", "PATCH", path, `{"version":1,"label":"","status":"disabled","context":{"api_key":"canary-2","region":"eu"},"overrides":{}}`, "X-Request-Id", "req-2")
 	want["label"], want["status"], want["version"], want["updated_at"], want["overrides"] = "", "disabled", 2.0, "2026-03-01T12:01:00Z", map[string]any{}
+	want["context"] = map[string]any{"site": "acme", "api_key": "***", "region": "eu"}
 	want["credentials"] = []any{
 		map[string]any{"name": "api_key", "set_at": "2026-03-01T12:01:00Z"},
 		map[string]any{"name": "region", "set_at": "2026-03-01T12:01:00Z"},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,6 +21,11 @@ const maxContextBytes = 64 << 10
 // such integration.
 func (a *adminCall) integration() string {
 	name := a.text("integration")
+	if object, ok := a.body["integration"].(map[string]any); ok { // as accounts are answered
+		id, _ := object["id"].(string)
+		name, _ = object["name"].(string)
+		name = cmp.Or(id, name)
+	}
 	if name == "" || a.server.integration(name) != nil {
 		return name
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -12,8 +13,17 @@ import (
 // managesAll reports whether the caller administers all environments.
 func (a *adminCall) managesAll() bool { return a.token.Environment == accounts.DefaultEnvironment }
 
-// canSee reports whether the caller administers the environment.
-func (a *adminCall) canSee(name string) bool { return a.managesAll() || a.token.Environment == name }
+// environment returns the environment of a name or id, if the caller administers it.
+func (a *adminCall) environment(ctx context.Context, name string) (accounts.Environment, *gateway.Problem) {
+	found, err := a.server.store.Environment(ctx, name)
+	switch {
+	case errors.Is(err, accounts.ErrNotFound), err == nil && !a.managesAll() && found.Name != a.token.Environment:
+		return accounts.Environment{}, noEnvironment(name)
+	case err != nil:
+		return accounts.Environment{}, a.storeProblem(err, "", "")
+	}
+	return found, nil
+}
 
 func noEnvironment(name string) *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusNotFound, Message: "there is no environment " + strconv.Quote(name)}
@@ -28,26 +38,24 @@ func listEnvironments(ctx context.Context, a *adminCall) (any, *gateway.Problem)
 		case a.query.Cursor != "":
 			return nil, a.environmentProblem(accounts.ErrCursor)
 		}
-		return listOf(accounts.Page[accounts.Environment]{Items: []accounts.Environment{own}}, accounts.Environment.Public), nil
+		return listOf(a, accounts.Page[accounts.Environment]{Items: []accounts.Environment{own}}, accounts.Environment.Public), nil
 	}
 	page, err := a.server.store.Environments(ctx, a.query.PageQuery)
-	return listOf(page, accounts.Environment.Public), a.environmentProblem(err)
+	return listOf(a, page, accounts.Environment.Public), a.environmentProblem(err)
 }
 
 func getEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if !a.canSee(a.id) {
-		return nil, noEnvironment(a.id)
-	}
-	if p := a.refusal(); p != nil {
-		return nil, p
-	}
-	found, err := a.server.store.Environment(ctx, a.id)
-	return found.Public(), a.environmentProblem(err)
+	found, p := a.environment(ctx, a.id)
+	return found.Public(), p
 }
 
 func createEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	if !a.managesAll() {
 		return nil, forbidden("this route needs an administrator of the environment " + accounts.DefaultEnvironment)
+	}
+	a.checkAppearance()
+	if accounts.IsUUID(a.text("name")) {
+		a.failf("/name", gateway.CodeFormat, "name must not be a UUID: ids of environments are")
 	}
 	overrides, warnings, p := a.environmentOverrides(ctx, a.token.Environment) // the new one is not there yet
 	if p != nil {
@@ -56,59 +64,64 @@ func createEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
-	environment := accounts.Environment{Name: a.text("name"), Label: a.text("label")}
+	environment := accounts.Environment{
+		Name: a.text("name"), Label: a.text("label"), Logo: a.text("logo"), AllowedOrigins: a.texts("allowed_origins"),
+	}
 	if overrides != nil {
 		environment.Overrides = *overrides
 	}
 	made, err := a.server.store.CreateEnvironment(ctx, a.actor(), environment)
-	return withWarnings(made, warnings), a.storeProblem(err, "such environment", "the environment "+strconv.Quote(a.text("name"))+" already exists")
+	return withWarnings(made.Public(), warnings), a.storeProblem(err, "such environment", "the environment "+strconv.Quote(a.text("name"))+" already exists")
 }
 
 func updateEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	if !a.canSee(a.id) {
-		return nil, noEnvironment(a.id)
+	found, p := a.environment(ctx, a.id)
+	if p != nil {
+		return nil, p
 	}
 	a.requireChange()
-	if a.body["overrides"] != nil { // saves are queued in environments that exist only
-		if _, err := a.server.store.Environment(ctx, a.id); err != nil {
-			return nil, a.environmentProblem(err)
-		}
-	}
-	overrides, warnings, p := a.environmentOverrides(ctx, a.id)
+	a.checkAppearance()
+	overrides, warnings, p := a.environmentOverrides(ctx, found.Name)
 	if p != nil {
 		return nil, p
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
-	made, err := a.server.store.UpdateEnvironment(ctx, a.actor(), a.id, accounts.EnvironmentChange{
-		Version: a.integer("version", 0), Label: a.textChange("label"), Overrides: overrides,
-	})
-	return withWarnings(made, warnings), a.environmentProblem(err)
+	change := accounts.EnvironmentChange{
+		Version: a.integer("version", 0), DisplayName: a.textChange("name"), Label: a.textChange("label"), Logo: a.textChange("logo"), Overrides: overrides,
+	}
+	if _, given := a.body["allowed_origins"]; given {
+		origins := a.texts("allowed_origins")
+		change.AllowedOrigins = &origins
+	}
+	made, err := a.server.store.UpdateEnvironment(ctx, a.actor(), found.Name, change)
+	return withWarnings(made.Public(), warnings), a.environmentProblem(err)
 }
 
 func deleteEnvironment(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
+	found, p := a.environment(ctx, a.id)
 	switch {
-	case !a.canSee(a.id):
-		return nil, noEnvironment(a.id)
+	case p != nil:
+		return nil, p
 	case !a.managesAll():
 		return nil, forbidden("this route needs an administrator of the environment " + accounts.DefaultEnvironment)
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
-	if err := a.server.store.DeleteEnvironment(ctx, a.actor(), a.id, a.query.version); err != nil {
-		return nil, a.storeProblem(err, "environment "+strconv.Quote(a.id), a.deleteConflict(ctx))
+	if err := a.server.store.DeleteEnvironment(ctx, a.actor(), found.Name, a.query.version); err != nil {
+		return nil, a.storeProblem(err, "environment "+strconv.Quote(a.id), a.deleteConflict(found))
 	}
-	return map[string]any{"name": a.id}, nil
+	return map[string]any{"id": found.ID, "name": found.Name}, nil
 }
 
-// deleteConflict returns the reason why the environment cannot be deleted.
-func (a *adminCall) deleteConflict(ctx context.Context) string {
-	if a.id == accounts.DefaultEnvironment {
-		return "the environment " + a.id + " cannot be deleted"
+// deleteConflict returns the reason why the environment, as it was just before, cannot be deleted.
+func (a *adminCall) deleteConflict(found accounts.Environment) string {
+	if found.Name == accounts.DefaultEnvironment {
+		return "the environment " + found.Name + " cannot be deleted"
 	}
-	if now, err := a.server.store.Environment(ctx, a.id); err == nil && a.query.version != 0 && now.Version != a.query.version {
+	if a.query.version != 0 && found.Version != a.query.version {
 		return versionChanged
 	}
 	return "the environment has accounts or tokens: delete them first"
@@ -131,9 +144,8 @@ func (a *adminCall) requireChange() {
 	a.failf("", gateway.CodeEmpty, "the body has nothing to change")
 }
 
-// withWarnings returns the answer for stored, with the warnings about its overrides.
-func withWarnings(stored interface{ Public() map[string]any }, warnings []gateway.Failure) map[string]any {
-	out := stored.Public()
+// withWarnings returns the answer with the warnings about overrides.
+func withWarnings(out map[string]any, warnings []gateway.Failure) map[string]any {
 	if len(warnings) > 0 {
 		out["warnings"] = warnings
 	}
@@ -145,14 +157,18 @@ func withWarnings(stored interface{ Public() map[string]any }, warnings []gatewa
 func listAudit(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	environment := a.token.Environment
 	if other := a.query.environment; other != "" {
-		if !a.canSee(other) {
-			return nil, noEnvironment(other)
+		environment = other // administrators of all see those of deleted environments too
+		if !a.managesAll() {
+			found, p := a.environment(ctx, other)
+			if p != nil {
+				return nil, p
+			}
+			environment = found.Name
 		}
-		environment = other
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
 	}
 	page, err := a.server.store.Audit(ctx, accounts.AuditQuery{PageQuery: a.query.PageQuery, Environment: environment, Subject: a.query.subject})
-	return listOf(page, func(e accounts.AuditEntry) any { return e }), a.storeProblem(err, "audit", "")
+	return listOf(a, page, func(e accounts.AuditEntry) any { return e }), a.storeProblem(err, "audit", "")
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"math"
@@ -36,7 +37,7 @@ func readAdminQuery(raw string, known []string) (adminQuery, []gateway.Failure) 
 		}
 	}
 	q := adminQuery{
-		PageQuery:   accounts.PageQuery{Cursor: r.text("cursor"), Limit: int(r.integer("limit", accounts.MaxPage))},
+		PageQuery:   accounts.PageQuery{Cursor: cmp.Or(r.text("next_cursor"), r.text("cursor")), Limit: int(r.integer("limit", accounts.MaxPage))},
 		integration: r.text("integration"), tenantID: r.text("tenant_id"), subject: r.text("subject"), environment: r.text("environment"),
 		status: accounts.Status(r.text("status")), version: r.integer("version", math.MaxInt64), verify: r.boolean("verify"),
 	}

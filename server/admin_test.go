@@ -104,6 +104,15 @@ func (o *adminFixture) checkLogForSecrets() {
 	}
 }
 
+func (o *adminFixture) environmentID(name string) string {
+	o.t.Helper()
+	e, err := o.db.Environment(o.t.Context(), name)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return e.ID
+}
+
 // failures returns the failures of an answer as "pointer code".
 func failures(answer map[string]any) []string {
 	details, _ := answer["details"].(map[string]any)

@@ -20,7 +20,7 @@ const accountTokenLifetime = 900
 
 func listTokens(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	page, err := a.server.store.Tokens(ctx, a.token.Environment, a.query.PageQuery)
-	return listOf(page, accounts.Token.Public), a.tokenProblem(err)
+	return listOf(a, page, accounts.Token.Public), a.tokenProblem(err)
 }
 
 func getToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
@@ -33,10 +33,11 @@ func getToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 func createToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	environment := a.token.Environment
 	if other := a.text("environment"); other != "" && other != environment {
-		if !a.managesAll() {
-			return nil, noEnvironment(other)
+		found, p := a.environment(ctx, other)
+		if p != nil {
+			return nil, p
 		}
-		environment = other
+		environment = found.Name
 	}
 	made := accounts.Token{Name: a.text("name"), Environment: environment, Role: accounts.Role(a.text("role"))}
 	return a.issue(ctx, apiTokens, made, a.integer("expires_in", 0), "environment "+strconv.Quote(environment))
@@ -44,7 +45,16 @@ func createToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 
 // createAccountToken creates a token that can call one account only.
 func createAccountToken(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
-	account, err := a.server.store.AccountInfo(ctx, a.token.Environment, a.id)
+	return a.createTokenOf(ctx, a.id)
+}
+
+// createTokenFor is createAccountToken with the account in the body.
+func createTokenFor(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
+	return a.createTokenOf(ctx, a.text("integrated_account_id"))
+}
+
+func (a *adminCall) createTokenOf(ctx context.Context, id string) (any, *gateway.Problem) {
+	account, err := a.server.store.AccountInfo(ctx, a.token.Environment, id)
 	if err != nil {
 		return nil, a.accountProblem(err)
 	}

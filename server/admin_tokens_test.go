@@ -99,7 +99,8 @@ func TestEnvironmentLife(t *testing.T) {
 	const overrides = `{"example/ticketing.users.update":{"response_mapping":"{ \"name\": \"Env\" }"}}`
 	made := o.must(201, "root", "POST", "/environment", `{"name":"stage","label":"Stage","overrides":`+overrides+`}`)
 	want := map[string]any{
-		"name": "stage", "label": "Stage", "version": 1.0, "created_at": "2026-03-01T12:00:00Z", "updated_at": "2026-03-01T12:00:00Z",
+		"id": o.environmentID("stage"), "name": "stage", "slug": "stage", "team_id": nil, "logo": nil, "allowed_origins": []any{},
+		"label": "Stage", "version": 1.0, "created_at": "2026-03-01T12:00:00Z", "updated_at": "2026-03-01T12:00:00Z",
 		"overrides": map[string]any{"example/ticketing.users.update": map[string]any{"response_mapping": `{ "name": "Env" }`}},
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
@@ -121,7 +122,7 @@ func TestEnvironmentLife(t *testing.T) {
 			t.Errorf("%s: %v", target, got)
 		}
 	}
-	if got := o.must(200, "root", "DELETE", "/environment/stage?version=2", ""); fmt.Sprint(got) != "map[name:stage]" {
+	if got := o.must(200, "root", "DELETE", "/environment/stage?version=2", ""); fmt.Sprint(got) != "map[id:"+want["id"].(string)+" name:stage]" {
 		t.Error(got)
 	}
 	o.must(404, "root", "GET", "/environment/stage", "")

@@ -51,7 +51,11 @@ func (s *Server) storeProblem(q *request, err error, what, conflict string) *gat
 	case errors.Is(err, accounts.ErrReadOnly):
 		return &gateway.Problem{Status: http.StatusConflict, Message: "this integrated account is provided by the server: it can be read and called, not changed"}
 	case errors.Is(err, accounts.ErrCursor):
-		return gateway.Invalid([]gateway.Failure{gateway.QueryFailuref("cursor", gateway.CodeFormat, "is not a cursor of this list")})
+		name := "next_cursor"
+		if q.URL.Query().Get(name) == "" {
+			name = "cursor"
+		}
+		return gateway.Invalid([]gateway.Failure{gateway.QueryFailuref(name, gateway.CodeFormat, "is not a cursor of this list")})
 	case errors.Is(q.Context().Err(), context.Canceled):
 		return gateway.Canceled()
 	}

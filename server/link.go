@@ -31,7 +31,7 @@ type linkSession struct {
 
 	link    accounts.Link
 	token   accounts.Secret  // of the link
-	account accounts.Account // the account to connect again, without its context; zero for a new one
+	account accounts.Account // the account to connect again; zero for a new one
 
 	secrets []accounts.Secret // that no page may show
 	cookies []gateway.Header
@@ -44,6 +44,7 @@ func (s *Server) registerLinks(e *echo.Echo) {
 	s.handleVerbs(e, "/link/:token",
 		verbHandler{http.MethodGet, s.linkHandler((*linkSession).show)},
 		verbHandler{http.MethodPost, s.linkHandler((*linkSession).submit)})
+	s.handleVerbs(e, "/connect-account", verbHandler{http.MethodGet, s.linkHandler((*linkSession).lead)})
 	s.handleVerbs(e, callbackPath, verbHandler{http.MethodGet, s.linkHandler((*linkSession).finishConsent)})
 }
 
@@ -81,6 +82,12 @@ func (l *linkSession) open() *gateway.Problem {
 	if err != nil {
 		return l.linkFailure(err)
 	}
+	if l.link.Integration == "" { // the customer chooses one
+		chosen := l.URL.Query().Get("integration")
+		if slices.ContainsFunc(l.server.connectable(l.link.Model), func(in *engine.Integration) bool { return in.Name == chosen }) {
+			l.link.Integration = chosen
+		}
+	}
 	return l.checkLink()
 }
 
@@ -89,14 +96,14 @@ func (l *linkSession) checkLink() *gateway.Problem {
 	if !l.link.ExpiresAt.IsZero() && !l.server.now().Before(l.link.ExpiresAt) {
 		return invalidLink()
 	}
-	if l.server.integration(l.link.Integration) == nil {
+	if l.link.Integration != "" && l.server.integration(l.link.Integration) == nil {
 		return &gateway.Problem{Status: http.StatusNotFound, Message: "Accounts of this kind can no longer be connected here."}
 	}
 	if l.link.AccountID == "" {
 		return nil
 	}
 	var err error
-	l.account, err = l.server.store.AccountInfo(l.Context(), l.link.Environment, l.link.AccountID)
+	l.account, err = l.server.store.Account(l.Context(), l.link.Environment, l.link.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
 		return invalidLink()
@@ -133,19 +140,67 @@ func linkUnavailable() *gateway.Problem {
 	return p
 }
 
-// formCredentials returns the credentials that the form asks for: those that consent does not
-// provide.
-func (s *Server) formCredentials(integration string) []engine.Credential {
-	byConsent, in := s.gateway.Consents(integration), s.integration(integration)
+// formCredentials returns the credentials that the form asks for: those that neither consent nor the
+// link provides.
+func (l *linkSession) formCredentials() []engine.Credential {
+	byConsent, in, preset := l.server.gateway.Consents(l.link.Integration), l.server.integration(l.link.Integration), l.preset()
 	return slices.DeleteFunc(slices.Clone(in.Credentials), func(c engine.Credential) bool {
-		return c.Granted || byConsent && (c.Replaced || in.OAuth.Provides(c.Name))
+		return c.Granted || byConsent && (c.Replaced || in.OAuth.Provides(c.Name)) || preset[c.Name] != nil
 	})
+}
+
+// preset returns the values of the link that its integration can use.
+func (l *linkSession) preset() accounts.Context {
+	return l.usable(l.link.Preset, func(engine.Credential) bool { return true })
+}
+
+// kept returns the values of the account that stay if the customer leaves them empty. Secrets do not stay
+// after a consent, because it may lead to another address.
+func (l *linkSession) kept() accounts.Context {
+	byConsent := l.server.gateway.Consents(l.link.Integration)
+	return l.usable(l.account.Context, func(c engine.Credential) bool { return l.link.KeepContext && !(c.Secret && byConsent) })
+}
+
+// usable returns the valid ones of values for the credentials that want selects.
+func (l *linkSession) usable(values accounts.Context, want func(engine.Credential) bool) accounts.Context {
+	out := accounts.Context{}
+	for _, c := range l.server.integration(l.link.Integration).Credentials {
+		v := values[c.Name]
+		if v != nil && !c.Granted && want(c) && len(engine.ContextProblems([]engine.Credential{c}, engine.Context{c.Name: v})) == 0 {
+			out[c.Name] = v
+		}
+	}
+	return out
+}
+
+// filled returns the context of the account: what the form got, what the link provides, and what is kept,
+// except for secrets that would go to another address.
+func (l *linkSession) filled(form accounts.Context) accounts.Context {
+	given, out := l.preset(), l.kept()
+	maps.Copy(given, form)
+	maps.Copy(out, given)
+	for _, name := range leftBehind(l.server.integration(l.link.Integration), l.account.Context, out, given) {
+		delete(out, name)
+	}
+	return out
+}
+
+// lead redirects from the address that Truto's clients open to the page of the link.
+func (l *linkSession) lead() (*answer, *gateway.Problem) {
+	token := l.URL.Query().Get("link_token")
+	if token == "" {
+		return nil, invalidLink()
+	}
+	return redirect(linkPath(accounts.Secret(token), l.URL.Query().Get("integration"))), nil
 }
 
 // show answers with the form of the link.
 func (l *linkSession) show() (*answer, *gateway.Problem) {
 	if p := l.open(); p != nil {
 		return nil, p
+	}
+	if l.link.Integration == "" {
+		return l.choice(), nil
 	}
 	return l.form(http.StatusOK, "", nil, nil), nil
 }
@@ -159,22 +214,26 @@ func (l *linkSession) submit() (*answer, *gateway.Problem) {
 	if p := l.open(); p != nil {
 		return nil, p
 	}
+	if l.link.Integration == "" {
+		return nil, invalidForm()
+	}
 	form, p := l.readForm()
 	if p != nil {
 		return nil, p
 	}
-	given, invalid, p := readCredentials(l.server.formCredentials(l.link.Integration), form)
+	given, invalid, p := l.readCredentials(form)
 	if p != nil {
 		return nil, p
 	}
+	filled := l.filled(given)
 	if len(invalid) > 0 {
 		return l.form(http.StatusUnprocessableEntity, "", given, invalid), nil
 	}
 	if l.server.gateway.Consents(l.link.Integration) {
-		return l.beginConsent(given)
+		return l.beginConsent(filled)
 	}
 	if l.server.integration(l.link.Integration).Verify != nil {
-		account := accounts.Account{Integration: l.link.Integration, Context: given}
+		account := accounts.Account{Integration: l.link.Integration, Context: filled}
 		if _, p := l.server.gateway.Verify(l.Context(), l.id, account); p != nil {
 			return l.retryForm(given, p), nil
 		}
@@ -183,7 +242,7 @@ func (l *linkSession) submit() (*answer, *gateway.Problem) {
 	if l.account.Grant != nil { // the new credentials replace it
 		grant = &accounts.Grant{}
 	}
-	return l.connect(given, grant)
+	return l.connect(filled, grant)
 }
 
 // retryForm answers with the form and the reason why its values were refused.
@@ -244,20 +303,22 @@ func invalidForm() *gateway.Problem {
 	return &gateway.Problem{Status: http.StatusBadRequest, Message: "The form cannot be read. Open the link again."}
 }
 
-// readCredentials reads the credentials from a form. invalid holds a message for each credential
+// readCredentials reads the credentials from the form. invalid holds a message for each credential
 // with an invalid value, by its name.
-func readCredentials(declared []engine.Credential, form url.Values) (given accounts.Context, invalid map[string]string, p *gateway.Problem) {
+func (l *linkSession) readCredentials(form url.Values) (given accounts.Context, invalid map[string]string, p *gateway.Problem) {
 	given, invalid = accounts.Context{}, map[string]string{}
+	declared := l.formCredentials()
 	for _, c := range declared {
 		if text := strings.TrimSpace(form.Get(c.Name)); text != "" {
 			given[c.Name] = text
 		}
 		form.Del(c.Name)
 	}
-	for _, found := range engine.ContextProblems(declared, engine.Context(given)) {
+	filled := l.filled(given)
+	for _, found := range engine.ContextProblems(declared, engine.Context(filled)) {
 		name := found.Credential.Name
 		predicate := strings.TrimPrefix(found.Message, fmt.Sprintf("credential %q ", name))
-		text, _ := given[name].(string)
+		text, _ := filled[name].(string)
 		if found.Fault == engine.FaultFormat && !strings.ContainsFunc(text, unicode.IsControl) { // a customer does not know the pattern
 			predicate = "does not have the expected form"
 		}
@@ -279,7 +340,8 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 			Integration: l.link.Integration, Environment: l.link.Environment, Label: l.link.Label, TenantID: l.link.TenantID,
 			Context: given, Grant: grant,
 		}})
-	} else if given, err = l.replacing(given); err == nil {
+	} else {
+		given = l.replacing(given)
 		active := accounts.StatusActive
 		err = l.server.gateway.WithoutRenewal(l.Context(), l.account, func(ctx context.Context) (err error) {
 			account, err = l.server.store.UpdateAccount(ctx, by, l.link.Environment, l.link.AccountID, accounts.AccountChange{
@@ -306,20 +368,16 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 
 // replacing returns given as the change of the account to connect again: what the form asked for and
 // did not get is taken away, and so are secrets that would go to another address.
-func (l *linkSession) replacing(given accounts.Context) (accounts.Context, error) {
-	stored, err := l.server.store.Account(l.Context(), l.link.Environment, l.link.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	after := maps.Clone(stored.Context)
-	for _, c := range l.server.formCredentials(l.link.Integration) {
+func (l *linkSession) replacing(given accounts.Context) accounts.Context {
+	after := maps.Clone(l.account.Context)
+	for _, c := range l.formCredentials() {
 		delete(after, c.Name)
 	}
 	maps.Copy(after, given)
-	for _, name := range leftBehind(l.server.integration(l.link.Integration), stored.Context, after, given) {
+	for _, name := range leftBehind(l.server.integration(l.link.Integration), l.account.Context, after, given) {
 		delete(after, name)
 	}
-	return takingAway(stored.Context, after, given), nil
+	return takingAway(l.account.Context, after, given)
 }
 
 // redirect returns an answer that redirects the browser.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	_ "embed"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -16,12 +17,13 @@ var linkHTML string
 
 // linkPage is the data of link.html.
 type linkPage struct {
-	Title  string
-	Notice string // an error
-	Text   string
-	Action string // the target of the form; "" for a page without one
-	Fields []linkField
-	Button string
+	Title   string
+	Notice  string // an error
+	Text    string
+	Action  string // the target of the form; "" for a page without one
+	Fields  []linkField
+	Button  string
+	Choices []*engine.Integration // that the customer can connect; none if that is settled
 }
 
 // linkField is the input of one credential.
@@ -39,7 +41,7 @@ type linkField struct {
 func (l *linkSession) form(status int, notice string, given accounts.Context, invalid map[string]string) *answer {
 	label := l.server.integration(l.link.Integration).Label
 	page := linkPage{
-		Title: "Connect " + label, Notice: notice, Action: "/link/" + url.PathEscape(l.token.Reveal()),
+		Title: "Connect " + label, Notice: notice, Action: linkPath(l.token, l.link.Integration),
 		Button: "Connect",
 	}
 	if l.account.Status == accounts.StatusNeedsReauth {
@@ -48,10 +50,27 @@ func (l *linkSession) form(status int, notice string, given accounts.Context, in
 	if l.server.gateway.Consents(l.link.Integration) {
 		page.Button = "Connect with " + label
 	}
-	for _, c := range l.server.formCredentials(l.link.Integration) {
+	kept := l.kept()
+	for _, c := range l.formCredentials() {
+		c.Required = c.Required && kept[c.Name] == nil
 		page.Fields = append(page.Fields, newLinkField(c, given, invalid[c.Name]))
 	}
 	return l.page(status, page, l.formTargets())
+}
+
+// choice answers with the integrations that the customer can connect.
+func (l *linkSession) choice() *answer {
+	page := linkPage{Title: "Connect an account", Choices: l.server.connectable(l.link.Model)}
+	return l.page(http.StatusOK, page, "'none'")
+}
+
+// linkPath returns the path and query of a link's page. integration is "" if it is not settled.
+func linkPath(token accounts.Secret, integration string) string {
+	path := "/link/" + url.PathEscape(token.Reveal())
+	if integration == "" {
+		return path
+	}
+	return path + "?integration=" + url.QueryEscape(integration)
 }
 
 func newLinkField(c engine.Credential, given accounts.Context, message string) linkField {

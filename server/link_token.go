@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"portolan/accounts"
+	"portolan/engine"
 	"portolan/gateway"
+	"portolan/plain"
 )
 
 // defaultLinkLifetime is the default lifetime of a link, in seconds.
@@ -35,13 +37,22 @@ func createLink(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	lifetime := time.Duration(a.integer("expires_in", defaultLinkLifetime)) * time.Second
 	l := accounts.Link{
 		ID: accounts.NewID(), Environment: a.token.Environment,
-		Integration: a.integration(), AccountID: strings.ToLower(a.text("integrated_account_id")),
-		Label: a.text("label"), TenantID: a.text("tenant_id"), RedirectURI: a.text("redirect_uri"),
+		Integration: a.integration(), Model: a.text("unified_model_id"), AccountID: strings.ToLower(a.text("integrated_account_id")),
+		Label: a.text("label"), TenantID: a.text("tenant_id"), RedirectURI: a.text("redirect_uri"), KeepContext: a.body["persist_previous_context"] == true,
 		ExpiresAt: s.now().UTC().Add(lifetime).Truncate(time.Microsecond),
 	}
 	a.checkRedirectURI(l.RedirectURI)
-	if p := a.checkLinkedAccount(ctx, l); p != nil {
+	if p := a.checkLinkedAccount(ctx, &l); p != nil {
 		return nil, p
+	}
+	if l.Preset, _ = a.body["context"].(map[string]any); l.Integration != "" {
+		a.checkPreset(l)
+	}
+	if _, given := a.body["integration"]; !given && l.AccountID == "" && l.TenantID == "" {
+		a.failf("/integration", gateway.CodeRequired, "integration is required, unless there is a tenant_id or an integrated_account_id")
+	}
+	if l.Model != "" && len(s.connectable(l.Model)) == 0 {
+		a.failf("/unified_model_id", gateway.CodeEnum, "unified_model_id is not a model that an integration maps")
 	}
 	if p := a.refusal(); p != nil {
 		return nil, p
@@ -53,8 +64,36 @@ func createLink(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 	return linkAnswer{token.Reveal(), s.publicURL + "/link/" + token.Reveal(), l.ExpiresAt}, nil
 }
 
-// checkLinkedAccount checks that the account to connect again exists and has the integration of l.
-func (a *adminCall) checkLinkedAccount(ctx context.Context, l accounts.Link) *gateway.Problem {
+// connectable returns the integrations that map a model, or all if it is "".
+func (s *Server) connectable(model string) []*engine.Integration {
+	catalog := s.gateway.Snapshot().Catalog()
+	return slices.DeleteFunc(slices.Clone(catalog.Integrations()), func(in *engine.Integration) bool {
+		return model != "" && !slices.ContainsFunc(catalog.Plans(), func(p *engine.Plan) bool { return p.Integration() == in && p.Operation().Model == model })
+	})
+}
+
+// checkPreset checks the values that the customer is not asked for. No message shows a value.
+func (a *adminCall) checkPreset(l accounts.Link) {
+	var given []engine.Credential
+	known := map[string]bool{}
+	for _, c := range a.server.integration(l.Integration).Credentials {
+		if known[c.Name] = !c.Granted; known[c.Name] && l.Preset[c.Name] != nil {
+			given = append(given, c)
+		}
+	}
+	for name := range l.Preset {
+		if !known[name] {
+			a.failf("/context/"+plain.EscapeToken(name), gateway.CodeAdditional, "context/%s is not a credential of %s", name, l.Integration)
+		}
+	}
+	for _, p := range engine.ContextProblems(given, engine.Context(l.Preset)) {
+		a.failures = append(a.failures, contextFailure(p))
+	}
+}
+
+// checkLinkedAccount checks that the account to connect again exists and has the integration of l, which
+// it sets if there is none.
+func (a *adminCall) checkLinkedAccount(ctx context.Context, l *accounts.Link) *gateway.Problem {
 	const account = "/integrated_account_id"
 	if l.AccountID == "" || slices.ContainsFunc(a.failures, func(f gateway.Failure) bool { return f.Pointer == account }) {
 		return nil
@@ -67,6 +106,10 @@ func (a *adminCall) checkLinkedAccount(ctx context.Context, l accounts.Link) *ga
 		return a.storeProblem(err, "", "")
 	case l.Integration != "" && found.Integration != l.Integration:
 		a.failf(account, gateway.CodeEnum, "integrated_account_id is the id of an account of another integration")
+	case a.server.integration(found.Integration) == nil:
+		a.failf(account, gateway.CodeEnum, "integrated_account_id is the id of an account of an integration that does not exist any more")
+	default:
+		l.Integration = found.Integration
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func readParams(q query) (params, []gateway.Failure) {
 			}
 		case strings.HasPrefix(name, "truto_"):
 			r.unknown(name)
-		default:
+		case q.values[name] != "": // an empty one is absent: that is how clients send null
 			p.query[name] = q.values[name]
 		}
 	}

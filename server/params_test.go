@@ -45,8 +45,8 @@ func TestParams(t *testing.T) {
 			params{remote: []engine.Param{{Name: "a[b]", Value: "1"}}},
 		},
 		{
-			"the rest", "limit=5&filter[a]=1&is_active=",
-			params{query: map[string]any{"limit": "5", "filter": map[string]any{"a": "1"}, "is_active": ""}},
+			"the rest", "limit=5&filter[a]=1&is_active=&remote_query=",
+			params{query: map[string]any{"limit": "5", "filter": map[string]any{"a": "1"}}},
 		},
 	}
 	for _, tt := range tests {

@@ -60,7 +60,7 @@ func nestedQuery(raw string) (query, []gateway.Failure) {
 		q.values[name] = compact(v)
 	}
 	for _, p := range pairs {
-		if p.path[0].name != remoteQuery {
+		if p.path[0].name != remoteQuery || p.name == remoteQuery && p.values[0] == "" { // sent empty, it is absent
 			continue
 		}
 		if len(p.path) < 2 || p.path[1].list() {

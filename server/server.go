@@ -72,7 +72,7 @@ type Server struct {
 	storeCheck   storeCheck
 	linkPages    *template.Template
 
-	adminRoutes  []adminRoute               // empty without a store
+	adminRoutes  []adminRoute
 	adminSchemas map[string]*schemas.Schema // by name
 }
 

@@ -100,13 +100,30 @@ func (d *DB) Account(ctx context.Context, environment, id string) (accounts.Acco
 	return s.Account, nil
 }
 
+// info returns the account as AccountInfo does.
+func (d *DB) info(s *accountRow) accounts.Account {
+	a := s.Account
+	a.Context = accounts.Context{}
+	for _, f := range s.Fields {
+		text, err := d.unseal(s.ID, f.Name, s.sealed[f.Name])
+		if err == nil {
+			a.Context[f.Name], err = decodeValue(text)
+		}
+		if err != nil {
+			a.Context = nil
+			break
+		}
+	}
+	return a
+}
+
 // AccountInfo returns the account; its Grant holds the expiry only.
 func (d *DB) AccountInfo(ctx context.Context, environment, id string) (accounts.Account, error) {
 	s, err := d.account(ctx, environment, id)
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	return s.Account, nil
+	return d.info(s), nil
 }
 
 // Accounts lists accounts as AccountInfo returns them.
@@ -139,7 +156,7 @@ func (d *DB) Accounts(ctx context.Context, environment string, q accounts.Accoun
 	}
 	items := make([]accounts.Account, len(found))
 	for i, s := range found {
-		items[i] = s.Account
+		items[i] = d.info(s)
 	}
 	return pageOf(items, limit, func(a accounts.Account) string { return cursorOf(a.CreatedAt, a.ID) }), nil
 }
@@ -180,14 +197,14 @@ func (d *DB) CreateAccount(ctx context.Context, by accounts.Actor, n accounts.Ne
 				return err
 			}
 		}
-		made, err = c.accountChanged(ctx, "integrated-account.create", a, nil)
+		made, err = d.accountChanged(ctx, c, "integrated-account.create", a, nil)
 		return err
 	})
 	return made, err
 }
 
 // accountChanged records the change of account a since before and returns the new state.
-func (c *change) accountChanged(ctx context.Context, action string, a accounts.Account, before *accountRow) (accounts.Account, error) {
+func (d *DB) accountChanged(ctx context.Context, c *change, action string, a accounts.Account, before *accountRow) (accounts.Account, error) {
 	after, err := oneAccount(ctx, c, a.Environment, a.ID)
 	if err != nil {
 		return accounts.Account{}, err
@@ -197,7 +214,7 @@ func (c *change) accountChanged(ctx context.Context, action string, a accounts.A
 	if before != nil {
 		was = accounts.PublicJSON(before)
 	}
-	return after.Account, c.audit(ctx, a.Environment, action, a.ID, was, accounts.PublicJSON(after))
+	return d.info(after), c.audit(ctx, a.Environment, action, a.ID, was, accounts.PublicJSON(after))
 }
 
 // accountForUpdate returns an account, or ErrConflict if version is neither 0 nor its own.
@@ -248,7 +265,7 @@ func (d *DB) UpdateAccount(ctx context.Context, by accounts.Actor, environment, 
 				return err
 			}
 		}
-		made, err = c.accountChanged(ctx, "integrated-account.update", a, before)
+		made, err = d.accountChanged(ctx, c, "integrated-account.update", a, before)
 		return err
 	})
 	return made, err

@@ -43,6 +43,9 @@ func testAccount(s storeTest) {
 		Version:   1, CreatedAt: start, UpdatedAt: start,
 	}
 	want.EnvironmentID = environmentID(t, d, "default")
+	want.Context = accounts.Context{
+		"site": "acme", "api_key": "k<&>\x00é", "big": json.Number("12345678901234567890"), "deep": map[string]any{"a": []any{true, nil}},
+	}
 	same(t, "made", want, made)
 	info, err := d.AccountInfo(t.Context(), "default", strings.ToUpper(id1))
 	must(t, err)
@@ -87,7 +90,8 @@ func testAccountUpdate(s storeTest) {
 	want := accounts.Account{
 		ID: id1, Integration: "example", Environment: "default", EnvironmentID: environmentID(t, d, "default"), Label: "new", TenantID: "t2", Status: accounts.StatusDisabled,
 		Fields: []accounts.Field{{Name: "b", SetAt: at(c)}, {Name: "c", SetAt: at(c)}}, Overrides: accounts.Overrides{"x.y.z": {ResponseMapping: "r"}},
-		Grant: &accounts.Grant{}, Version: 2, CreatedAt: start, UpdatedAt: at(c),
+		Context: accounts.Context{"b": "3", "c": "4"},
+		Grant:   &accounts.Grant{}, Version: 2, CreatedAt: start, UpdatedAt: at(c),
 	}
 	same(t, "updated", want, got)
 	full, err := d.Account(t.Context(), "default", id1)
@@ -235,7 +239,7 @@ func testAccountPages(s storeTest) {
 			}
 			for _, a := range page.Items {
 				got = append(got, a.ID)
-				same(t, "context", accounts.Context(nil), a.Context)
+				same(t, "context", 2, len(a.Context))
 				same(t, "fields", 2, len(a.Fields))
 			}
 			if q.Cursor = page.Next; q.Cursor == "" {

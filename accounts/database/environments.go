@@ -3,28 +3,42 @@ package database
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"regexp"
 
 	"portolan/accounts"
 )
 
-const environmentColumns = `id, name, label, overrides, version, created_at, updated_at`
+const environmentColumns = `id, name, display_name, label, logo, allowed_origins, overrides, version, created_at, updated_at`
 
 func scanEnvironment(row interface{ Scan(...any) error }) (accounts.Environment, error) {
 	var e accounts.Environment
-	var overrides string
+	var origins, overrides string
 	var createdAt, updatedAt int64
-	err := row.Scan(&e.ID, &e.Name, &e.Label, &overrides, &e.Version, &createdAt, &updatedAt)
+	err := row.Scan(&e.ID, &e.Name, &e.DisplayName, &e.Label, &e.Logo, &origins, &overrides, &e.Version, &createdAt, &updatedAt)
 	if err != nil {
 		return accounts.Environment{}, err
 	}
 	e.CreatedAt, e.UpdatedAt = fromMicros(createdAt), fromMicros(updatedAt)
+	if json.Unmarshal([]byte(origins), &e.AllowedOrigins) != nil {
+		return e, fmt.Errorf("allowed origins: %w", errDamaged)
+	}
+	if len(e.AllowedOrigins) == 0 {
+		e.AllowedOrigins = nil
+	}
 	e.Overrides, err = parseOverrides(overrides)
 	return e, err
 }
 
+// originsJSON returns origins as a column holds them.
+func originsJSON(origins []string) string {
+	text, _ := json.Marshal(append([]string{}, origins...)) // texts can be encoded
+	return string(text)
+}
+
 func oneEnvironment(ctx context.Context, q querier, name string) (accounts.Environment, error) {
-	return scanEnvironment(q.QueryRowContext(ctx, `SELECT `+environmentColumns+` FROM environment WHERE name = $1`, name))
+	return scanEnvironment(q.QueryRowContext(ctx, `SELECT `+environmentColumns+` FROM environment WHERE name = $1 OR id = $1 ORDER BY name = $1 DESC LIMIT 1`, name))
 }
 
 // Environments lists the environments, oldest first.
@@ -52,7 +66,7 @@ func (d *DB) Environments(ctx context.Context, p accounts.PageQuery) (accounts.P
 	return pageOf(items, limit, func(e accounts.Environment) string { return cursorOf(e.CreatedAt, e.Name) }), nil
 }
 
-// Environment returns an environment by its name.
+// Environment returns an environment by its name or id.
 func (d *DB) Environment(ctx context.Context, name string) (e accounts.Environment, err error) {
 	if !isText(name) {
 		return e, accounts.ErrNotFound
@@ -66,12 +80,12 @@ func (d *DB) Environment(ctx context.Context, name string) (e accounts.Environme
 
 var environmentName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
-// CreateEnvironment creates an environment from e's name, label and overrides.
+// CreateEnvironment creates an environment.
 func (d *DB) CreateEnvironment(ctx context.Context, by accounts.Actor, e accounts.Environment) (made accounts.Environment, err error) {
-	if !environmentName.MatchString(e.Name) {
-		return made, invalid("the environment's name does not consist of 1 to 64 of a-z, 0-9 and -")
+	if !environmentName.MatchString(e.Name) || accounts.IsUUID(e.Name) {
+		return made, invalid("the environment's name does not consist of 1 to 64 of a-z, 0-9 and -, or is a UUID")
 	}
-	if err := storable(e.Label); err != nil {
+	if err := storable(e.DisplayName, e.Label, e.Logo); err != nil {
 		return made, err
 	}
 	overrides, err := overridesJSON(e.Overrides)
@@ -79,8 +93,8 @@ func (d *DB) CreateEnvironment(ctx context.Context, by accounts.Actor, e account
 		return made, err
 	}
 	err = d.change(ctx, by, func(ctx context.Context, c *change) error {
-		if _, err := c.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ($1, $2, $3, $4, 1, $5, $5)`,
-			accounts.NewID(), e.Name, e.Label, overrides, micros(c.at)); err != nil {
+		if _, err := c.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $8)`,
+			accounts.NewID(), e.Name, e.DisplayName, e.Label, e.Logo, originsJSON(e.AllowedOrigins), overrides, micros(c.at)); err != nil {
 			return err
 		}
 		made, err = c.environmentChanged(ctx, "environment.create", e.Name, nil)
@@ -96,10 +110,19 @@ func (c *change) environmentChanged(ctx context.Context, action, name string, be
 	}
 	was := accounts.PublicJSON(nil)
 	if before != nil {
-		was = accounts.PublicJSON(before)
+		was = accounts.PublicJSON(withoutLogo(*before))
 	}
 	c.note(accounts.ChangeEnvironment, name)
-	return after, c.audit(ctx, name, action, name, was, accounts.PublicJSON(after))
+	return after, c.audit(ctx, name, action, name, was, accounts.PublicJSON(withoutLogo(after)))
+}
+
+// withoutLogo returns e with the start of its logo only, for the audit.
+func withoutLogo(e accounts.Environment) accounts.Environment {
+	const shown = 64
+	if len(e.Logo) > shown {
+		e.Logo = e.Logo[:shown] + "…"
+	}
+	return e
 }
 
 func (c *change) environmentForUpdate(ctx context.Context, name string, version int64) (accounts.Environment, error) {
@@ -121,21 +144,27 @@ func (d *DB) UpdateEnvironment(ctx context.Context, by accounts.Actor, name stri
 			return err
 		}
 		e := before
-		if ch.Label != nil {
-			e.Label = *ch.Label
+		for _, change := range []struct{ to, from *string }{{&e.DisplayName, ch.DisplayName}, {&e.Label, ch.Label}, {&e.Logo, ch.Logo}} {
+			if change.from != nil {
+				*change.to = *change.from
+			}
+		}
+		if ch.AllowedOrigins != nil {
+			e.AllowedOrigins = *ch.AllowedOrigins
 		}
 		if ch.Overrides != nil {
 			e.Overrides = *ch.Overrides
 		}
-		if err := storable(e.Label); err != nil {
+		if err := storable(e.DisplayName, e.Label, e.Logo); err != nil {
 			return err
 		}
 		overrides, err := overridesJSON(e.Overrides)
 		if err != nil {
 			return err
 		}
-		if _, err := c.ExecContext(ctx, `UPDATE environment SET label = $2, overrides = $3, version = version + 1, updated_at = $4 WHERE name = $1`,
-			name, e.Label, overrides, micros(c.at)); err != nil {
+		if _, err := c.ExecContext(ctx, `UPDATE environment SET display_name = $2, label = $3, logo = $4, allowed_origins = $5, overrides = $6,
+			version = version + 1, updated_at = $7 WHERE name = $1`,
+			name, e.DisplayName, e.Label, e.Logo, originsJSON(e.AllowedOrigins), overrides, micros(c.at)); err != nil {
 			return err
 		}
 		made, err = c.environmentChanged(ctx, "environment.update", name, &before)
@@ -169,7 +198,7 @@ func (d *DB) DeleteEnvironment(ctx context.Context, by accounts.Actor, name stri
 			return accounts.ErrConflict
 		}
 		c.note(accounts.ChangeEnvironment, name)
-		if err := c.audit(ctx, name, "environment.delete", name, accounts.PublicJSON(before), accounts.PublicJSON(nil)); err != nil {
+		if err := c.audit(ctx, name, "environment.delete", name, accounts.PublicJSON(withoutLogo(before)), accounts.PublicJSON(nil)); err != nil {
 			return err
 		}
 		return affected(c.ExecContext(ctx, `DELETE FROM environment WHERE name = $1`, name))

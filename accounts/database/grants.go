@@ -72,7 +72,7 @@ func (d *DB) NeedsReauth(ctx context.Context, by accounts.Actor, environment, id
 			id, environment, accounts.StatusNeedsReauth, lastError, micros(c.at)); err != nil {
 			return err
 		}
-		_, err = c.accountChanged(ctx, "integrated-account.needs-reauth", before.Account, before)
+		_, err = d.accountChanged(ctx, c, "integrated-account.needs-reauth", before.Account, before)
 		return err
 	})
 }

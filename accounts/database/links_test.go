@@ -22,6 +22,7 @@ func link(t *testing.T, d *DB, c *clock) accounts.Link {
 	l := accounts.Link{
 		ID: id3, Environment: "default", Integration: "example", Label: "Grace's", TenantID: "t1",
 		RedirectURI: "https://app.example.com/done?session=canary#x", ExpiresAt: at(c).Add(time.Hour),
+		Model: "crm", KeepContext: true, Preset: accounts.Context{"api_key": "canary"},
 	}
 	must(t, d.CreateLink(t.Context(), ops, linkHash, l))
 	l.CreatedAt = at(c)
@@ -54,6 +55,7 @@ func testLinks(s storeTest) {
 	var after map[string]any
 	must(t, json.Unmarshal(entries.Items[0].After, &after))
 	same(t, "audited redirect", "https://app.example.com/done", after["redirect_uri"])
+	same(t, "audited context", []any{"api_key"}, after["context"].([]any))
 
 	must(t, d.BeginConsent(t.Context(), id3, state, accounts.Link{Verifier: "v"}))
 	c.add(time.Hour)

@@ -50,7 +50,7 @@ func migrate(ctx context.Context, p *goose.Provider, log *slog.Logger) error {
 // addDefaultEnvironment creates the default environment if it does not exist.
 func (d *DB) addDefaultEnvironment(ctx context.Context) error {
 	return d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO environment (`+environmentColumns+`) VALUES ($1, 'default', '', '{}', 1, $2, $2)
+		_, err := tx.ExecContext(ctx, `INSERT INTO environment (id, name, label, version, created_at, updated_at) VALUES ($1, 'default', '', 1, $2, $2)
 			ON CONFLICT (name) DO NOTHING`, accounts.NewID(), micros(d.clock()))
 		return err
 	})

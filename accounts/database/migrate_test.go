@@ -18,7 +18,7 @@ import (
 	"portolan/accounts"
 )
 
-const newest = 4
+const newest = 5
 
 func (p testDatabase) raw(t *testing.T) (*sql.DB, goose.Dialect, string) {
 	t.Helper()
@@ -49,7 +49,8 @@ var rowsOf = []string{1: `
 		(1, 'again', 'ops', '', 'environment.create', 'again', 'null', '{}'), (2, 'again', 'ops', '', 'api-token.create', 'x', 'null', '{}'),
 		(3, 'again', 'ops', '', 'environment.delete', 'again', '{}', 'null'), (5, 'again', 'ops', '', 'environment.create', 'again', 'null', '{}')`, 4: `
 	INSERT INTO integrated_account (id, environment, integration, label, tenant_id, status, last_error, version, created_at, updated_at)
-		VALUES ('` + id1 + `', 'default', 'example', 'Bob', 't1', 'active', '', 1, 10, 11)`}
+		VALUES ('` + id1 + `', 'default', 'example', 'Bob', 't1', 'active', '', 1, 10, 11)`, 5: `
+	UPDATE environment SET display_name = 'Live', logo = 'data:', allowed_origins = '["https://app.example.com"]' WHERE name = 'live'`}
 
 func TestMigrations(t *testing.T) {
 	onBothDatabases(t, func(s databaseTest) {
@@ -129,6 +130,11 @@ func checkMigrated(t *testing.T, p testDatabase, from int) {
 		other, err := d.AccountInfo(t.Context(), "default", id1)
 		must(t, err)
 		same(t, "the same id in another environment", []any{"Bob", 0}, []any{other.Label, len(other.Fields)})
+	}
+	if from >= 5 {
+		e, err := d.Environment(t.Context(), "live")
+		must(t, err)
+		same(t, "how it shows itself", []any{"Live", "data:", []string{"https://app.example.com"}}, []any{e.DisplayName, e.Logo, e.AllowedOrigins})
 	}
 	e, err := d.Environment(t.Context(), "default")
 	must(t, err)

@@ -122,8 +122,9 @@ func parseOverrides(text string) (o accounts.Overrides, err error) {
 }
 
 // sealedValues selects all sealed values with their owners and fields.
-const sealedValues = `SELECT account_id AS owner, environment, field, sealed, 0 AS consent FROM credential
-	UNION ALL SELECT link_id, '', 'consent', sealed, 1 FROM consent`
+const sealedValues = `SELECT account_id AS owner, environment, field, sealed, 'credential' AS kind FROM credential
+	UNION ALL SELECT link_id, '', 'consent', sealed, 'consent' FROM consent
+	UNION ALL SELECT id, '', 'context', sealed, 'link' FROM link WHERE sealed <> ''`
 
 // KeysInUse returns the number of sealed values by key id.
 func (d *DB) KeysInUse(ctx context.Context) (map[string]int, error) {
@@ -192,18 +193,17 @@ func (d *DB) opensAny(ctx context.Context, id string) (opened bool, err error) {
 // be opened.
 func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
 	type value struct {
-		owner, environment, field, sealed string
-		consent                           bool
+		owner, environment, field, sealed, kind string
 	}
 	err = d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var values []value
 		prefix := d.Keys.Newest() + "."
 		if err := collect(ctx, tx, func(rows *sql.Rows) error {
 			var v value
-			err := rows.Scan(&v.owner, &v.environment, &v.field, &v.sealed, &v.consent)
+			err := rows.Scan(&v.owner, &v.environment, &v.field, &v.sealed, &v.kind)
 			values = append(values, v)
 			return err
-		}, `SELECT owner, environment, field, sealed, consent = 1 FROM (`+sealedValues+`) v WHERE substr(sealed, 1, $1) <> $2
+		}, `SELECT owner, environment, field, sealed, kind FROM (`+sealedValues+`) v WHERE substr(sealed, 1, $1) <> $2
 			ORDER BY owner, environment, field LIMIT $3`, len(prefix), prefix, max(batch, 1)); err != nil {
 			return err
 		}
@@ -213,9 +213,12 @@ func (d *DB) Reseal(ctx context.Context, batch int) (resealed int, err error) {
 				return err
 			}
 			sealed := d.Keys.Seal(v.owner, v.field, text)
-			if v.consent {
+			switch v.kind {
+			case "consent":
 				_, err = tx.ExecContext(ctx, `UPDATE consent SET sealed = $1 WHERE link_id = $2 AND sealed = $3`, sealed, v.owner, v.sealed)
-			} else {
+			case "link":
+				_, err = tx.ExecContext(ctx, `UPDATE link SET sealed = $1 WHERE id = $2 AND sealed = $3`, sealed, v.owner, v.sealed)
+			default:
 				_, err = tx.ExecContext(ctx, `UPDATE credential SET sealed = $1 WHERE account_id = $2 AND environment = $3 AND field = $4 AND sealed = $5`,
 					sealed, v.owner, v.environment, v.field, v.sealed)
 			}

@@ -71,6 +71,8 @@ func TestMovedValue(t *testing.T) {
 			must(t, err)
 			_, err = d.Account(t.Context(), "default", id2)
 			wantErr(t, where, err, accounts.ErrSeal)
+			info, infoErr := d.AccountInfo(t.Context(), "default", id2)
+			same(t, "what can be read nevertheless", []any{accounts.Context(nil), 2, nil}, []any{info.Context, len(info.Fields), infoErr})
 			if errors.Is(err, accounts.ErrNotFound) || errors.Is(err, accounts.ErrUnavailable) {
 				t.Error("got", err)
 			}
@@ -90,7 +92,9 @@ func TestRotation(t *testing.T) {
 		for i := range n {
 			create(t, old, accounts.Account{Context: accounts.Context{"k": fmt.Sprint("v", i)}, Grant: &accounts.Grant{AccessToken: "at"}})
 		}
-		must(t, old.CreateLink(t.Context(), ops, linkHash, accounts.Link{ID: id3, Environment: "default", ExpiresAt: time.Now().Add(time.Hour)}))
+		must(t, old.CreateLink(t.Context(), ops, linkHash, accounts.Link{
+			ID: id3, Environment: "default", Preset: accounts.Context{"k": "v"}, ExpiresAt: time.Now().Add(time.Hour),
+		}))
 		must(t, old.BeginConsent(t.Context(), id3, state, accounts.Link{Verifier: "v"}))
 		must(t, old.Close())
 
@@ -98,13 +102,13 @@ func TestRotation(t *testing.T) {
 		o.Keys = keyring(t, keyB)
 		_, err := p.try(t.Context(), o)
 		wantErr(t, "a removed key", err, accounts.ErrUnknownKey)
-		if want := fmt.Sprintf(`%d stored values are encrypted with a master key that is missing: "a"`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+		if want := fmt.Sprintf(`%d stored values are encrypted with a master key that is missing: "a"`, 3*n+2); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 		o.Keys = keyring(t, "a:"+strings.TrimPrefix(keyB, "b:"))
 		_, err = p.try(t.Context(), o)
 		wantErr(t, "another key of the same id", err, accounts.ErrSeal)
-		if want := fmt.Sprintf(`%d stored values are encrypted with a master key "a" that differs from the given one`, 3*n+1); !strings.Contains(fmt.Sprint(err), want) {
+		if want := fmt.Sprintf(`%d stored values are encrypted with a master key "a" that differs from the given one`, 3*n+2); !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 		o.Keys = keyring(t, keyB, keyA)
@@ -153,7 +157,7 @@ func TestRotation(t *testing.T) {
 		load.Wait()
 		used, err := d.KeysInUse(t.Context())
 		must(t, err)
-		same(t, "keys", map[string]int{"b": 3*n + 1}, used)
+		same(t, "keys", map[string]int{"b": 3*n + 2}, used)
 		must(t, d.Close())
 		must(t, other.Close())
 		o.Keys = keyring(t, keyB)

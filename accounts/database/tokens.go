@@ -14,13 +14,16 @@ import (
 
 const tokenColumns = `id, environment, account_id, name, role, prefix, hash, expires_at, last_used_at, created_at`
 
-// scanToken reads tokenColumns. It reads an unknown role as RoleCall.
+// tokenResult is what scanToken reads.
+const tokenResult = tokenColumns + `, (SELECT e.id FROM environment e WHERE e.name = api_token.environment)`
+
+// scanToken reads tokenResult. It reads an unknown role as RoleCall.
 func scanToken(row interface{ Scan(...any) error }) (accounts.StoredToken, error) {
 	var t accounts.StoredToken
 	var account sql.NullString
 	var hash []byte
 	var expiresAt, lastUsedAt, createdAt int64
-	err := row.Scan(&t.ID, &t.Environment, &account, &t.Name, &t.Role, &t.Prefix, &hash, &expiresAt, &lastUsedAt, &createdAt)
+	err := row.Scan(&t.ID, &t.Environment, &account, &t.Name, &t.Role, &t.Prefix, &hash, &expiresAt, &lastUsedAt, &createdAt, &t.EnvironmentID)
 	if t.Role != accounts.RoleAdmin {
 		t.Role = accounts.RoleCall
 	}
@@ -36,7 +39,7 @@ func (d *DB) Authenticate(ctx context.Context, token string) (accounts.Token, er
 	hash := accounts.HashToken(token)
 	var t accounts.StoredToken
 	err := d.query(ctx, func(ctx context.Context, q querier) (err error) {
-		t, err = scanToken(q.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM api_token WHERE hash = $1`, hash[:]))
+		t, err = scanToken(q.QueryRowContext(ctx, `SELECT `+tokenResult+` FROM api_token WHERE hash = $1`, hash[:]))
 		if errors.Is(err, sql.ErrNoRows) {
 			t, err = accounts.StoredToken{}, nil
 		}
@@ -74,7 +77,7 @@ func (d *DB) Tokens(ctx context.Context, environment string, p accounts.PageQuer
 			t, err := scanToken(rows)
 			items = append(items, t.Token)
 			return err
-		}, `SELECT `+tokenColumns+` FROM api_token WHERE `+w.text.String(), w.args...)
+		}, `SELECT `+tokenResult+` FROM api_token WHERE `+w.text.String(), w.args...)
 	})
 	if err != nil {
 		return none, err
@@ -93,7 +96,7 @@ func (d *DB) Token(ctx context.Context, environment, id string) (accounts.Token,
 	}
 	var t accounts.StoredToken
 	err = d.query(ctx, func(ctx context.Context, q querier) (err error) {
-		t, err = scanToken(q.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM api_token WHERE id = $1 AND environment = $2`, id, environment))
+		t, err = scanToken(q.QueryRowContext(ctx, `SELECT `+tokenResult+` FROM api_token WHERE id = $1 AND environment = $2`, id, environment))
 		return err
 	})
 	if err != nil {
@@ -120,6 +123,9 @@ func (d *DB) CreateToken(ctx context.Context, by accounts.Actor, t accounts.Stor
 		made.CreatedAt = c.at
 		if _, err := c.ExecContext(ctx, `INSERT INTO api_token (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)`,
 			made.ID, made.Environment, orNull(made.AccountID), made.Name, made.Role, made.Prefix, t.Hash[:], micros(made.ExpiresAt), micros(c.at)); err != nil {
+			return err
+		}
+		if err := c.QueryRowContext(ctx, `SELECT id FROM environment WHERE name = $1`, made.Environment).Scan(&made.EnvironmentID); err != nil {
 			return err
 		}
 		action := "api-token.create"
@@ -172,7 +178,7 @@ func (d *DB) RevokeToken(ctx context.Context, by accounts.Actor, environment, id
 		return accounts.ErrNotFound
 	}
 	return d.change(ctx, by, func(ctx context.Context, c *change) error {
-		t, err := scanToken(c.QueryRowContext(ctx, `DELETE FROM api_token WHERE id = $1 AND environment = $2 RETURNING `+tokenColumns, id, environment))
+		t, err := scanToken(c.QueryRowContext(ctx, `DELETE FROM api_token WHERE id = $1 AND environment = $2 RETURNING `+tokenResult, id, environment))
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ type accountsCommand struct {
 	Proxy proxyURL `placeholder:"URL" help:"Proxy for the calls of --verify."`
 
 	List   listAccountsCommand  `cmd:"" help:"List integrated accounts."`
-	Get    getAccountCommand    `cmd:"" help:"Show an account, without the values of its credentials."`
+	Get    getAccountCommand    `cmd:"" help:"Show an account. Its secrets are shown as ***."`
 	Create createAccountCommand `cmd:"" help:"Create an account."`
 	Update updateAccountCommand `cmd:"" help:"Change an account."`
 	Delete deleteAccountCommand `cmd:"" help:"Delete an account with its secrets and tokens."`

@@ -22,13 +22,13 @@ type demoStore struct {
 // last one. Cursors of a database do not have this prefix.
 const demoCursor = "demo."
 
-// newDemoStore returns a demoStore whose demo accounts were created at now.
-func newDemoStore(store accounts.Store, demo []accounts.Account, now time.Time) demoStore {
+// newDemoStore returns a demoStore whose demo accounts, all of one environment, were created at now.
+func newDemoStore(store accounts.Store, demo []accounts.Account, environmentID string, now time.Time) demoStore {
 	now = now.UTC().Truncate(time.Microsecond)
 	s := demoStore{Store: store, demo: slices.Clone(demo)}
 	for i := range s.demo {
 		a := &s.demo[i]
-		a.ReadOnly = true
+		a.ReadOnly, a.EnvironmentID = true, environmentID
 		a.Label, a.Status, a.Version, a.CreatedAt, a.UpdatedAt = "Demo", accounts.StatusActive, 1, now, now
 		for _, name := range slices.Sorted(maps.Keys(a.Context)) {
 			a.Fields = append(a.Fields, accounts.Field{Name: name, SetAt: now})
@@ -61,10 +61,9 @@ func (s demoStore) Account(ctx context.Context, environment, id string) (account
 	return a, nil
 }
 
-// AccountInfo returns an account without its Context.
+// AccountInfo returns a demo account, or one of the store.
 func (s demoStore) AccountInfo(ctx context.Context, environment, id string) (accounts.Account, error) {
 	if a, ok := s.find(environment, id); ok {
-		a.Context = nil
 		return a, nil
 	}
 	return s.Store.AccountInfo(ctx, environment, id)
@@ -111,13 +110,12 @@ func (s demoStore) Accounts(ctx context.Context, environment string, q accounts.
 	return page, nil
 }
 
-// matching returns the demo accounts that q selects, without their Context.
+// matching returns the demo accounts that q selects.
 func (s demoStore) matching(environment string, q accounts.AccountQuery) []accounts.Account {
 	var out []accounts.Account
 	for _, a := range s.demo {
 		if a.Environment == environment && (q.Integration == "" || q.Integration == a.Integration) &&
 			(q.TenantID == "" || q.TenantID == a.TenantID) && (q.Status == "" || q.Status == a.Status) {
-			a.Context = nil
 			out = append(out, a)
 		}
 	}

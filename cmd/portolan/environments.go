@@ -28,7 +28,7 @@ type listEnvironmentsCommand struct{ pageFlags }
 // Run lists environments.
 func (c *listEnvironmentsCommand) Run(ctx context.Context, p *process, all *environmentsCommand) error {
 	return all.administer(ctx, p, func(a *adminClient) error {
-		return a.list(ctx, environmentsPath, c.query(), column{"NAME", "name"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
+		return a.list(ctx, environmentsPath, c.query(), column{"NAME", "slug"}, column{"UPDATED", "updated_at"}, column{"LABEL", "label"})
 	})
 }
 

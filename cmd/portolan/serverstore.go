@@ -51,7 +51,11 @@ func (c *serveCommand) openStore(ctx context.Context, p *process, keys *accounts
 	}
 	s := &serverStore{db: db, admin: db}
 	if !c.persistent() {
-		s.admin = newDemoStore(db, demo, p.now())
+		environment, err := db.Environment(ctx, accounts.DefaultEnvironment)
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		s.admin = newDemoStore(db, demo, environment.ID, p.now())
 	}
 	s.cache = accounts.NewCache(s.admin, p.now, log)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls in flight use the cache after the end of ctx
