@@ -23,26 +23,25 @@ type Integration struct {
 	Verify      *Endpoint    // the call that shows whether credentials are good; nil: none
 	OAuth       *OAuth       // nil: accounts cannot be connected by consent
 
-	language   *jsonata.Language
-	base       *template
-	baseSecret bool // base contains a secret credential
-	authHeader []param
-	authQuery  []param
-	errors     errorsDoc
-	rateLimit  rateLimitDoc
-	endpoints  map[string]*Endpoint // by name
+	language              *jsonata.Language
+	base                  *template
+	baseSecret            bool // base contains a secret credential
+	authHeader, authQuery []param
+	errors                errorsDoc
+	rateLimit             rateLimitDoc
+	endpoints             map[string]*Endpoint // by name
 }
 
 // Credential is one value that an integrated account of the integration holds.
 type Credential struct {
-	Name, Label string
-	Secret      bool
-	Required    bool
-	Pattern     *regexp.Regexp // nil: none; anchored
-	Enum        []string
-	Default     string
-	Granted     bool // comes from the customer's consent, not from a form
-	Replaced    bool // not required if there is an AccessToken
+	Name, Label      string
+	Help, HelpURL    string // where a person finds it; the URL is https
+	Secret, Required bool
+	Pattern          *regexp.Regexp // nil: none; anchored
+	Enum             []string
+	Default          string
+	Granted          bool // comes from the customer's consent, not from a form
+	Replaced         bool // not required if there is an AccessToken
 }
 
 // AccessToken is the credential of an account that is connected by its customer's consent.
@@ -55,13 +54,10 @@ type Endpoint struct {
 	Integration *Integration
 	Name        string // "memberships.update"
 
-	version    string
-	verb       string
-	path       *template
-	header     []param
-	query      []param
-	form       bool
-	repeatable bool
+	version, verb    string
+	path             *template
+	header, query    []param
+	form, repeatable bool
 }
 
 // Version names the endpoint and the content of its integration.yaml:

@@ -72,6 +72,8 @@ func readCredentials(r *reader, n *source.Node) []Credential {
 		r.Object(n, source.Fields{
 			"name":     func(n *source.Node) { c.Name = r.Name(n) },
 			"label":    func(n *source.Node) { c.Label = r.String(n) },
+			"help":     func(n *source.Node) { c.Help = r.String(n) },
+			"help_url": func(n *source.Node) { c.HelpURL = r.String(n) },
 			"secret":   func(n *source.Node) { c.Secret = r.Bool(n) },
 			"required": func(n *source.Node) { c.Required = r.Bool(n) },
 			"pattern":  func(n *source.Node) { c.Pattern = r.pattern(n) },
@@ -80,6 +82,9 @@ func readCredentials(r *reader, n *source.Node) []Credential {
 		}, "name")
 		if slices.ContainsFunc(out, func(o Credential) bool { return o.Name == c.Name }) {
 			r.Diags.Errorf(n.Pos, "E002-duplicate-key", "credential %q occurs twice", c.Name)
+		}
+		if c.HelpURL != "" && !strings.HasPrefix(c.HelpURL, "https://") {
+			r.Diags.Errorf(n.Get("help_url").Pos, "E006-bad-value", "help_url does not begin with https://")
 		}
 		r.checkSecretName(n, c)
 		out = append(out, c)

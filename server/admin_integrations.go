@@ -44,7 +44,7 @@ func getIntegration(_ context.Context, a *adminCall) (any, *gateway.Problem) {
 	for _, c := range in.Credentials {
 		if !c.Granted {
 			credentials = append(credentials, map[string]any{
-				"name": c.Name, "label": c.Label, "secret": c.Secret, "required": c.Required, "enum": append([]string{}, c.Enum...), "default": c.Default,
+				"name": c.Name, "label": c.Label, "help": c.Help, "help_url": c.HelpURL, "secret": c.Secret, "required": c.Required, "enum": append([]string{}, c.Enum...), "default": c.Default,
 			})
 		}
 	}

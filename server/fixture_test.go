@@ -37,7 +37,7 @@ label: Example <i>&
 base_url: https://{site}.example.com/api
 credentials:
   - {name: site, label: Site, required: true, pattern: '[a-z0-9-]+'}
-  - {name: api_key, label: API key, secret: true, required: true}
+  - {name: api_key, label: API key, secret: true, required: true, help: Shown in your profile <i>., help_url: "https://example.com/help?a=1&b=2"}
   - {name: region, label: Region, enum: [eu, us], default: us}
 authorization: {headers: {Authorization: 'context.access_token ? "Bearer " & context.access_token : "Key " & context.api_key'}}
 oauth2:

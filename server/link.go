@@ -29,9 +29,10 @@ type linkSession struct {
 	*request
 	server *Server
 
-	link    accounts.Link
-	token   accounts.Secret  // of the link
-	account accounts.Account // the account to connect again; zero for a new one
+	link        accounts.Link
+	environment accounts.Environment // of the link; zero while that is not known
+	token       accounts.Secret      // of the link
+	account     accounts.Account     // the account to connect again; zero for a new one
 
 	secrets []accounts.Secret // that no page may show
 	cookies []gateway.Header
@@ -63,7 +64,7 @@ func (s *Server) linkHandler(handle func(*linkSession) (*answer, *gateway.Proble
 		if p != nil {
 			a = l.failure(p)
 		}
-		return a.with(l.cookies...).with(securityHeaders()...)
+		return a.with(l.cookies...).with(l.securityHeaders()...)
 	})
 }
 
@@ -99,10 +100,13 @@ func (l *linkSession) checkLink() *gateway.Problem {
 	if l.link.Integration != "" && l.server.integration(l.link.Integration) == nil {
 		return &gateway.Problem{Status: http.StatusNotFound, Message: "Accounts of this kind can no longer be connected here."}
 	}
+	var err error
+	if l.environment, err = l.server.store.Environment(l.Context(), l.link.Environment); err != nil {
+		return l.storeFailure(err)
+	}
 	if l.link.AccountID == "" {
 		return nil
 	}
-	var err error
 	l.account, err = l.server.store.Account(l.Context(), l.link.Environment, l.link.AccountID)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
@@ -199,7 +203,10 @@ func (l *linkSession) show() (*answer, *gateway.Problem) {
 	if p := l.open(); p != nil {
 		return nil, p
 	}
-	if l.link.Integration == "" {
+	switch {
+	case l.URL.Query().Has("cancel"):
+		return l.canceled(), nil
+	case l.link.Integration == "":
 		return l.choice(), nil
 	}
 	return l.form(http.StatusOK, "", nil, nil), nil
@@ -358,7 +365,10 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 	case err != nil:
 		return nil, l.storeFailure(err)
 	}
-	a := l.page(http.StatusOK, linkPage{Title: "Connected", Text: l.server.integration(l.link.Integration).Label + " is connected. You can close this page."}, "'none'")
+	a := l.page(http.StatusOK, linkPage{
+		Title: "Connected", Text: l.server.integration(l.link.Integration).Label + " is connected. You can close this page.",
+		Message: linkResult{true, "success", l.link.Integration, account.ID},
+	}, "'none'")
 	if l.link.RedirectURI != "" {
 		a = redirect(withParameter(l.link.RedirectURI, "integrated_account_id", account.ID))
 	}
@@ -378,6 +388,14 @@ func (l *linkSession) replacing(given accounts.Context) accounts.Context {
 		delete(after, name)
 	}
 	return takingAway(l.account.Context, after, given)
+}
+
+// canceled ends the visit. The link can be used again.
+func (l *linkSession) canceled() *answer {
+	if l.link.RedirectURI != "" {
+		return redirect(withParameter(l.link.RedirectURI, "error", "canceled"))
+	}
+	return l.page(http.StatusOK, linkPage{Title: "Canceled", Text: "Nothing was connected. You can close this page.", Message: "closed"}, "'none'")
 }
 
 // redirect returns an answer that redirects the browser.

@@ -30,6 +30,7 @@ func (w *fixture) link(body string) string {
 type browser struct {
 	w       *fixture
 	cookies map[string]*http.Cookie
+	origins string // that may frame pages; "" for none
 }
 
 func newBrowser(w *fixture) *browser { return &browser{w: w, cookies: map[string]*http.Cookie{}} }
@@ -57,8 +58,12 @@ func (b *browser) send(method, target string, form url.Values, headers ...string
 			delete(b.cookies, c.Name)
 		}
 	}
+	frames, options := "'none'", "DENY"
+	if b.origins != "" && answer.Code < 400 {
+		frames, options = b.origins, ""
+	}
 	for name, want := range map[string]string{
-		"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+		"X-Frame-Options": options, "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
 	} {
 		if got := answer.Header().Get(name); got != want {
 			b.w.t.Errorf("%s %s: %d with %s %q", method, target, answer.Code, name, got)
@@ -66,8 +71,8 @@ func (b *browser) send(method, target string, form url.Values, headers ...string
 	}
 	policy := answer.Header().Get("Content-Security-Policy")
 	page := answer.Code != http.StatusSeeOther
-	if page && (!strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action ") ||
-		answer.Header().Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(answer.Body.String(), "<script")) {
+	if page && (!strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors "+frames+"; form-action ") ||
+		answer.Header().Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(answer.Body.String(), "<script") != strings.Contains(policy, "script-src 'nonce-")) {
 		b.w.t.Errorf("%s %s: %d, policy %q: %s", method, target, answer.Code, policy, answer.Body)
 	}
 	return answer
