@@ -18,7 +18,7 @@ import (
 const (
 	id1    = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 	id2    = "62f44730-dd91-461e-bd6a-aedd9e0ad79e"
-	canary = "s3cr3t-canary"
+	canary = "s3cr3t-canary-of-the-tests"
 )
 
 func newMemory(t *testing.T) *accounts.Memory {

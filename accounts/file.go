@@ -13,12 +13,14 @@ type Options struct {
 type File struct {
 	Tokens   []StoredToken
 	Accounts []FileAccount
+	Literal  bool // a token stands in the file itself, not in a variable
 }
 
 // FileAccount is an Account with its places in the file, for later checks.
 type FileAccount struct {
 	Account
-	places map[string]source.Pos
+	Literal []string // the names of Context whose texts stand in the file itself, not in variables
+	places  map[string]source.Pos
 }
 
 // At returns the place of the value of key: "integration", "context" or "context.api_key".
@@ -75,8 +77,11 @@ func (l *loader) token(n *source.Node) {
 	l.Object(n, source.Fields{
 		"name":        func(n *source.Node) { t.Name = l.text(n) },
 		"environment": func(n *source.Node) { t.Environment = l.text(n) },
-		"token":       func(n *source.Node) { t.Hash, known = l.secret(n.Pos, l.text(n)) },
-		"sha256":      func(n *source.Node) { t.Hash, known = l.hash(n.Pos, l.text(n)) },
+		"token": func(n *source.Node) {
+			l.file.Literal = l.file.Literal || !variable.MatchString(n.Text)
+			t.Hash, known = l.secret(n.Pos, l.text(n))
+		},
+		"sha256": func(n *source.Node) { t.Hash, known = l.hash(n.Pos, l.text(n)) },
 	}, "name")
 	switch secret, hash := n.Get("token"), n.Get("sha256"); {
 	case secret == nil && hash == nil:
@@ -109,6 +114,11 @@ func (l *loader) account(n *source.Node) {
 		"environment": at("environment", func(n *source.Node) { a.Environment = l.text(n) }),
 		"base_url":    at("base_url", func(n *source.Node) { a.BaseURL = l.baseURL(n.Pos, l.text(n)) }),
 		"context": at("context", func(n *source.Node) {
+			for _, e := range n.Entries {
+				if e.Value.Type == "string" && !variable.MatchString(e.Value.Text) {
+					a.Literal = append(a.Literal, e.Name)
+				}
+			}
 			l.expandAll(n)
 			l.Members(n, func(e source.Entry) {
 				a.places["context."+e.Name] = e.Value.Pos

@@ -13,7 +13,7 @@ import (
 )
 
 func lookup(name string) (string, bool) {
-	value, ok := map[string]string{"TOKEN": "t0ken==", "KEY": canary, "EMPTY": "", "NESTED": "${KEY}", "BROKEN": canary + "\n"}[name]
+	value, ok := map[string]string{"TOKEN": "t0ken-of-the-tests==", "KEY": canary, "EMPTY": "", "NESTED": "${KEY}", "BROKEN": canary + "\n"}[name]
 	return value, ok
 }
 
@@ -38,7 +38,7 @@ accounts:
 		t.Fatal(found)
 	}
 	wantTokens := []accounts.StoredToken{
-		{Token: accounts.Token{Name: "ci", Environment: "default"}, Hash: accounts.HashToken("t0ken==")},
+		{Token: accounts.Token{Name: "ci", Environment: "default"}, Hash: accounts.HashToken("t0ken-of-the-tests==")},
 		{Token: accounts.Token{Name: "büro", Environment: "production"}, Hash: accounts.HashToken("password")},
 	}
 	if diff := cmp.Diff(wantTokens, file.Tokens); diff != "" {
@@ -93,13 +93,13 @@ func TestLoadFileProblems(t *testing.T) {
 		"secret format":  {"format: " + canary + "\n", `1:9: E011-wrong-format: format is not "portolan/accounts/v1"`},
 		"merge key":      {account("<<: {a: b}"), "3:70: E003-unsupported-yaml: merge keys are not supported"},
 		"unknown key":    {head + "acounts: []\n", `2:1: E012-unknown-key: unknown key "acounts" (did you mean "accounts"?)`},
-		"strange key":    {token("token: a, zzz: b"), `3:26: E012-unknown-key: unknown key "zzz" (known keys: environment, name, sha256, token)`},
-		"duplicate key":  {account("context: {a: " + canary + ", a: x}"), `3:98: E002-duplicate-key: key "a" occurs twice (first at line 3)`},
+		"strange key":    {token("sha256: " + strings.Repeat("0", 64) + ", zzz: b"), `3:90: E012-unknown-key: unknown key "zzz" (known keys: environment, name, sha256, token)`},
+		"duplicate key":  {account("context: {a: " + canary + ", a: x}"), `3:111: E002-duplicate-key: key "a" occurs twice (first at line 3)`},
 		"no list":        {head + "tokens: {}\n", "2:9: E004-wrong-type: want a list, got an object"},
 		"no object":      {head + "tokens: [" + canary + "]\n", "2:10: E004-wrong-type: want an object, got a single value"},
-		"no name":        {head + "tokens: [{token: a}]\n", `2:10: E005-missing-key: key "name" is missing`},
+		"no name":        {head + "tokens: [{token: \"${TOKEN}\"}]\n", `2:10: E005-missing-key: key "name" is missing`},
 		"no token":       {head + "tokens: [{name: a}]\n", `2:10: E005-missing-key: key "token" or "sha256" is missing`},
-		"both":           {token("token: " + canary + ", sha256: " + canary), "3:46: E006-bad-value: \"token\" and \"sha256\" exclude each other (keep one of them)\n3:46: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
+		"both":           {token("token: " + canary + ", sha256: " + canary), "3:59: E006-bad-value: \"token\" and \"sha256\" exclude each other (keep one of them)\n3:59: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
 		"short hash":     {token("sha256: abcd"), "3:24: E006-bad-value: sha256 is not 64 hexadecimal digits (printf %s \"$TOKEN\" | sha256sum)"},
 		"token object":   {token("token: {a: " + canary + "}"), "3:23: E004-wrong-type: want a single value, got an object"},
 		"token null":     {token("token: null"), "3:23: E004-wrong-type: want text, got nothing"},
@@ -107,13 +107,14 @@ func TestLoadFileProblems(t *testing.T) {
 		"token spaces":   {token(`token: "a ` + canary + `"`), "3:23: E006-bad-value: token is not a valid bearer token (one or more letters, digits and . _ ~ + / - , then any =)"},
 		"token newline":  {token(`token: "${BROKEN}"`), "3:23: E006-bad-value: token is not a valid bearer token (one or more letters, digits and . _ ~ + / - , then any =)"},
 		"token empty":    {token(`token: "${EMPTY}"`), "3:23: E006-bad-value: token is not a valid bearer token (one or more letters, digits and . _ ~ + / - , then any =)"},
+		"token short":    {token("token: x234567890123456789"), "3:23: E006-bad-value: token has fewer than 20 characters: it can be guessed (openssl rand -hex 32)"},
 		"token unset":    {token(`token: "x${NOPE}"`), "3:23: E080-unset-variable: environment variable NOPE is not set"},
 		"token twice":    {token("token: "+canary) + "  - {name: two, token: " + canary + "}\n", "4:5: E082-duplicate-token: the same token occurs twice (first at line 3)"},
 		"id":             {head + "accounts: [{id: seven, integration: x}]\n", "2:17: E006-bad-value: id is not a valid UUID (for example 62f44730-dd91-461e-bd6a-aedd9e0ad79d)"},
 		"id twice":       {account("environment: a") + "  - {id: " + strings.ToUpper(id1) + ", integration: x}\n", "4:10: E081-duplicate-account: account id " + id1 + " occurs twice (first at line 3)"},
 		"no id":          {head + "accounts: [{}]\n", "2:12: E005-missing-key: key \"id\" is missing\n2:12: E005-missing-key: key \"integration\" is missing"},
 		"context list":   {account("context: []"), "3:79: E004-wrong-type: want an object, got a list"},
-		"context unset":  {account("context: {a: [{b: \"${NOPE}" + canary + "\"}], c: \"${ALSO}\"}"), "3:88: E080-unset-variable: environment variable NOPE is not set\n3:117: E080-unset-variable: environment variable ALSO is not set"},
+		"context unset":  {account("context: {a: [{b: \"${NOPE}" + canary + "\"}], c: \"${ALSO}\"}"), "3:88: E080-unset-variable: environment variable NOPE is not set\n3:130: E080-unset-variable: environment variable ALSO is not set"},
 		"bad reference":  {account("context: {a: \"${no-name" + canary + "\"}"), "3:83: E006-bad-value: ${ is not followed by a variable's name and } (to write ${ itself, put the value into a variable)"},
 		"octal":          {account("context: {a: 0o17}"), "3:83: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},
 		"infinity":       {account("context: {a: .inf}"), "3:83: E006-bad-value: this value is not a valid JSON number (quote it if text is meant)"},

@@ -110,10 +110,12 @@ func TestPublic(t *testing.T) {
 	const text = "s3cr3t-c4n4ry"
 	account := accounts.Account{ID: id1, Status: accounts.StatusActive, Context: accounts.Context{"k": text}, Grant: &accounts.Grant{AccessToken: text}}
 	for want, v := range map[string]interface{ Public() map[string]any }{
-		`{"created_at":"0001-01-01T00:00:00Z","credentials":[],"environment":"","id":"` + id1 + `","integration":"","label":"","last_error":null,"overrides":{},` +
+		`{"created_at":"0001-01-01T00:00:00Z","credentials":[],"environment":"","environment_id":"","id":"` + id1 + `","integration":"","label":"","last_error":null,"overrides":{},` +
 			`"status":"active","tenant_id":"","updated_at":"0001-01-01T00:00:00Z","version":0}`: account,
-		`{"created_at":"0001-01-01T00:00:00Z","environment":"","expires_at":null,"id":"","integrated_account_id":null,"last_used_at":null,"name":"","prefix":"","role":""}`: accounts.StoredToken{Hash: accounts.HashToken(text)},
-		`{"created_at":"0001-01-01T00:00:00Z","label":"","name":"e","overrides":{},"updated_at":"0001-01-01T00:00:00Z","version":0}`:                                        accounts.Environment{Name: "e"},
+		`{"created_at":"0001-01-01T00:00:00Z","created_by":null,"environment":"","environment_id":"","expires_at":null,"id":"",` +
+			`"integrated_account_id":null,"last_used_at":null,"name":"","prefix":"","role":"","updated_at":"0001-01-01T00:00:00Z"}`: accounts.StoredToken{Hash: accounts.HashToken(text)},
+		`{"allowed_origins":[],"created_at":"0001-01-01T00:00:00Z","id":"","label":"","logo":null,"name":"e","overrides":{},"slug":"e",` +
+			`"team_id":null,"updated_at":"0001-01-01T00:00:00Z","version":0}`: accounts.Environment{Name: "e"},
 		`null`: nil,
 	} {
 		if diff := cmp.Diff(want, string(accounts.PublicJSON(v))); diff != "" {

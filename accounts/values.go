@@ -35,6 +35,9 @@ func (l *loader) expand(pos source.Pos, text string) (string, bool) {
 	return text, ok
 }
 
+// minTokenLength is the length of a token of a file, whose secret is chosen by a person.
+const minTokenLength = 20
+
 var bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 6750 §2.1
 
 func (l *loader) secret(pos source.Pos, text string) (Hash, bool) {
@@ -42,6 +45,11 @@ func (l *loader) secret(pos source.Pos, text string) (Hash, bool) {
 		return Hash{}, false
 	}
 	text, ok := l.expand(pos, text)
+	if ok && bearer.MatchString(text) && len(text) < minTokenLength {
+		l.Diags.Errorf(pos, "E006-bad-value", "token has fewer than %d characters: it can be guessed", minTokenLength)
+		l.Diags.Hintf("openssl rand -hex 32")
+		return Hash{}, false
+	}
 	if ok && !bearer.MatchString(text) {
 		l.Diags.Errorf(pos, "E006-bad-value", "token is not a valid bearer token")
 		l.Diags.Hintf("one or more letters, digits and . _ ~ + / - , then any =")

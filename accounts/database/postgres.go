@@ -38,14 +38,15 @@ func OpenPostgres(ctx context.Context, address string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// checkAddress refuses an address whose password contains @, : or / without encoding:
+// checkAddress refuses an address whose password contains @, :, /, ? or # without encoding:
 // errors could show a part of it as the host or the name.
 func checkAddress(address string) error {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" ||
+	at := strings.Count(address, "@") // one of two is in the password, and so is one that is not after a user
+	if err != nil || at > 1 || at == 1 && u.User == nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" ||
 		strings.ContainsAny(strings.TrimPrefix(u.EscapedPath(), "/"), "/:@") {
 		return errors.New("the address is not postgres://user:password@host:port/name " +
-			"(percent-encode special characters of the password: %40 for @, %2F for /, %3A for :)")
+			"(percent-encode special characters of the password: %40 for @, %2F for /, %3A for :, %3F for ?, %23 for #)")
 	}
 	return nil
 }

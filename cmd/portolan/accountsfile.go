@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -30,6 +32,44 @@ func (p *process) readAccounts(name string, b *bundle, opts accounts.Options) (*
 		return nil, errReported
 	}
 	return file, nil
+}
+
+// holdsSecrets reports whether a token or a secret credential stands in the file itself.
+func (b *bundle) holdsSecrets(file *accounts.File) bool {
+	return file.Literal || slices.ContainsFunc(file.Accounts, func(a accounts.FileAccount) bool {
+		return slices.ContainsFunc(b.catalog.Integration(a.Integration).Credentials, func(c engine.Credential) bool {
+			return c.Secret && slices.Contains(a.Literal, c.Name)
+		})
+	})
+}
+
+// checkSecrecy refuses an accounts file with secrets that other users can read. In a container, where
+// the file often cannot have another mode and has no other users, it warns.
+func (p *process) checkSecrecy(ctx context.Context, name string, secrets bool, log *slog.Logger) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return usagef("--accounts: %w", err)
+	}
+	mode := info.Mode().Perm()
+	if !secrets || mode&0o044 == 0 {
+		return nil
+	}
+	const problem = "holds secrets and can be read by other users: chmod 600, or write ${NAME} for a secret and set that environment variable"
+	if !p.inContainer() {
+		return usagef("--accounts: %s %s (mode %04o)", name, problem, mode)
+	}
+	log.WarnContext(ctx, "the accounts file "+problem, slog.String("file", name), slog.String("mode", fmt.Sprintf("%04o", mode)))
+	return nil
+}
+
+// inContainer reports whether the process runs in a container, as far as it can be seen.
+func (p *process) inContainer() bool {
+	for _, variable := range []string{"KUBERNETES_SERVICE_HOST", "container"} { // the second one is set by podman and systemd
+		if _, set := p.lookup(variable); set {
+			return true
+		}
+	}
+	return p.exists("/.dockerenv") || p.exists("/run/.containerenv")
 }
 
 // checkAccounts reports accounts whose integration is not known, and credentials that are

@@ -22,7 +22,7 @@ func main() {
 // run is the program. It returns the exit code: 0 for success, 1 for findings, failed cases
 // and other failures, 2 for wrong usage.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader, lookup: os.LookupEnv}
+	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader, lookup: os.LookupEnv, exists: exists}
 	return p.run(ctx, args)
 }
 
@@ -33,4 +33,10 @@ type process struct {
 	now            func() time.Time
 	random         io.Reader
 	lookup         func(name string) (string, bool) // looks up an environment variable
+	exists         func(file string) bool
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }

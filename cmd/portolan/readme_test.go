@@ -433,3 +433,16 @@ func TestDocumentLinesAreShort(t *testing.T) {
 		}
 	}
 }
+
+// No document teaches to write a key or token on a command line, where every user of the machine can read
+// it. The tokens of the sandbox are public.
+func TestDocumentsKeepSecretsOffTheCommandLine(t *testing.T) {
+	written := regexp.MustCompile(`(?:-d|--data[a-z-]*|--field)[ =]['"]?[^@ ][^=-]*(?:key|token|secret|password)|-H ['"]Authorization: Bearer (?:pt|\$)|-u [^ ]+:`)
+	for _, name := range documents(t) {
+		for i, line := range strings.Split(document(t, name), "\n") {
+			if written.MatchString(line) {
+				t.Errorf("%s:%d: %s", name, i+1, line)
+			}
+		}
+	}
+}

@@ -74,7 +74,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		services = append(services, service{newHTTPServer(handler, log), listener})
 		sandboxAt = &sandboxAddress{address: listener.Addr()}
 	}
-	file, err := c.file(p, b)
+	file, err := c.file(ctx, p, b, log)
 	if err != nil {
 		return err
 	}
@@ -139,12 +139,15 @@ func (a *sandboxAddress) origin() string {
 func (c *serveCommand) persistent() bool { return c.configured() || c.Accounts != "" }
 
 // file returns the contents of the accounts file; empty if there is none.
-func (c *serveCommand) file(p *process, b *bundle) (*accounts.Memory, error) {
+func (c *serveCommand) file(ctx context.Context, p *process, b *bundle, log *slog.Logger) (*accounts.Memory, error) {
 	if c.Accounts == "" {
 		return accounts.NewMemory(nil, nil)
 	}
 	file, err := p.readAccounts(c.Accounts, b, accounts.Options{AllowInsecureUpstreams: c.AllowInsecureUpstreams})
 	if err != nil {
+		return nil, err
+	}
+	if err := p.checkSecrecy(ctx, c.Accounts, b.holdsSecrets(file), log); err != nil {
 		return nil, err
 	}
 	for _, token := range file.Tokens {

@@ -375,3 +375,62 @@ func publicPortHasNone(t *testing.T, r *running) {
 		}
 	}
 }
+
+// An accounts file with secrets that other users can read is refused; in a container it is warned of.
+func TestReadableAccountsFile(t *testing.T) {
+	const with, without = "context: {api_key: key-example, user_id: u1}", `context: {api_key: "${EXAMPLE_KEY}", user_id: u1}`
+	const token, variable = "token: " + fileToken, `token: "${EXAMPLE_TOKEN}"`
+	for _, tt := range []struct {
+		name, token, context string
+		mode                 os.FileMode
+		variable             string // that shows a container
+		file                 string // that shows a container
+		refused, warned      bool
+	}{
+		{"token", token, without, 0o644, "", "", true, false},
+		{"key", variable, with, 0o644, "", "", true, false},
+		{"key for the group", variable, with, 0o640, "", "", true, false},
+		{"only the owner", token, with, 0o600, "", "", false, false},
+		{"no secrets", variable, without, 0o644, "", "", false, false},
+		{"a hash", "sha256: " + strings.Repeat("0", 64), without, 0o644, "", "", false, false},
+		{"kubernetes", token, with, 0o644, "KUBERNETES_SERVICE_HOST", "", false, true},
+		{"podman", token, with, 0o644, "container", "", false, true},
+		{"docker", variable, with, 0o644, "", "/.dockerenv", false, true},
+		{"docker, only the owner", token, with, 0o600, "", "/.dockerenv", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "accounts.yaml")
+			text := "format: portolan/accounts/v1\ntokens:\n  - {name: ci, " + tt.token + "}\n" +
+				"accounts:\n  - {id: 62f44730-dd91-461e-bd6a-aedd9e0ad79d, integration: hive, " + tt.context + "}\n"
+			if err := os.WriteFile(file, []byte(text), tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			stderr, stdout := &lockedBuffer{}, &lockedBuffer{}
+			p := &process{
+				stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader,
+				lookup: func(name string) (string, bool) {
+					value, ok := map[string]string{"EXAMPLE_TOKEN": fileToken, "EXAMPLE_KEY": "key-example", tt.variable: "x"}[name]
+					return value, ok && name != ""
+				},
+				exists: func(file string) bool { return file == tt.file },
+			}
+			exit := make(chan int, 1)
+			go func() { exit <- p.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--accounts", file}) }()
+			for !strings.Contains(stdout.String(), "listens on") && len(exit) == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			stop()
+			code, log := <-exit, stderr.String()
+			if (code == exitUsage) != tt.refused || tt.refused && !strings.Contains(log, "chmod 600") {
+				t.Errorf("exit %d, %s", code, log)
+			}
+			if strings.Contains(log, "the accounts file holds secrets and can be read by other users") != tt.warned {
+				t.Errorf("logged %s", log)
+			}
+			if strings.Contains(log, fileToken) || strings.Contains(log, "key-example") {
+				t.Errorf("a secret is shown: %s", log)
+			}
+		})
+	}
+}
