@@ -162,7 +162,7 @@ func (l *linkSession) preset() accounts.Context {
 // after a consent, because it may lead to another address.
 func (l *linkSession) kept() accounts.Context {
 	byConsent := l.server.gateway.Consents(l.link.Integration)
-	return l.usable(l.account.Context, func(c engine.Credential) bool { return l.link.KeepContext && !(c.Secret && byConsent) })
+	return l.usable(l.account.Context, func(c engine.Credential) bool { return l.link.KeepContext && (!c.Secret || !byConsent) })
 }
 
 // usable returns the valid ones of values for the credentials that want selects.

@@ -104,7 +104,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 	}
 	if operations != nil {
 		defer func() { _ = operations.Close() }()
-		services = append(services, service{newHTTPServer(handler.Operations(), log), operations})
+		services = append(services, service{newHTTPServer(handler.Operations(), log), operations}) //nolint:contextcheck // a handler has the context of its request
 	}
 	debug.FreeOSMemory() // most of what loading used is garbage
 	memory.tend()
