@@ -36,8 +36,9 @@ func malformed(code gateway.Code, format string, args ...any) *bodyError {
 	return &bodyError{status: http.StatusBadRequest, message: f.Message, failures: []gateway.Failure{f}}
 }
 
-// readBody reads the JSON object in the body of r, whose reader ends after limit bytes. A body that
-// is announced to be too large or of another type is not read.
+// readBody reads the JSON object in the body of r, of at most limit bytes. A body that is announced to be
+// too large or of another type is not read. r.Body stays what net/http made: it knows how to answer
+// before such a body has arrived.
 func readBody(r *http.Request, limit int64) (map[string]any, *bodyError) {
 	reason := unsupportedMedia(r.Header)
 	switch {
@@ -48,12 +49,13 @@ func readBody(r *http.Request, limit int64) (map[string]any, *bodyError) {
 	case r.ContentLength > limit:
 		return nil, readError(&http.MaxBytesError{Limit: limit})
 	}
+	body := http.MaxBytesReader(nil, r.Body, limit)
 	data := make([]byte, 0, max(min(r.ContentLength, maxBodyBuffer), 512))
 	for {
 		if len(data) == cap(data) {
 			data = slices.Grow(data, len(data))
 		}
-		n, err := r.Body.Read(data[len(data):cap(data)])
+		n, err := body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		switch {
 		case errors.Is(err, io.EOF):

@@ -114,7 +114,6 @@ func (q *request) param(name string) string {
 func (s *Server) handle(h func(*request) *answer) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		q := s.request(c)
-		q.Body = http.MaxBytesReader(c.Response().Writer, q.Body, s.limits.Body)
 		s.write(c.Response().Writer, q, s.answered(q, h))
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 const tokenColumns = `id, environment, account_id, name, role, prefix, hash, expires_at, last_used_at, created_at`
 
 // tokenResult is what scanToken reads.
-const tokenResult = tokenColumns + `, (SELECT e.id FROM environment e WHERE e.name = api_token.environment)`
+const tokenResult = tokenColumns + `, (SELECT e.id FROM environment e WHERE e.name = api_token.environment) AS environment_id`
 
 // scanToken reads tokenResult. It reads an unknown role as RoleCall.
 func scanToken(row interface{ Scan(...any) error }) (accounts.StoredToken, error) {

@@ -15,7 +15,7 @@ func testAuthenticate(s storeTest) {
 	admin := token(t, d, "ptl_admin", accounts.Token{Name: "ops", Role: accounts.RoleAdmin})
 	short := token(t, d, "pta", accounts.Token{Name: "short", AccountID: strings.ToUpper(id1), ExpiresAt: c.Now().Add(time.Minute)})
 	same(t, "made", accounts.Token{
-		ID: short.ID, Name: "short", Environment: "default", Role: accounts.RoleCall, AccountID: id1,
+		ID: short.ID, Name: "short", Environment: "default", EnvironmentID: environmentID(t, d, "default"), Role: accounts.RoleCall, AccountID: id1,
 		ExpiresAt: c.Now().Add(time.Minute).Truncate(time.Microsecond), CreatedAt: at(c),
 	}, short)
 	for secret, want := range map[string]accounts.Token{"ptl_ci": ci, "ptl_admin": admin, "pta": short, "": {}, "ptl": {}, "PTA": {}, "ptb": {}, "pta\x00": {}} {

@@ -268,7 +268,7 @@ func (r *running) raw(t *testing.T, request string) (*http.Response, string) {
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		t.Fatalf("%.60q: %v", request, err)
+		t.Fatalf("%.400q: %v", request, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
