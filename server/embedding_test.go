@@ -165,7 +165,7 @@ func TestLinkThatIsNotEmbedded(t *testing.T) {
 	if page := b.send("GET", path, nil); !strings.Contains(page.Body.String(), fmt.Sprintf(`<a href="%s?cancel=true">`, path)) {
 		t.Errorf("%s", page.Body)
 	}
-	if page := b.send("GET", path+"?cancel=true", nil); page.Code != 200 || !strings.Contains(page.Body.String(), "Nothing was connected.") {
+	if page := b.send("GET", path+"?cancel=true", nil); page.Code != 200 || !strings.Contains(page.Body.String(), "Nothing was connected.") || strings.Contains(page.Body.String(), "<script") {
 		t.Errorf("%d %s", page.Code, page.Body)
 	}
 }
