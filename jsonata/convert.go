@@ -151,6 +151,9 @@ func (w *converter) list(whole any, v []any, depth int) (any, bool, error) {
 
 // object converts v, which is the value of whole.
 func (w *converter) object(whole any, v map[string]any, depth int) (any, bool, error) {
+	if own, ok := plainOf(v); ok {
+		return own, true, nil
+	}
 	var out map[string]any
 	for name, member := range v {
 		w.left -= len(name)

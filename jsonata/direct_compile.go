@@ -375,7 +375,7 @@ func (c *directCompiler) call(n *treeNode, scope map[string]int) evaluator {
 	if _, replaced := libraryInJSONata[name]; replaced || len(args) == 0 {
 		return c.refuse()
 	}
-	if f, ok := c.functions[name]; ok {
+	if f, ok := c.functions[name]; ok && !slices.Contains(nullFunctions, name) {
 		return f.direct(args)
 	}
 	first := args[0]

@@ -23,7 +23,7 @@ func TestExpressionsPage(t *testing.T) {
 
 	example := regexp.MustCompile("(?m)\\| `([^`]+)` \\| `([^`]+)` \\|$")
 	examples := example.FindAllStringSubmatch(page, -1)
-	if len(examples) < 19 {
+	if len(examples) < 60 {
 		t.Errorf("%d examples only", len(examples))
 	}
 	for _, m := range examples {
@@ -54,6 +54,18 @@ func TestExpressionsPage(t *testing.T) {
 	for _, d := range differences {
 		if row := fmt.Sprintf("` | %s | %d |\n", d.Reason, len(d.Cases)); d.Reason == "" || !strings.Contains(page, row) {
 			t.Errorf("the page misses the difference %s", row)
+		}
+	}
+	differences = nil
+	readJSONFile(t, "testdata/library/differences.json", &differences)
+	for _, d := range differences {
+		if row := fmt.Sprintf("- %s (%d).\n", d.Reason, len(d.Cases)); d.Reason == "" || !strings.Contains(page, row) {
+			t.Errorf("the page misses the difference %s", row)
+		}
+	}
+	for _, name := range methods {
+		if !strings.Contains(page, name+"(") {
+			t.Errorf("the function %s of objects is not documented", name)
 		}
 	}
 	cases, _ := readOracle(t)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"portolan/plain"
 )
 
 // builtin is a function in gnata's form. Its own type is not exported.
@@ -34,7 +36,7 @@ func (answer) Error() string { return "answered" }
 func (g *guard) checks() map[string]check {
 	out := map[string]check{
 		"string": g.written, "join": g.joined, "contains": g.pattern, "split": g.pattern, "replace": g.replaced,
-		"toMillis": g.moment, "decodeUrl": decodable, "number": numeral, "sort": sortable, "formatBase": base,
+		"toMillis": g.moment, "decodeUrl": decodable, "number": numeral, "sort": single, "formatBase": basic,
 	}
 	for name, parameters := range signatures {
 		out[name] = inContext(parameters, out[name])
@@ -147,35 +149,52 @@ func (g *guard) written(name string, args []any, focus any) ([]any, error) {
 	if len(args) > 0 {
 		v = args[0]
 	}
-	if left := g.limit; !fits(v, &left) {
+	left := g.limit
+	if own := false; !fits(v, &left, &own) {
 		return nil, tooLarge(name)
+	} else if own {
+		w := converter{left: g.limit}
+		plainValue, _, err := w.value(v, 0)
+		if err != nil {
+			return nil, &functionError{name, err.Error()}
+		}
+		written, err := plain.Append(nil, plainValue)
+		if err != nil {
+			return nil, &functionError{name, err.Error()}
+		}
+		return nil, answer{string(written)}
 	}
 	return args, nil
 }
 
-// fits reports whether v, of gnata's types, is at most left bytes long, about. It reduces left.
-func fits(v any, left *int) bool {
+// fits reports whether v, of gnata's types, is at most left bytes long, about. It reduces left, and sets
+// own if there is an object with functions in v.
+func fits(v any, left *int, own *bool) bool {
 	*left -= 4
 	switch v := v.(type) {
 	case string:
 		*left -= len(v)
 	case []any:
 		for _, item := range v {
-			if !fits(item, left) {
+			if !fits(item, left, own) {
 				return false
 			}
 		}
 	case map[string]any:
+		if _, ok := plainOf(v); ok {
+			*own = true
+			return true
+		}
 		for name, member := range v {
-			if *left -= len(name); !fits(member, left) {
+			if *left -= len(name); !fits(member, left, own) {
 				return false
 			}
 		}
 	case interface{ ToMap() map[string]any }:
-		return fits(v.ToMap(), left)
+		return fits(v.ToMap(), left, own)
 	default:
 		if items, ok := unfinished(v); ok {
-			return fits(items, left)
+			return fits(items, left, own)
 		}
 	}
 	return *left >= 0
@@ -224,8 +243,8 @@ const ownPrefix = "·"
 
 func isOwn(name string) bool { return strings.HasPrefix(name, ownPrefix) }
 
-// sortable checks $sort, for which a single value is an array of one.
-func sortable(_ string, args []any, _ any) ([]any, error) {
+// single checks $sort, for which a single value is an array of one.
+func single(_ string, args []any, _ any) ([]any, error) {
 	if len(args) > 0 && args[0] != nil {
 		_, isSequence := unfinished(args[0])
 		if list := items(args[0]); !isSequence && len(list) == 1 {
@@ -235,7 +254,7 @@ func sortable(_ string, args []any, _ any) ([]any, error) {
 	return args, nil
 }
 
-func base(_ string, args []any, _ any) ([]any, error) {
+func basic(_ string, args []any, _ any) ([]any, error) {
 	if len(args) > 0 && args[0] == nil {
 		return nil, answer{}
 	}

@@ -75,6 +75,9 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 	for name, f := range l.library {
 		env.Bind(name, g.function(l.customFunc(name, f)))
 	}
+	for name, f := range g.objects() {
+		env.Bind(name, g.function(f))
+	}
 	for _, name := range []string{"base64encode", "base64decode"} {
 		own, _ := env.LookupDirect(name)
 		env.Bind(name, g.guarded(name, own, inContext("s", nil)))
@@ -123,7 +126,9 @@ func (l *Language) customFunc(name string, f function) builtin {
 			if err != nil {
 				return nil, &functionError{name, err.Error()}
 			}
-			plainArgs[i] = v
+			if plainArgs[i] = v; arg == gnataNull && slices.Contains(nullFunctions, name) {
+				plainArgs[i] = jsonNullValue
+			}
 		}
 		v, err := f.call(plainArgs)
 		if err != nil {

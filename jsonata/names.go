@@ -36,6 +36,7 @@ type nameCheck struct {
 	bindings  []string
 	findings  []finding
 
+	piped          *treeNode // the right side of the last ~>
 	inFunction     bool
 	rootInFunction []int              // offsets of names and $ that read the root inside a function
 	atRoot         map[*treeNode]bool // names, $, wildcards and calls that read the root; nil: not recorded
@@ -119,6 +120,12 @@ func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 	case treeCall:
 		c.reads(n, root)
 		c.callee(n.left, root, s)
+		if n.left.kind == treeVariable && n.left.token.text(c.src) == "join" && len(n.items) == 1 && c.piped != n {
+			c.findings = append(c.findings, finding{
+				n.start, "W003-join-without-separator", "$join with one argument puts nothing between the texts; in Truto's library it puts a comma",
+				`write $join(…, ",") or $join(…, "")`,
+			})
+		}
 	case treeObject:
 		for i, item := range n.items {
 			if i%2 == 0 && item.kind == treeName {
@@ -135,6 +142,9 @@ func (c *nameCheck) node(n *treeNode, root bool, s *nameScope) bool {
 		if n.token.is(c.src, "~>") && n.right.kind == treeVariable {
 			c.callee(n.right, root, s)
 		} else {
+			if n.token.is(c.src, "~>") {
+				c.piped = n.right
+			}
 			c.node(n.right, root, s)
 		}
 		return false
@@ -196,6 +206,9 @@ func (c *nameCheck) callee(n *treeNode, root bool, s *nameScope) {
 	case treeVariable:
 		c.variable(n, root, s, "E021-unknown-function")
 	case treeName:
+		if !root && slices.Contains(methods, n.token.text(c.src)) {
+			return
+		}
 		f := finding{offset: n.start, code: "E021-unknown-function", message: "unknown function " + quoted(n.token.text(c.src))}
 		if near := source.Nearest(n.token.text(c.src), c.functions); near != "" {
 			f.hint = "did you mean " + quoted("$"+near) + "?"
@@ -226,7 +239,9 @@ func (c *nameCheck) variable(n *treeNode, root bool, s *nameScope, code string) 
 		what = "function "
 	}
 	f := finding{offset: n.start, code: code, message: "unknown " + what + quoted("$"+name)}
-	if near := source.Nearest(name, known); near != "" {
+	if reason := staysOut[name]; reason != "" && what == "function " {
+		f.message, f.hint = "$"+name+" is not available here: it "+reason, ""
+	} else if near := source.Nearest(name, known); near != "" {
 		f.hint = "did you mean " + quoted("$"+near) + "?"
 	}
 	c.findings = append(c.findings, f)

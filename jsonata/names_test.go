@@ -45,6 +45,13 @@ func TestCheckNames(t *testing.T) {
 		{`body.x ~> $trimm`, []string{`10 E021-unknown-function unknown function "$trimm" (did you mean "$trim"?)`}},
 		{`body.x ~> $qqqq()`, []string{`10 E021-unknown-function unknown function "$qqqq"`}},
 		{`uuid()`, []string{`0 E021-unknown-function unknown function "uuid" (did you mean "$uuid"?)`}},
+		{`$dtFromIso(body.at).toUTC().toISO()`, nil},
+		{`toISO(body.at)`, []string{`0 E021-unknown-function unknown function "toISO"`}},
+		{`$blob(body.x)`, []string{`0 E021-unknown-function $blob is not available here: it makes or reads binary data, and values here are JSON`}},
+		{`body.x ~> $convertQueryToSql`, []string{`10 E021-unknown-function $convertQueryToSql is not available here: it writes SQL`}},
+		{`body.x ~> $join("-")`, nil},
+		{`$join(body.x)`, []string{`0 W003-join-without-separator $join with one argument puts nothing between the texts; in Truto's library it puts a comma` +
+			` (write $join(…, ",") or $join(…, ""))`}},
 		{`( $name := 1; $naem )`, []string{`14 E024-unknown-variable unknown variable "$naem" (did you mean "$name"?)`}},
 		{`( ( $inner := 1 ); $inner )`, []string{`19 E024-unknown-variable unknown variable "$inner"`}},
 		{`function($a) { $a } ($b)`, []string{`21 E024-unknown-variable unknown variable "$b"`}},

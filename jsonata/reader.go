@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"errors"
+	"strings"
 
 	"portolan/source"
 )
@@ -51,7 +52,11 @@ func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), b
 		return x
 	}
 	for _, f := range r.Language.checkNames(src, bindings) {
-		r.Diags.Errorf(n.At(f.offset), f.code, "%s", f.message)
+		report := r.Diags.Errorf
+		if strings.HasPrefix(f.code, "W") {
+			report = r.Diags.Warnf
+		}
+		report(n.At(f.offset), f.code, "%s", f.message)
 		r.Diags.Hintf("%s", f.hint)
 	}
 	compiled.node = n
