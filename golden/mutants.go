@@ -53,7 +53,7 @@ type mutator struct {
 type put func(pos source.Pos, what string, v any)
 
 // unchanged are the keys of single values that no case can notice, or that are names.
-var unchanged = []string{"format", "name", "model", "label", "repeatable"}
+var unchanged = []string{"format", "name", "model", "label", "help", "help_url", "repeatable"}
 
 // value passes the changed copies of n, which stands under key, to put.
 func (m *mutator) value(n *source.Node, key string, put put) {
