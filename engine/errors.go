@@ -31,20 +31,21 @@ type Cause string
 
 // The causes of a failed call, beside the statuses of answers.
 const (
-	CauseBlocked     Cause = "blocked"     // the guard does not allow the address or port
-	CauseDNS         Cause = "dns"         // the host name cannot be resolved
-	CauseUnreachable Cause = "unreachable" // the network has no route to the host
-	CauseRefused     Cause = "refused"     // the connection was refused
-	CauseReset       Cause = "reset"       // the connection was reset or closed before an answer
-	CauseTLS         Cause = "tls"         // the handshake failed, or the certificate is not trusted
-	CauseDeadline    Cause = "deadline"    // no answer in time
-	CauseRedirect    Cause = "redirect"    // a redirect that is not followed
-	CauseTooLarge    Cause = "too_large"   // the answer is larger than the limit
-	CauseCutOff      Cause = "cut_off"     // the answer ends too early
-	CauseNotJSON     Cause = "not_json"    // the answer is not JSON
-	CauseTooDeep     Cause = "too_deep"    // the answer is nested too deep
-	CauseNoRecord    Cause = "no_record"   // the answer has something else at the record's place
-	CauseOther       Cause = "other"       // anything else, for example an answer that is not HTTP
+	CauseBlocked       Cause = "blocked"         // the guard does not allow the address or port
+	CauseDNS           Cause = "dns"             // the host name cannot be resolved
+	CauseUnreachable   Cause = "unreachable"     // the network has no route to the host
+	CauseRefused       Cause = "refused"         // the connection was refused
+	CauseReset         Cause = "reset"           // the connection was reset or closed before an answer
+	CauseTLS           Cause = "tls"             // the handshake failed, or the certificate is not trusted
+	CauseDeadline      Cause = "deadline"        // no answer in time
+	CauseRedirect      Cause = "redirect"        // a redirect that is not followed
+	CauseTooLarge      Cause = "too_large"       // the answer is larger than the limit
+	CauseCutOff        Cause = "cut_off"         // the answer ends too early
+	CauseNotJSON       Cause = "not_json"        // the answer is not JSON
+	CauseTooDeep       Cause = "too_deep"        // the answer is nested too deep
+	CauseNoRecord      Cause = "no_record"       // the answer has something else at the record's place
+	CauseTooManyValues Cause = "too_many_values" // the answer has too many values
+	CauseOther         Cause = "other"           // anything else, for example an answer that is not HTTP
 )
 
 // Error is the one run-time error of this package.

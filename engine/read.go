@@ -24,16 +24,13 @@ func (p *Plan) Read(ctx context.Context, reply *Reply, needJSON bool) (*Answer, 
 }
 
 func (s *step) read(ctx context.Context, title string, reply *Reply, needJSON bool) (*Answer, error) {
-	answer := readAnswer(reply)
+	answer := readAnswer(reply, s.Integration.language.MaxValues())
 	if err := s.checkAnswer(ctx, title, answer); err != nil {
 		return nil, err
 	}
 	if needJSON && !answer.isJSON && len(bytes.TrimSpace(reply.Body)) > 0 {
-		message := "the provider's answer is not JSON"
-		if answer.notJSON == CauseTooDeep {
-			message = "the provider's answer is nested too deep"
-		}
-		return nil, s.unusable(title, reply, answer.notJSON, message)
+		causes := map[Cause]string{CauseNotJSON: "is not JSON", CauseTooDeep: "is nested too deep", CauseTooManyValues: "has too many values"}
+		return nil, s.unusable(title, reply, answer.notJSON, "the provider's answer "+causes[answer.notJSON])
 	}
 	if needJSON && answer.isJSON && s.record != nil {
 		record, _ := plain.Lookup(answer.body, s.record...)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,19 +126,17 @@ func answerBodies(answers map[string]*Answer) map[string]any {
 // objects, and a mapping may nest it deeper.
 const maxAnswerDepth = jsonata.MaxValueDepth / 2
 
-// readAnswer parses reply.
-func readAnswer(reply *Reply) *Answer {
+// readAnswer parses reply, which may have so many values.
+func readAnswer(reply *Reply, values int) *Answer {
 	a := &Answer{reply: reply, header: headerBinding(reply)}
 	a.text, _ = reply.Text()
-	doc, err := plain.Decode(a.text, plain.Options{Lenient: true, Depth: maxAnswerDepth})
-	switch failed, _ := errors.AsType[*plain.DecodeError](err); {
-	case err == nil:
-		a.body, a.isJSON = doc.Value, true
-	case failed != nil && failed.Failures[len(failed.Failures)-1].Kind == plain.Depth:
-		a.notJSON = CauseTooDeep
-	default:
-		a.notJSON = CauseNotJSON
+	doc, err := plain.Decode(a.text, plain.Options{Lenient: true, Depth: maxAnswerDepth, Values: values})
+	if failed, ok := errors.AsType[*plain.DecodeError](err); ok {
+		causes := map[plain.Kind]Cause{plain.Depth: CauseTooDeep, plain.Count: CauseTooManyValues}
+		a.notJSON = cmp.Or(causes[failed.Failures[len(failed.Failures)-1].Kind], CauseNotJSON)
+		return a
 	}
+	a.body, a.isJSON = doc.Value, true
 	return a
 }
 

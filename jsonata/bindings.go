@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -17,7 +18,8 @@ type bindingScope struct {
 	base  *bindingScope // nil: none
 	added map[string]any
 
-	once   sync.Once // guards what follows, which most evaluations do not need
+	mu     sync.Mutex // guards what follows, which most evaluations do not need
+	ready  bool
 	plain  map[string]any
 	values map[string]any // plain with gnata's null; plain itself if it contains no null
 	null   bool           // it does
@@ -48,41 +50,46 @@ func (s *bindingScope) lookUp(name string) (any, bool) {
 }
 
 // all returns all values as one object.
-func (s *bindingScope) all() map[string]any {
-	s.prepare()
+func (s *bindingScope) all(ctx context.Context) map[string]any {
+	_ = s.prepare(ctx) // its errors are about gnata's values
 	return s.plain
 }
 
-// forGnata returns the values with gnata's null. It is an error if they are not plain JSON.
-func (s *bindingScope) forGnata() (map[string]any, error) {
-	s.prepare()
-	return s.values, s.err
+// forGnata returns the values with gnata's null. It is an error if they are not plain JSON, or if
+// ctx ends.
+func (s *bindingScope) forGnata(ctx context.Context) (map[string]any, error) {
+	err := s.prepare(ctx)
+	return s.values, err
 }
 
-func (s *bindingScope) prepare() {
-	s.once.Do(func() {
-		if s.null, s.err = holdsNull(s.added, 0); s.err != nil {
-			s.err = fmt.Errorf("bindings: %w", s.err)
-		}
-		s.plain, s.values = s.added, s.added
-		if s.null {
-			w := converter{toGnata: true, left: math.MaxInt}
-			converted, _, err := w.object(s.added, s.added, 0)
-			s.values, _ = converted.(map[string]any)
-			s.err = err
-		}
-		if s.base == nil {
-			return
-		}
-		s.base.prepare()
+func (s *bindingScope) prepare(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready {
+		return s.err
+	}
+	w := converter{ctx: ctx, toGnata: true, left: math.MaxInt}
+	if s.null, s.err = w.holdsNull(s.added, 0); s.err != nil {
+		s.err = fmt.Errorf("bindings: %w", s.err)
+	}
+	s.plain, s.values = s.added, s.added
+	if s.null {
+		converted, _, err := w.object(s.added, s.added, 0)
+		s.values, _ = converted.(map[string]any)
+		s.err = err
+	}
+	if s.base != nil {
+		failed := s.base.prepare(ctx)
 		s.plain = merge(s.base.plain, s.plain)
 		if s.null = s.null || s.base.null; s.null {
 			s.values = merge(s.base.values, s.values)
 		} else {
 			s.values = s.plain
 		}
-		s.err = cmp.Or(s.base.err, s.err)
-	})
+		s.err = cmp.Or(failed, s.err)
+	}
+	s.ready = ctx.Err() == nil // another evaluation has more time
+	return s.err
 }
 
 func merge(base, over map[string]any) map[string]any {

@@ -2,6 +2,7 @@ package jsonata
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,23 +37,29 @@ type jsonNull struct{}
 // converter converts values between plain JSON and gnata's. It does not change them: it copies
 // arrays and objects with replaced parts and shares the rest.
 type converter struct {
-	toGnata bool // convert plain JSON to gnata's values, which have their own null
-	left    int  // bytes left, about
+	ctx     context.Context // ends the conversion; nil: nothing does
+	toGnata bool            // convert plain JSON to gnata's values, which have their own null
+	left    int             // bytes left, about
+	values  int             // how many values there may be; 0: no limit
+	seen    int             // values so far
 }
 
 // withNulls returns v with gnata's null. Most values have no null and are returned without an
 // allocation.
 func withNulls(v any) (any, error) {
-	if found, err := holdsNull(v, 0); !found || err != nil {
+	w := converter{toGnata: true, left: math.MaxInt}
+	if found, err := w.holdsNull(v, 0); !found || err != nil {
 		return v, err
 	}
-	w := converter{toGnata: true, left: math.MaxInt}
 	v, _, err := w.value(v, 0)
 	return v, err
 }
 
 // holdsNull reports whether v contains null.
-func holdsNull(v any, depth int) (found bool, err error) {
+func (w *converter) holdsNull(v any, depth int) (found bool, err error) {
+	if err := w.count(); err != nil {
+		return false, err
+	}
 	if depth > MaxValueDepth {
 		return false, ErrTooDeep
 	}
@@ -61,14 +68,14 @@ func holdsNull(v any, depth int) (found bool, err error) {
 		return false, nil
 	case []any:
 		for _, item := range v {
-			if found, err = holdsNull(item, depth+1); found || err != nil {
+			if found, err = w.holdsNull(item, depth+1); found || err != nil {
 				return found, err
 			}
 		}
 		return false, nil
 	case map[string]any:
 		for _, member := range v {
-			if found, err = holdsNull(member, depth+1); found || err != nil {
+			if found, err = w.holdsNull(member, depth+1); found || err != nil {
 				return found, err
 			}
 		}
@@ -81,7 +88,7 @@ func holdsNull(v any, depth int) (found bool, err error) {
 }
 
 func (w *converter) value(v any, depth int) (out any, changed bool, err error) {
-	if err := w.spend(8); err != nil {
+	if err := cmp.Or(w.count(), w.spend(8)); err != nil {
 		return nil, false, err
 	}
 	if depth > MaxValueDepth {
@@ -115,6 +122,18 @@ func (w *converter) value(v any, depth int) (out any, changed bool, err error) {
 		out, err = w.other(v, depth)
 		return out, true, err
 	}
+}
+
+// count counts a value.
+func (w *converter) count() error {
+	const looks = 1024 // after so many values the context is asked
+	if w.seen++; w.values > 0 && w.seen > w.values {
+		return ErrTooLarge
+	}
+	if w.seen%looks == 0 && w.ctx != nil && w.ctx.Err() != nil {
+		return causeOf(w.ctx)
+	}
+	return nil
 }
 
 func (w *converter) spend(bytes int) error {

@@ -31,7 +31,7 @@ func compareWithGnata(t failer, l *Language, src string, bindings map[string]any
 	if !certain {
 		return false
 	}
-	got, present, err := x.result(value, present)
+	got, present, err := x.result(context.Background(), value, present)
 	slow := *x
 	slow.direct = nil
 	want, wantPresent, wantErr := slow.EvalBindings(context.Background(), NewBindings(bindings))
@@ -204,7 +204,7 @@ func TestBindingsWith(t *testing.T) {
 			t.Errorf("%s is %v, %v", src, got, err)
 		}
 	}
-	if base.Plain("a") != "old" || bindings.Plain("a") != "new" || bindings.Plain("x") != nil || len(bindings.all()) != 4 {
-		t.Errorf("got %v and %v", base.all(), bindings.all())
+	if base.Plain("a") != "old" || bindings.Plain("a") != "new" || bindings.Plain("x") != nil || len(bindings.all(t.Context())) != 4 {
+		t.Errorf("got %v and %v", base.all(t.Context()), bindings.all(t.Context()))
 	}
 }

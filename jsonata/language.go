@@ -4,6 +4,7 @@
 package jsonata
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,9 +27,13 @@ type Limits struct {
 	EvalTimeout time.Duration // of one evaluation; default 100 ms
 	ResultBytes int           // size of a result, about; default 10 MiB
 	SourceBytes int           // length of one expression; default 64 KiB
+	Values      int           // number of values in a result or a provider's answer; default DefaultValues
 
 	Clock func() time.Time // a running clock for EvalTimeout, safe for concurrent use; default time.Now
 }
+
+// DefaultValues is the default of Limits.Values. So many small objects take up to 0.25 GiB.
+const DefaultValues = 1_000_000
 
 // Language is JSONata with Portolan's function library, a clock, a random source and limits.
 // It is immutable and safe for concurrent use.
@@ -61,6 +66,7 @@ func NewLanguage(now func() time.Time, random io.Reader, limits Limits) *Languag
 	if limits.Clock == nil {
 		limits.Clock = time.Now //nolint:forbidigo // no result depends on it
 	}
+	limits.Values = cmp.Or(limits.Values, DefaultValues)
 	l := &Language{limits: limits, library: library(now, random)}
 	env := gnata.NewCustomEnv(nil)
 	plainest, _ := env.LookupDirect("string")
@@ -120,7 +126,7 @@ func (l *Language) customFunc(name string, f function) builtin {
 			return nil, &functionError{name, "wrong number of arguments"}
 		}
 		plainArgs := make([]any, len(args))
-		w := converter{left: l.limits.ResultBytes}
+		w := converter{left: l.limits.ResultBytes, values: l.limits.Values}
 		for i, arg := range args {
 			v, _, err := w.value(arg, 0)
 			if err != nil {
@@ -146,6 +152,9 @@ func (l *Language) customFunc(name string, f function) builtin {
 
 // EvalTimeout returns the limit of one evaluation.
 func (l *Language) EvalTimeout() time.Duration { return l.limits.EvalTimeout }
+
+// MaxValues returns the largest number of values in a result or a provider's answer.
+func (l *Language) MaxValues() int { return l.limits.Values }
 
 // SyntaxError is the error of an expression that does not compile.
 type SyntaxError struct {
@@ -213,21 +222,21 @@ func (x *Expr) Eval(ctx context.Context, bindings map[string]any) (value any, pr
 // contain no data. An evaluation that takes too long is context.DeadlineExceeded.
 func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, present bool, err error) {
 	if x.meter && !x.broken && x.lang.worker != nil {
-		return x.evalInWorker(ctx, bindings.all())
+		return x.evalInWorker(ctx, bindings.all(ctx))
 	}
 	if x.direct != nil && !x.meter {
 		if value, present, certain := x.direct.run(bindings); certain {
-			return x.result(value, present)
+			return x.result(ctx, value, present)
 		}
-	}
-	values, err := bindings.forGnata()
-	if err != nil {
-		return nil, false, err
 	}
 	if !hasDeadline(ctx) {
 		var cancel context.CancelFunc
 		ctx, cancel = x.lang.WithDeadline(ctx)
 		defer cancel()
+	}
+	values, err := bindings.forGnata(ctx)
+	if err != nil {
+		return nil, false, err
 	}
 	defer func() {
 		if recover() != nil {
@@ -246,15 +255,15 @@ func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, 
 	case err != nil:
 		return nil, false, x.redactError(err)
 	}
-	return x.result(v, v != nil)
+	return x.result(ctx, v, v != nil)
 }
 
 // result returns an evaluation's value as plain JSON within the limits.
-func (x *Expr) result(value any, present bool) (any, bool, error) {
+func (x *Expr) result(ctx context.Context, value any, present bool) (any, bool, error) {
 	if !present {
 		return nil, false, nil
 	}
-	w := converter{left: x.lang.limits.ResultBytes}
+	w := converter{ctx: ctx, left: x.lang.limits.ResultBytes, values: x.lang.limits.Values}
 	value, _, err := w.value(value, 0)
 	if err != nil {
 		return nil, false, fmt.Errorf("result: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestEvalErrorsQuoteNoData(t *testing.T) {
 }
 
 func TestEvalLimits(t *testing.T) {
-	l := testLanguage(Limits{EvalTimeout: 100 * time.Millisecond, ResultBytes: 1 << 16, SourceBytes: 4096})
+	l := testLanguage(Limits{EvalTimeout: 100 * time.Millisecond, ResultBytes: 1 << 16, SourceBytes: 4096, Values: 5000})
 	tests := []struct{ name, src, want string }{
 		{"tail recursion", `($f := function($x){ $f($x + 1) }; $f(0))`, "deadline"},
 		{"recursion", `($f := function($x){ 1 + $f($x + 1) }; $f(0))`, "U1001: recursion is too deep"},
@@ -161,7 +162,7 @@ func TestEvalLimits(t *testing.T) {
 		{"doubling", `$reduce([1..60], function($a, $b){ $a & $a }, "x")`, "deadline"},
 		{"large text", `$reduce([1..17], function($a, $b){ $a & $a }, "x")`, "result: larger than the limit"},
 		{"large range", `[1..100000000]`, "D2014: the range is too large"},
-		{"many items", `[1..20000]`, "result: larger than the limit"},
+		{"many items", `[1..5000]`, "result: larger than the limit"},
 		{"many references", `$reduce([1..40], function($a, $b){ {"l": $a, "r": $a} }, {})`, "result: larger than the limit"},
 		{"many references to a function", `$removeEmpty($reduce([1..13], function($a, $b){ {"l": $a, "r": $a} }, {"x": 1}))`, "$removeEmpty: larger than the limit"},
 		{"deep", `$reduce([1..2000], function($a, $b){ {"a": $a} }, {})`, "result: nested deeper than 1000 levels"},
@@ -207,6 +208,34 @@ func TestEvalCancel(t *testing.T) {
 	defer cancel()
 	if _, _, err := x.Eval(ctx, nil); !errors.Is(err, ErrOverrun) {
 		t.Errorf("Eval keeps the deadline that WithDeadline gave: %v", err)
+	}
+}
+
+// The values that an expression sees are walked within its deadline, and a walk that is cut off is
+// not the last one.
+func TestWalksEnd(t *testing.T) {
+	list := make([]any, 100_000)
+	for i := range list {
+		list[i] = map[string]any{"n": "x"}
+	}
+	bindings := NewBindings(map[string]any{"list": list})
+	x, err := testLanguage(Limits{}).Compile(`$count($filter(list, function($v) { false }))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := testLanguage(Limits{EvalTimeout: time.Nanosecond}).WithDeadline(t.Context())
+	defer cancel()
+	w := converter{ctx: ctx, left: math.MaxInt}
+	if _, _, err := w.value(list, 0); !errors.Is(err, ErrOverrun) {
+		t.Errorf("the walk over a result: %v", err)
+	}
+	if _, err := bindings.forGnata(ctx); !errors.Is(err, ErrOverrun) {
+		t.Errorf("the walk over bindings: %v", err)
+	}
+	ctx, cancel = testLanguage(Limits{EvalTimeout: time.Minute}).WithDeadline(t.Context())
+	defer cancel()
+	if v, _, err := x.EvalBindings(ctx, bindings); err != nil || v != 0.0 {
+		t.Errorf("the next evaluation: %v, %v", v, err)
 	}
 }
 

@@ -59,5 +59,5 @@ func (x *Expr) evalInWorker(ctx context.Context, bindings map[string]any) (any, 
 	if err != nil {
 		return nil, false, err
 	}
-	return x.result(value, present)
+	return x.result(ctx, value, present)
 }

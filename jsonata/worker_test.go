@@ -21,9 +21,9 @@ func (w fixedWorker) Evaluate(context.Context, string, map[string]any) (any, boo
 // A worker's result is trusted as little as one from here.
 func TestWorkerResultIsChecked(t *testing.T) {
 	for name, value := range map[string]any{
-		"large": strings.Repeat("x", 2000), "not finite": json.Number("1e999"), "deep": nested(1001), "no JSON": make(chan int),
+		"large": strings.Repeat("x", 2000), "not finite": json.Number("1e999"), "deep": nested(1001), "no JSON": make(chan int), "many": make([]any, 50),
 	} {
-		x, err := NewLanguage(time.Now, rand.Reader, Limits{ResultBytes: 1000}).WithWorker(fixedWorker{value}).CompileUntrusted(`1`)
+		x, err := NewLanguage(time.Now, rand.Reader, Limits{ResultBytes: 1000, Values: 50}).WithWorker(fixedWorker{value}).CompileUntrusted(`1`)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,10 @@
 package plain
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,7 @@ const (
 type Options struct {
 	Depth        int // maximum nesting of objects and arrays; 0: DefaultDepth or DefaultLenientDepth
 	NumberLength int // maximum characters of a number; 0: DefaultNumberLength; lenient decoding has no limit
+	Values       int // maximum number of values, as in Document; 0: no limit
 
 	// Lenient accepts what encoding/json accepts: the last of several equal keys wins, halves
 	// of surrogate pairs and bytes that are not UTF-8 become U+FFFD, numbers may be of any size.
@@ -45,16 +48,15 @@ type Document struct {
 // The error is a *DecodeError with all failures up to the first one that ends decoding (see
 // Kind).
 func Decode(data []byte, options Options) (Document, error) {
-	d := decoder{text: string(data), lenient: options.Lenient, depth: options.Depth, numberLength: options.NumberLength}
+	d := decoder{text: string(data), lenient: options.Lenient, depth: options.Depth}
 	if d.depth == 0 {
 		d.depth = DefaultDepth
 		if d.lenient {
 			d.depth = DefaultLenientDepth
 		}
 	}
-	if d.numberLength == 0 {
-		d.numberLength = DefaultNumberLength
-	}
+	d.numberLength = cmp.Or(options.NumberLength, DefaultNumberLength)
+	d.values = cmp.Or(options.Values, math.MaxInt)
 	d.path = make([]step, 0, 8)
 	d.document()
 	if len(d.failures) > 0 {
@@ -83,6 +85,7 @@ type decoder struct {
 	at           int
 	depth        int
 	numberLength int
+	values       int
 	lenient      bool
 
 	path    []step   // of the open containers
@@ -141,7 +144,9 @@ func (d *decoder) peek() byte {
 }
 
 func (d *decoder) value() (any, bool) {
-	d.out.Values++
+	if d.out.Values++; d.out.Values > d.values {
+		return nil, d.fail(Count, d.at, fmt.Sprintf("more than %d values", d.values))
+	}
 	switch d.peek() {
 	case '{':
 		return d.object()

@@ -50,6 +50,7 @@ func TestDecode(t *testing.T) {
 		{name: "the same key in two objects", text: `[{"a":""},{"a":""}]`, want: []any{map[string]any{"a": ""}, map[string]any{"a": ""}}, values: 5},
 		{name: "at the depth", text: deep, values: plain.DefaultDepth},
 		{name: "brackets in strings", text: `"` + strings.Repeat(`[{\"`, 100) + `"`, want: strings.Repeat(`[{"`, 100), values: 1},
+		{name: "as many values as allowed", text: `{"a":[1,2]}`, options: plain.Options{Values: 4}, want: map[string]any{"a": []any{json.Number("1"), json.Number("2")}}, values: 4},
 		{name: "depth of its own", text: "[[1]]", options: plain.Options{Depth: 2}, want: []any{[]any{json.Number("1")}}, values: 3},
 		{
 			name: "lenient", text: `{"a":1,"a":[1e400,"\ud800x\udfff\ud800\ud800","` + "\xff\xfe" + `"],"\ud800":2,"\udfff":3}`,
@@ -130,6 +131,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{name: "unicode escape", text: `"\u12g4"`, want: one("", plain.Syntax, 5, `invalid character 'g' in \u hexadecimal character escape`)},
 		{name: "other letters", text: "[é]", want: one("/0", plain.Syntax, 1, "invalid character 'é' looking for beginning of value")},
 		{name: "too deep", text: `{"a":[[]]}`, options: plain.Options{Depth: 2}, want: one("/a/0", plain.Depth, 6, "nested more than 2 deep")},
+		{name: "too many values", text: `{"a":[1,2,{}]}`, options: plain.Options{Values: 4}, want: one("/a/2", plain.Count, 10, "more than 4 values")},
 		{
 			name: "far too deep", text: strings.Repeat("[", 1_000_000),
 			want: one(strings.Repeat("/0", 64), plain.Depth, 64, "nested more than 64 deep"),

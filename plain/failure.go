@@ -15,6 +15,7 @@ const (
 	Trailing  Kind = "trailing"  // text after the value; ends decoding
 	BOM       Kind = "bom"       // a byte order mark at the start; ends decoding
 	Depth     Kind = "depth"     // nested too deeply; ends decoding
+	Count     Kind = "count"     // too many values; ends decoding
 	UTF8      Kind = "utf8"      // bytes that are not UTF-8; ends decoding outside strings
 	Surrogate Kind = "surrogate" // half of a surrogate pair
 	Duplicate Kind = "duplicate" // a key that occurs twice in its object

@@ -45,7 +45,7 @@ func (f adminFlags) administer(ctx context.Context, p *process, environment stri
 	if err != nil {
 		return err
 	}
-	workers := newWorkers(f.EvalTimeout)
+	workers := newWorkers(f.mappingFlags)
 	defer workers.Close()
 	b, err := p.loadChecked(f.mappingFlags, loading{workers: workers, known: f.probeFile(keys, f.EvalTimeout).read()})
 	if err != nil {

@@ -28,6 +28,7 @@ type bundle struct {
 // loading is what load needs besides the layers.
 type loading struct {
 	evalTimeout time.Duration
+	maxValues   int            // 0: the default
 	workers     jsonata.Worker // evaluates overrides; nil: this process does
 	sandbox     bool           // sandbox.yaml is read too
 	known       engine.Probed
@@ -42,7 +43,7 @@ func (p *process) load(l loading, layers ...engine.Layer) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unified schemas: %w", err)
 	}
-	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: l.evalTimeout}).WithWorker(l.workers)}
+	b := &bundle{language: jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: l.evalTimeout, Values: l.maxValues}).WithWorker(l.workers)}
 	docs, read := engine.Load(b.language, layers...)
 	catalog, compiled := engine.Compile(docs, gateway.Models(models), l.known)
 	b.catalog = catalog
@@ -64,7 +65,7 @@ func (p *process) loadChecked(flags mappingFlags, l loading) (*bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.evalTimeout = flags.EvalTimeout
+	l.evalTimeout, l.maxValues = flags.EvalTimeout, int(flags.MaxValues)
 	b, err := p.load(l, layers...)
 	if err != nil {
 		return nil, err

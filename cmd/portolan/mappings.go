@@ -14,10 +14,11 @@ import (
 	"portolan/source"
 )
 
-// mappingFlags select the mappings and limit the time of their expressions.
+// mappingFlags select the mappings and limit what their expressions may cost.
 type mappingFlags struct {
 	Mappings    string        `placeholder:"DIR" help:"Directory of mappings, whose files replace the built-in ones of the same name."`
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one phase of evaluating a mapping."`
+	MaxValues   uint32        `default:"1000000" help:"Most values in a provider's answer and in the result of an expression."`
 }
 
 // layers returns the built-in mappings and, on top of them, those of --mappings.

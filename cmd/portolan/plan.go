@@ -49,7 +49,7 @@ func (c *planCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	workers := newWorkers(c.EvalTimeout)
+	workers := newWorkers(c.mappingFlags)
 	defer workers.Close()
 	b, err := p.loadChecked(c.mappingFlags, loading{workers: workers, sandbox: c.Sandbox})
 	if err != nil {

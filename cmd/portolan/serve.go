@@ -52,7 +52,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	memory := c.tuneMemory(p)
-	workers := newWorkers(c.EvalTimeout)
+	workers := newWorkers(c.mappingFlags)
 	defer workers.Close()
 	probes := c.probeFile(keys, c.EvalTimeout)
 	known := probes.read()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"portolan/jsonata"
@@ -11,15 +12,17 @@ import (
 // workerCommand compiles and evaluates overrides for another process of this program.
 type workerCommand struct {
 	EvalTimeout time.Duration `default:"100ms" help:"Deadline of one expression."`
+	MaxValues   uint32        `default:"1000000" help:"Most values of a result."`
 }
 
 // Run answers the requests on stdin on stdout, until stdin ends.
 func (c *workerCommand) Run(ctx context.Context, p *process) error {
-	language := jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: c.EvalTimeout}) //nolint:contextcheck // it is used by all requests
+	language := jsonata.NewLanguage(p.now, p.random, jsonata.Limits{EvalTimeout: c.EvalTimeout, Values: int(c.MaxValues)}) //nolint:contextcheck // it is used by all requests
 	return worker.Serve(ctx, language, p.stdin, p.stdout)
 }
 
 // newWorkers returns a pool of processes that run workerCommand.
-func newWorkers(evalTimeout time.Duration) *worker.Pool {
-	return worker.New([]string{"portolan", "worker", "--eval-timeout", evalTimeout.String()}, evalTimeout)
+func newWorkers(flags mappingFlags) *worker.Pool {
+	command := []string{"portolan", "worker", "--eval-timeout", flags.EvalTimeout.String(), "--max-values", strconv.Itoa(int(flags.MaxValues))}
+	return worker.New(command, flags.EvalTimeout, worker.WithValues(int(flags.MaxValues)))
 }

@@ -20,6 +20,8 @@ const (
 	// maxFrameDepth is the deepest nesting of a frame's JSON: that of the deepest value inside an
 	// object, with room for an empty object.
 	maxFrameDepth = jsonata.MaxValueDepth + 2
+	// responseValues is how many values a response has beside its result: itself and four members.
+	responseValues = 5
 )
 
 var errNotPlain = errors.New("not plain JSON")
@@ -114,7 +116,7 @@ func encodeFrame(fields map[string]any) ([]byte, error) {
 }
 
 func decodeRequest(frame []byte) (*request, error) {
-	fields, err := decodeFrame(frame)
+	fields, err := decodeFrame(frame, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +126,9 @@ func decodeRequest(frame []byte) (*request, error) {
 	return r, nil
 }
 
-func decodeResponse(frame []byte) (*response, error) {
-	fields, err := decodeFrame(frame)
+// decodeResponse decodes a response whose result has at most so many values.
+func decodeResponse(frame []byte, values int) (*response, error) {
+	fields, err := decodeFrame(frame, values+responseValues)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +140,9 @@ func decodeResponse(frame []byte) (*response, error) {
 	return r, nil
 }
 
-func decodeFrame(frame []byte) (map[string]any, error) {
-	fields, err := plain.DecodeObject(frame, plain.Options{Lenient: true, Depth: maxFrameDepth})
+// decodeFrame decodes a frame of at most so many values; 0 for no limit.
+func decodeFrame(frame []byte, values int) (map[string]any, error) {
+	fields, err := plain.DecodeObject(frame, plain.Options{Lenient: true, Depth: maxFrameDepth, Values: values})
 	if err != nil {
 		return nil, fmt.Errorf("malformed frame: %w", err)
 	}

@@ -32,7 +32,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		if err == nil {
 			_, _ = decodeRequest(frame)
-			if res, err := decodeResponse(frame); err == nil {
+			if res, err := decodeResponse(frame, 1000); err == nil {
 				_, _, _ = res.result()
 			}
 		}

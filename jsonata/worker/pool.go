@@ -32,15 +32,26 @@ const (
 type Pool struct {
 	command []string
 	timeout time.Duration
+	values  int             // in a result, at most
 	open    context.Context // done if the pool is closed
 	cancel  context.CancelFunc
 	idle    chan *process // nil: not started yet
 }
 
+// Option changes a default of New.
+type Option func(*Pool)
+
+// WithValues limits the values of a result; jsonata.DefaultValues by default. The workers must have
+// the same limit.
+func WithValues(n int) Option { return func(p *Pool) { p.values = n } }
+
 // New builds a pool of workers. command is the command line, with the program's name, for which
 // this program runs Serve. timeout is the evaluation timeout of the workers.
-func New(command []string, timeout time.Duration) *Pool {
-	p := &Pool{command: command, timeout: timeout, idle: make(chan *process, runtime.NumCPU())}
+func New(command []string, timeout time.Duration, opts ...Option) *Pool {
+	p := &Pool{command: command, timeout: timeout, values: jsonata.DefaultValues, idle: make(chan *process, runtime.NumCPU())}
+	for _, o := range opts {
+		o(p)
+	}
 	p.open, p.cancel = context.WithCancel(context.Background())
 	for range cap(p.idle) {
 		p.idle <- nil
@@ -119,7 +130,7 @@ func (p *Pool) try(ctx context.Context, w *process, frame []byte) (_ *response, 
 			w.killed = !stop() || w.killed // a late kill must not hit the next request
 		}
 	}()
-	res, err := w.exchange(frame, func() {
+	res, err := w.exchange(frame, p.values, func() {
 		started = true
 		timer.Reset(p.timeout + killGrace)
 	})

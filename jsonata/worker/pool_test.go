@@ -61,6 +61,24 @@ func TestPoolOutlivesKillers(t *testing.T) {
 	}
 }
 
+// A result with more values than the pool allows is not decoded, and its worker ends.
+func TestPoolLimitsValues(t *testing.T) {
+	p := New(testCommand(time.Minute), time.Minute, WithValues(101))
+	t.Cleanup(p.Close)
+	if v, _, err := p.Evaluate(t.Context(), `[1..100]`, nil); err != nil || len(v.([]any)) != 100 {
+		t.Errorf("as many as allowed: %v, %v", v, err)
+	}
+	w := p.idleOne(t)
+	for range cap(p.idle) {
+		if v, _, err := p.Evaluate(t.Context(), `[1..101]`, nil); !errors.Is(err, jsonata.ErrMemory) {
+			t.Errorf("more: %v, %v", v, err)
+		}
+	}
+	if w.command.ProcessState == nil {
+		t.Error("the worker is still there")
+	}
+}
+
 // idleOne takes the one process that there is.
 func (p *Pool) idleOne(t *testing.T) *process {
 	t.Helper()

@@ -57,8 +57,8 @@ func (w *process) kill() {
 }
 
 // exchange sends a request and reads the response. It calls started when the worker accepts the
-// request. After an error the pipes cannot be used.
-func (p *pipes) exchange(frame []byte, started func()) (*response, error) {
+// request. The result has at most so many values. After an error the pipes cannot be used.
+func (p *pipes) exchange(frame []byte, values int, started func()) (*response, error) {
 	if err := writeFrame(p.requests, frame); err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (p *pipes) exchange(frame []byte, started func()) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeResponse(res)
+	return decodeResponse(res, values)
 }
 
 func (p *pipes) close() {

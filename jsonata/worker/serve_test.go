@@ -74,7 +74,7 @@ func (w *pipedWorker) do(req request) (any, bool, error) {
 		return nil, false, err
 	}
 	started := false
-	res, err := w.exchange(frame, func() { started = true })
+	res, err := w.exchange(frame, jsonata.DefaultValues, func() { started = true })
 	if err != nil {
 		return nil, false, err
 	}
@@ -230,7 +230,7 @@ func TestServeForgivesWaits(t *testing.T) {
 // A result that fits in no frame is an error that fits.
 func TestResponseThatFitsInNoFrame(t *testing.T) {
 	for name, value := range map[string]any{"not plain": make(chan int), "large": strings.Repeat("x", maxFrame)} {
-		res, err := decodeResponse(responseOf(value, true, nil).encode())
+		res, err := decodeResponse(responseOf(value, true, nil).encode(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
