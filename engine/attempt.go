@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -35,17 +36,17 @@ type pendingCall struct {
 	title    string // of the plan or endpoint, for errors
 	step     *step
 	needJSON bool // the answer must be JSON
-	renewer  Renewer
+	req      *Request
 	build    func(scope) (*Call, error) // returns nil if there is no call to make
 }
 
 func (p *Plan) pendingStep(ctx context.Context, s *step, req *Request) pendingCall {
-	return pendingCall{p.title, s, true, req.Renewer, func(sc scope) (*Call, error) { return p.buildStep(ctx, s, req, sc) }}
+	return pendingCall{p.title, s, true, req, func(sc scope) (*Call, error) { return p.buildStep(ctx, s, req, sc) }}
 }
 
 func (p *Plan) pendingMain(ctx context.Context, req *Request, mode Mode) pendingCall {
 	needJSON := mode == Full && p.needsAnswer
-	return pendingCall{p.title, p.main, needJSON, req.Renewer, func(sc scope) (*Call, error) { return p.buildMain(ctx, req, sc) }}
+	return pendingCall{p.title, p.main, needJSON, req, func(sc scope) (*Call, error) { return p.buildMain(ctx, req, sc) }}
 }
 
 // callResult is the result of a pendingCall.
@@ -70,7 +71,7 @@ func (r callResult) last() *StepResult {
 //   - once unchanged, if the connection broke before any byte of an answer and the call is
 //     declared repeatable.
 func (e *Engine) attempt(ctx context.Context, pending pendingCall, sc scope) callResult {
-	out := callResult{scope: sc}
+	out, renewer := callResult{scope: sc}, pending.req.Renewer
 	for {
 		call, err := pending.build(out.scope)
 		if err != nil {
@@ -82,35 +83,30 @@ func (e *Engine) attempt(ctx context.Context, pending pendingCall, sc scope) cal
 		if call == nil {
 			return out
 		}
-		done := e.send(ctx, call)
+		done := e.send(ctx, call, pending.req.Admit)
 		out.answer, out.err = nil, done.Err
 		if done.Err == nil || isFailure(done.Reply, done.Err) {
 			out.answer, out.err = pending.step.read(ctx, pending.title, done.Reply, pending.needJSON)
 			done.Err = out.err
 		}
 		out.steps = append(out.steps, done)
-		if pending.renewer == nil || !refusesCredentials(out.err) {
+		if renewer == nil || !refusesCredentials(out.err) {
 			return out
 		}
-		renewed, err := pending.renewer.Renew(ctx)
-		if err == nil && renewed == nil {
+		renewed, err := renewer.Renew(ctx)
+		if renewer = nil; err == nil && renewed != nil {
+			out.scope.account, err = pending.step.Integration.account(pending.title, renewed)
+		}
+		if out.err = cmp.Or(err, out.err); err != nil || renewed == nil {
 			return out
 		}
-		pending.renewer = nil
-		var account map[string]any
-		if err == nil {
-			account, err = pending.step.Integration.account(pending.title, renewed)
-		}
-		if err != nil {
-			out.err = err
-			return out
-		}
-		out.scope = scope{account, out.scope.bindings}.with(map[string]any{"context": account})
+		out.scope = out.scope.with(map[string]any{"context": out.scope.account})
 	}
 }
 
-// send sends call, and again if its connection broke and that is safe. Both share a deadline.
-func (e *Engine) send(ctx context.Context, call *Call) StepResult {
+// send sends call, and again if its connection broke and that is safe. Then it waits until the answer
+// is admitted. All share a deadline.
+func (e *Engine) send(ctx context.Context, call *Call, admit func(context.Context, int) error) StepResult {
 	began := e.now()
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -123,7 +119,13 @@ func (e *Engine) send(ctx context.Context, call *Call) StepResult {
 		if failed != nil && failed.Reply != nil {
 			reply = failed.Reply
 		}
-		return StepResult{Name: call.Name, Call: call, Attempts: sent, Reply: reply, Waited: e.now().Sub(began), Err: err}
+		out := StepResult{Name: call.Name, Call: call, Attempts: sent, Reply: reply, Waited: e.now().Sub(began), Err: err}
+		if reply != nil && admit != nil {
+			if busy := admit(ctx, len(reply.Body)); busy != nil {
+				out.Err = &Error{Kind: KindBusy, Op: call.Name, Cause: CauseBusy, Err: busy}
+			}
+		}
+		return out
 	}
 }
 

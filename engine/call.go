@@ -135,6 +135,8 @@ type Request struct {
 	BaseURL     string         // replaces the integration's; "" keeps it
 	Header      []Param        // further headers of every provider call
 	Renewer     Renewer        // of the account's credentials; nil if they cannot be renewed
+
+	Admit func(ctx context.Context, bytes int) error // waits until an answer of that size may be decoded; nil: at once
 }
 
 // Renewer gets new credentials for an account if the provider refused the present ones.

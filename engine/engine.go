@@ -159,7 +159,7 @@ func (e *Engine) Call(ctx context.Context, endpoint *Endpoint, req *Request) (*R
 		return result, err
 	}
 	done := e.attempt(ctx, pendingCall{
-		title: endpoint.title(), step: &step{Endpoint: endpoint, name: mainStep}, renewer: req.Renewer,
+		title: endpoint.title(), step: &step{Endpoint: endpoint, name: mainStep}, req: req,
 		build: func(sc scope) (*Call, error) { return endpoint.build(ctx, req, sc.account) },
 	}, scope{account: account})
 	e.addSteps(ctx, result, endpoint.Integration, done)

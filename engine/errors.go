@@ -18,12 +18,13 @@ const (
 	KindTimeout                  // no answer from the provider in time
 	KindMapping                  // an expression failed, took too long or returned an invalid value
 	KindCanceled                 // the caller canceled the request
+	KindBusy                     // this process is too busy; the call itself may be done
 	KindAccount                  // a credential of the integrated account is missing or malformed
 )
 
 // String returns the kind in lower case.
 func (k Kind) String() string {
-	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled", "account"}[k]
+	return [...]string{"unknown", "invalid", "provider", "upstream", "timeout", "mapping", "canceled", "busy", "account"}[k]
 }
 
 // Cause is why a call has no usable answer, in a word for logs. The set is closed.
@@ -45,6 +46,7 @@ const (
 	CauseTooDeep       Cause = "too_deep"        // the answer is nested too deep
 	CauseNoRecord      Cause = "no_record"       // the answer has something else at the record's place
 	CauseTooManyValues Cause = "too_many_values" // the answer has too many values
+	CauseBusy          Cause = "busy"            // this process is too busy to read the answer
 	CauseOther         Cause = "other"           // anything else, for example an answer that is not HTTP
 )
 

@@ -65,6 +65,9 @@ func (r *Ready) Do(ctx context.Context, in *Input) (*Outcome, *Problem) {
 		return nil, p
 	}
 	own := &credentials{gateway: r.gateway, requestID: r.caller.RequestID, account: r.account}
+	admission := &admission{settings: &r.gateway.settings}
+	defer admission.leave()
+	req.Admit = admission.admit
 	result, err := r.carryOut(ctx, req, in, own)
 	report := r.finishedReport(req, receipts, own, result)
 	if err != nil {
@@ -224,6 +227,9 @@ func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts
 	if account.Version > 0 { // it is stored and has an id
 		req.Environment, req.Account = account.Environment, account.ID
 	}
+	admission := &admission{settings: &g.settings}
+	defer admission.leave()
+	req.Admit = admission.admit
 	result, err := g.engine.Call(ctx, endpoint, req)
 	report.Result, report.ended = result, g.engine.Now()
 	tried := account

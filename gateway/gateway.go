@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"golang.org/x/sync/semaphore"
+
 	"portolan/accounts"
 	"portolan/accounts/oauth"
 	"portolan/engine"
@@ -32,6 +34,9 @@ type settings struct {
 	keeper   *oauth.Keeper // nil: no consents, no renewal
 	apps     map[string]OAuthApp
 	baseURLs map[string]string // by integration, replacing its own
+
+	decoded    *semaphore.Weighted // of bytes; nil: no limit
+	maxDecoded int64
 }
 
 // Option changes a setting of New.

@@ -68,13 +68,19 @@ func update() engine.Operation {
 // newSnapshot compiles the integrations above, ticketing in place of acme's mapping.
 func newSnapshot(tb testing.TB, ticketing string) *gateway.Snapshot {
 	tb.Helper()
+	return newSnapshotOf(tb, acmeYAML, ticketing)
+}
+
+// newSnapshotOf compiles acme of these files, and bare.
+func newSnapshotOf(tb testing.TB, acme, ticketing string) *gateway.Snapshot {
+	tb.Helper()
 	unified, err := schemas.Unified()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	patient := jsonata.NewLanguage(clock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}) // for few cores and the race detector
 	docs, found := engine.Load(patient, engine.Layer{FS: fstest.MapFS{
-		"acme/integration.yaml": {Data: []byte(acmeYAML)}, "acme/ticketing.yaml": {Data: []byte(ticketing)},
+		"acme/integration.yaml": {Data: []byte(acme)}, "acme/ticketing.yaml": {Data: []byte(ticketing)},
 		"bare/integration.yaml": {Data: []byte(bareYAML)},
 	}})
 	catalog, more := engine.Compile(docs, gateway.Models(unified), nil)
@@ -369,7 +375,7 @@ func TestProblemStatus(t *testing.T) {
 	t.Parallel()
 	statuses := map[engine.Kind]int{
 		engine.KindInvalid: 400, engine.KindProvider: 502, engine.KindUpstream: 502, engine.KindTimeout: 504,
-		engine.KindMapping: 500, engine.KindCanceled: gateway.StatusClosed, engine.KindAccount: 422,
+		engine.KindMapping: 500, engine.KindCanceled: gateway.StatusClosed, engine.KindBusy: 500, engine.KindAccount: 422,
 	}
 	for kind := engine.KindInvalid; named(kind) != ""; kind++ {
 		if statuses[kind] == 0 {

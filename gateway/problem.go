@@ -40,9 +40,9 @@ const (
 	maxNamed = 100
 )
 
-// overrunRetryAfter is the Retry-After of a call that was not sent because an expression took too
-// long, in seconds.
-const overrunRetryAfter = "1"
+// busyRetryAfter is the Retry-After of a call that wrote nothing because the server is too busy or an
+// expression took too long, in seconds.
+const busyRetryAfter = "1"
 
 // Problem is why a call failed. It is an error and contains no secret.
 type Problem struct { //nolint:errname // callers see a problem; it is an error for the engine only
@@ -159,9 +159,17 @@ func engineProblem(e *engine.Error, report *Report) *Problem {
 		p.Message = "the integrated account cannot be used: " + e.Err.Error()
 	case engine.KindCanceled:
 		return Canceled()
+	case engine.KindBusy:
+		if errors.Is(e.Err, context.Canceled) {
+			return Canceled()
+		}
+		p.Message = "the server is too busy: " + e.Err.Error()
+		if report.wroteNothing() {
+			p.Status, p.RetryAfter = statusUnavailable, busyRetryAfter
+		}
 	default:
 		if errors.Is(e.Err, context.DeadlineExceeded) && report.wroteNothing() {
-			p.Status, p.RetryAfter = statusUnavailable, overrunRetryAfter
+			p.Status, p.RetryAfter = statusUnavailable, busyRetryAfter
 		}
 		p.Message = "the mapping failed: " + e.Op
 		if e.Pos.Line > 0 {

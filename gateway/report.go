@@ -45,9 +45,9 @@ func (r *Report) endedAt() time.Time {
 	return r.ended
 }
 
-// wroteNothing reports whether the call failed before its main call, and no step has written.
+// wroteNothing reports whether no provider call was begun that may write.
 func (r *Report) wroteNothing() bool {
-	return r != nil && r.unsent && (r.Result == nil || !slices.ContainsFunc(r.Result.Steps, func(s engine.StepResult) bool {
+	return r != nil && (r.Result == nil || !slices.ContainsFunc(r.Result.Steps, func(s engine.StepResult) bool {
 		return s.Call != nil && s.Call.Method != "GET"
 	}))
 }

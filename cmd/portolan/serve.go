@@ -37,6 +37,7 @@ type serveCommand struct {
 	Drain                  time.Duration  `default:"20s" help:"How long calls in flight may take when the process is stopped."`
 	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do if an answer violates the response schema: off, warn or fail."`
 	MaxBody                byteSize       `default:"1MiB" help:"Largest request body."`
+	DecodedAnswers         byteSize       `default:"10MiB" help:"Total size of the providers' answers over 64 KiB that are decoded at a time. Others wait."`
 	MemoryLimit            byteSize       `default:"512MiB" help:"Soft memory limit of the garbage collector. GOMEMLIMIT takes precedence."`
 	LogLevel               string         `default:"info" enum:"debug,info,warn,error" help:"Lowest level that is logged: debug, info, warn or error."`
 }
@@ -195,7 +196,7 @@ func (c *serveCommand) directory(file *accounts.Memory, store *serverStore, demo
 
 func (c *serveCommand) newServer(p *process, b *bundle, file *accounts.Memory, store *serverStore, demo []accounts.Account, sandboxAt *sandboxAddress, listener net.Listener, log *slog.Logger) (*server.Server, error) {
 	client := c.Proxy.options()
-	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy)}
+	inner := []gateway.Option{gateway.WithLogger(log), gateway.WithPolicy(c.ResponsePolicy), gateway.WithDecodedAnswers(int64(c.DecodedAnswers))}
 	options := []server.Option{
 		server.WithLogger(log), server.WithClock(p.now), server.WithTrustedProxies(c.TrustedProxy...),
 		server.WithLimits(server.Limits{Body: int64(c.MaxBody), Target: 16 << 10, Header: 64 << 10}),
