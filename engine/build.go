@@ -134,7 +134,7 @@ func (p place) String() string {
 	return p.title + ": " + p.step + ": " + p.key
 }
 
-// evaluate evaluates x. Its error is an *Error of KindMapping or KindCanceled.
+// evaluate evaluates x. Its error is an *Error of KindMapping, KindBusy or KindCanceled.
 func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, at place) (any, bool, error) {
 	v, present, err := x.EvalBindings(ctx, bindings)
 	switch {
@@ -142,6 +142,8 @@ func evaluate(ctx context.Context, x *jsonata.Expr, bindings jsonata.Bindings, a
 		return v, present, nil
 	case errors.Is(err, context.Canceled):
 		return nil, false, &Error{Kind: KindCanceled, Op: at.String(), Err: err}
+	case errors.Is(err, jsonata.ErrBusy):
+		return nil, false, &Error{Kind: KindBusy, Op: at.String(), Err: err}
 	default:
 		return nil, false, &Error{Kind: KindMapping, Op: at.String(), Pos: x.Pos(), Err: err}
 	}

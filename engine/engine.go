@@ -107,6 +107,7 @@ func (s *StepResult) Status() int {
 // Do carries out plan for req. The Result is never nil. The error is an *Error, or that of
 // the request's Renewer. After the main call succeeded, only a failing mapping causes one.
 func (e *Engine) Do(ctx context.Context, plan *Plan, req *Request, mode Mode) (*Result, error) {
+	ctx = jsonata.WithTenant(ctx, jsonata.Tenant{Name: req.Environment})
 	result := &Result{}
 	sc, err := plan.scope(req)
 	if err != nil {
@@ -181,6 +182,7 @@ func (e *Engine) addSteps(ctx context.Context, result *Result, in *Integration, 
 // steps by name, plain JSON. A call that needs an answer without a sample has Depends, and may
 // have no Call. The error is an *Error.
 func (e *Engine) Plan(ctx context.Context, plan *Plan, req *Request, samples map[string]any) (*Result, error) {
+	ctx = jsonata.WithTenant(ctx, jsonata.Tenant{Name: req.Environment})
 	result := &Result{}
 	known := map[string]any{}
 	for _, s := range plan.before {

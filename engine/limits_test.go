@@ -23,7 +23,7 @@ func TestValuesAreLimited(t *testing.T) {
 	if !ok || failed.Kind != engine.KindProvider || failed.Cause != engine.CauseTooManyValues || failed.Provider.Message != "the provider's answer has too many values" {
 		t.Errorf("one more: %v", err)
 	}
-	plan, found := catalog.Override(base, layer("a", "", "", `{ "custom": [1..response.n] }`, false))
+	plan, found := catalog.Override("", base, layer("a", "", "", `{ "custom": [1..response.n] }`, false))
 	if found.Failed() {
 		t.Fatal(found)
 	}

@@ -42,7 +42,7 @@ func lint(t *testing.T, files fstest.MapFS, layers []engine.OverrideLayer) strin
 		out.WriteString(d.String() + "\n")
 	}
 	if plan := c.Plan("acme", usersUpdate); plan != nil {
-		_, found := c.Override(plan, layers...)
+		_, found := c.Override("", plan, layers...)
 		for _, d := range found {
 			if d.Severity == source.SeverityWarning {
 				out.WriteString("warning: ")

@@ -18,12 +18,12 @@ const (
 )
 
 // Override compiles a plan of base and the layers, of which a later one overrides an earlier one,
-// and probes it for its own Support and Version. It does not change base. If all layers are empty,
-// it returns base.
+// and probes it for its own Support and Version, on behalf of environment. It does not change base.
+// If all layers are empty, it returns base.
 //
 // An invalid override is an error. One that supports more or less than the mapping declares is a
 // warning. Use the plan only if the diagnostics have not Failed.
-func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.Diagnostics) {
+func (c *Catalog) Override(environment string, base *Plan, layers ...OverrideLayer) (*Plan, source.Diagnostics) {
 	base = base.Base()
 	layers = slices.DeleteFunc(slices.Clone(layers), OverrideLayer.IsEmpty)
 	if len(layers) == 0 || base.doc == nil {
@@ -31,7 +31,8 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.D
 	}
 	plan, main := *base, *base.main
 	plan.base, plan.main = base, &main
-	o := &overrideCompiler{plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
+	ctx := jsonata.WithTenant(context.Background(), jsonata.Tenant{Name: environment, Patient: true})
+	o := &overrideCompiler{ctx: ctx, plan: &plan, exprs: slices.Clone(base.doc.requestExprs())}
 	o.reader = newReader(&o.diags, base.integration.language)
 	content := []any{base.version}
 	for _, l := range layers {
@@ -50,6 +51,7 @@ func (c *Catalog) Override(base *Plan, layers ...OverrideLayer) (*Plan, source.D
 
 // overrideCompiler compiles overrides into plan.
 type overrideCompiler struct {
+	ctx    context.Context
 	plan   *Plan
 	reader *reader
 	diags  source.Diagnostics
@@ -105,7 +107,7 @@ func (o *overrideCompiler) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 		o.diags.Errorf(n.At(0), "E020-bad-expression", "expression is longer than %d bytes", maxOverrideSource)
 		n = source.TextNode(n.Pos.File, "null")
 	}
-	x := o.reader.UntrustedExpr(n, bindings...)
+	x := o.reader.UntrustedExpr(o.ctx, n, bindings...)
 	checkCredentials(&o.diags, x, o.plan.integration.Credentials, false)
 	if key == queryKey {
 		for _, f := range x.Fields() {
@@ -121,7 +123,7 @@ func (o *overrideCompiler) expr(n *source.Node, key mappingKey) *jsonata.Expr {
 // limit or do not return an object. Other errors may be due to the data.
 func (o *overrideCompiler) evaluateOnce() {
 	p := o.plan
-	pr := newProber(context.Background(), p)
+	pr := newProber(o.ctx, p)
 	body := map[string]any{}
 	for _, path := range leafPaths(p.model.Request, nil) {
 		values, _ := candidates(pr.body.at(path))
@@ -133,7 +135,7 @@ func (o *overrideCompiler) evaluateOnce() {
 			if x == nil {
 				continue
 			}
-			result, _, err := x.EvalBindings(context.Background(), bindings)
+			result, _, err := x.EvalBindings(o.ctx, bindings)
 			_, isObject := result.(map[string]any)
 			switch {
 			case jsonata.Costly(err):
@@ -148,7 +150,7 @@ func (o *overrideCompiler) evaluateOnce() {
 // probe finds the plan's support.
 func (o *overrideCompiler) probe() {
 	p := o.plan
-	ctx, cancel := context.WithTimeout(context.Background(), probeEvaluations*p.integration.language.EvalTimeout())
+	ctx, cancel := context.WithTimeout(o.ctx, probeEvaluations*p.integration.language.EvalTimeout())
 	defer cancel()
 	var found source.Diagnostics
 	c := &compiler{ctx: ctx, diags: &found, language: p.integration.language}

@@ -32,7 +32,7 @@ func TestOverrideFailsAtRunTime(t *testing.T) {
 				limits = jsonata.Limits{}
 			}
 			catalog, base := overriddenCatalog(t, limits)
-			plan, found := catalog.Override(base, c.l)
+			plan, found := catalog.Override("", base, c.l)
 			if found.Failed() {
 				t.Fatal(found)
 			}
@@ -56,7 +56,7 @@ func TestOverrideCostsAreShown(t *testing.T) {
 		"":                                   `{ "name": 1 + response.first & $error(response.nick) }`, // for want of data
 	} {
 		catalog, base := overriddenCatalog(t, jsonata.Limits{EvalTimeout: 3 * time.Second})
-		_, found := catalog.Override(base, layer("a", "", "", src, false))
+		_, found := catalog.Override("", base, layer("a", "", "", src, false))
 		switch {
 		case name == "" && len(found) > 0:
 			t.Errorf("%s: %v", src, found)
@@ -68,7 +68,7 @@ func TestOverrideCostsAreShown(t *testing.T) {
 
 func TestOverrideSourceIsLimited(t *testing.T) {
 	catalog, base := overriddenCatalog(t, jsonata.Limits{})
-	_, found := catalog.Override(base, layer("a", "", "", `{ "name": "`+strings.Repeat("x", 16<<10)+`" }`, false))
+	_, found := catalog.Override("", base, layer("a", "", "", `{ "name": "`+strings.Repeat("x", 16<<10)+`" }`, false))
 	if len(found) != 1 || found[0].Code != "E020-bad-expression" || found[0].Pos != (source.Pos{File: "a/response_mapping", Line: 1, Col: 1}) {
 		t.Errorf("found %v", found)
 	}
@@ -77,7 +77,7 @@ func TestOverrideSourceIsLimited(t *testing.T) {
 // Places count runes and lines of the expression itself.
 func TestOverridePlaces(t *testing.T) {
 	catalog, base := overriddenCatalog(t, jsonata.Limits{})
-	_, found := catalog.Override(base, layer("a", "", "", "\n  { \"näme\": 1,\r\n    \"é\": respons.x,\n\t\"b\": $nope(1) }", false))
+	_, found := catalog.Override("", base, layer("a", "", "", "\n  { \"näme\": 1,\r\n    \"é\": respons.x,\n\t\"b\": $nope(1) }", false))
 	var got []string
 	for _, d := range found {
 		got = append(got, fmt.Sprintf("%s %s", d.Pos, d.Code))

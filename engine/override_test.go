@@ -135,7 +135,7 @@ func TestOverride(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			catalog, base := overriddenCatalog(t, jsonata.Limits{})
-			plan, found := catalog.Override(base, c.layers...)
+			plan, found := catalog.Override("", base, c.layers...)
 			if found.Failed() {
 				t.Fatal(found)
 			}
@@ -164,7 +164,7 @@ func TestOverride(t *testing.T) {
 // Steps before and after belong to the mapping.
 func TestOverrideLeavesStepsAlone(t *testing.T) {
 	catalog, base := stepsCatalog(t)
-	plan, found := catalog.Override(base, layer("a", `{ "name": { "kind": "x" } }`, `{ "mine": 1 }`, `{ "kind": $keys(after) }`, true))
+	plan, found := catalog.Override("", base, layer("a", `{ "name": { "kind": "x" } }`, `{ "mine": 1 }`, `{ "kind": $keys(after) }`, true))
 	if found.Failed() {
 		t.Fatal(found)
 	}
@@ -194,7 +194,7 @@ func TestOverrideLeavesStepsAlone(t *testing.T) {
 
 func TestRemoteDataWinsOverOverrides(t *testing.T) {
 	catalog, base := overriddenCatalog(t, jsonata.Limits{})
-	plan, _ := catalog.Override(base, layer("a", `{ "note": "override" }`, `{ "q": "override" }`, "", false))
+	plan, _ := catalog.Override("", base, layer("a", `{ "note": "override" }`, `{ "q": "override" }`, "", false))
 	req := &engine.Request{
 		ID: "7", Context: account(), RemoteQuery: []engine.Param{{Name: "q", Value: "caller"}},
 		Body: map[string]any{engine.RemoteData: map[string]any{"note": "caller"}},
@@ -208,7 +208,7 @@ func TestRemoteDataWinsOverOverrides(t *testing.T) {
 func TestOverrideVersion(t *testing.T) {
 	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	version := func(layers ...engine.OverrideLayer) string {
-		plan, found := catalog.Override(base, layers...)
+		plan, found := catalog.Override("", base, layers...)
 		if found.Failed() {
 			t.Fatal(found)
 		}
@@ -238,7 +238,7 @@ func TestOverrideVersion(t *testing.T) {
 
 func TestOverrideSupport(t *testing.T) {
 	catalog, base := overriddenCatalog(t, jsonata.Limits{})
-	plan, found := catalog.Override(base, layer("a", `{ "given": body.first_name, "mail": body.emails[0].email, "desk": body.custom_fields.desk }`, "", "", true))
+	plan, found := catalog.Override("", base, layer("a", `{ "given": body.first_name, "mail": body.emails[0].email, "desk": body.custom_fields.desk }`, "", "", true))
 	if found.Failed() {
 		t.Fatal(found)
 	}
@@ -273,7 +273,7 @@ func TestOverrideSeesNoSecret(t *testing.T) {
 		for _, l := range []engine.OverrideLayer{
 			layer("a", `{ "peek": `+peek+` }`, "", "", false), layer("a", "", `{ "peek": `+peek+` }`, "", false), layer("a", "", "", `{ "peek": `+peek+` }`, false),
 		} {
-			plan, found := catalog.Override(base, l)
+			plan, found := catalog.Override("", base, l)
 			if found.Failed() {
 				t.Fatalf("%s: %v", peek, found)
 			}
@@ -292,7 +292,7 @@ func TestOverrideSeesNoSecret(t *testing.T) {
 func TestOverrideCannotAuthorize(t *testing.T) {
 	catalog, base := overriddenCatalog(t, jsonata.Limits{})
 	// Neither literally nor computed, deep or in another spelling.
-	plan, found := catalog.Override(base, layer("a", "", `$merge([{ "ok": 1 }, { "user" & "_id": "evil" }, { "USER_" & "ID": "evil" }, { "user" & "_id[0]": "evil" }, { "user" & "_id": { "x": "evil" } }])`, "", true))
+	plan, found := catalog.Override("", base, layer("a", "", `$merge([{ "ok": 1 }, { "user" & "_id": "evil" }, { "USER_" & "ID": "evil" }, { "user" & "_id[0]": "evil" }, { "user" & "_id": { "x": "evil" } }])`, "", true))
 	if found.Failed() {
 		t.Fatal(found)
 	}
@@ -317,7 +317,7 @@ func BenchmarkOverride(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			req := &engine.Request{ID: "7", Body: map[string]any{"first_name": "Ada", "last_name": "Quill"}, Context: account()}
-			plan, _ := catalog.Override(base, layers...)
+			plan, _ := catalog.Override("", base, layers...)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, _, _, err := carriedOut(b, plan, req, `{"id":1,"first":"Ada","nick":"Countess"}`); err != nil {

@@ -45,7 +45,7 @@ func TestWorkerEvaluatesOverrides(t *testing.T) {
 	if _, _, _, err := carriedOut(t, base, req, `{"id":1}`); err != nil || len(evaluated) > 0 {
 		t.Fatalf("without overrides %q go to the worker, %v", evaluated, err)
 	}
-	plan, found := catalog.Override(base, layer("a", `{ "b": 1 }`, `{ "q": 2 }`, `{ "r": 3 }`, false))
+	plan, found := catalog.Override("", base, layer("a", `{ "b": 1 }`, `{ "q": 2 }`, `{ "r": 3 }`, false))
 	if found.Failed() || !slices.Contains(evaluated, `{ "b": 1 }`) {
 		t.Fatalf("%v; tried by the worker: %q", found, evaluated)
 	}
@@ -59,6 +59,42 @@ func TestWorkerEvaluatesOverrides(t *testing.T) {
 	}
 }
 
+// A worker is told on whose behalf it evaluates. If too many evaluations of an environment wait, its
+// calls fail as busy, and its overrides are compiled nevertheless.
+func TestWorkerKnowsTheTenant(t *testing.T) {
+	var tenants []jsonata.Tenant
+	var failure error
+	evaluate := func(ctx context.Context, _ string, _ map[string]any) (any, bool, error) {
+		tenants = append(tenants, jsonata.TenantOf(ctx))
+		return map[string]any{"worker": true}, true, failure
+	}
+	language := jsonata.NewLanguage(time.Now, rand.Reader, jsonata.Limits{}).WithWorker(workerFunc(evaluate))
+	files := fstest.MapFS{"acme/integration.yaml": {Data: []byte(overriddenIntegration)}, "acme/ticketing.yaml": {Data: []byte(overriddenMapping)}}
+	docs, _ := engine.Load(language, engine.Layer{FS: files})
+	catalog, _ := engine.Compile(docs, unifiedModels(t), nil)
+	plan, found := catalog.Override("live", catalog.Plan("acme", usersUpdate), layer("a", `{ "b": 1 }`, "", "", false))
+	patient := jsonata.Tenant{Name: "live", Patient: true}
+	if others := slices.DeleteFunc(slices.Clone(tenants), func(t jsonata.Tenant) bool { return t == patient }); found.Failed() || len(tenants) < 3 || len(others) > 0 {
+		t.Errorf("compiled for %v, %v", tenants, found)
+	}
+	tenants = nil
+	req := &engine.Request{Environment: "live", ID: "7", Body: map[string]any{"first_name": "Ada"}, Context: account()}
+	if _, _, _, err := carriedOut(t, plan, req, `{"id":1}`); err != nil {
+		t.Error(err)
+	}
+	if _, err := engine.New(nil, time.Now).Plan(t.Context(), plan, req, nil); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]jsonata.Tenant{{Name: "live"}, {Name: "live"}}, tenants); diff != "" {
+		t.Errorf("called and planned for (-want +got):\n%s", diff)
+	}
+	failure = jsonata.ErrBusy
+	_, _, _, err := carriedOut(t, plan, req, `{"id":1}`)
+	if failed, ok := errors.AsType[*engine.Error](err); !ok || failed.Kind != engine.KindBusy || !errors.Is(err, failure) {
+		t.Errorf("a full queue gives %v", err)
+	}
+}
+
 // A worker's failure is an error at the override's place, also if no worker could evaluate it.
 func TestWorkerFails(t *testing.T) {
 	var failure error
@@ -68,12 +104,12 @@ func TestWorkerFails(t *testing.T) {
 	docs, _ := engine.Load(language, engine.Layer{FS: files})
 	catalog, _ := engine.Compile(docs, unifiedModels(t), nil)
 	base, own := catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "r": 3 }`, false)
-	plan, found := catalog.Override(base, own)
+	plan, found := catalog.Override("", base, own)
 	if found.Failed() {
 		t.Fatal(found)
 	}
 	for _, failure = range []error{jsonata.ErrMemory, jsonata.ErrOverrun, jsonata.ErrNoWorker} {
-		if _, found := catalog.Override(base, own); len(found) != 1 || found[0].Code != "E047-costly-override" || found[0].Message != failure.Error() {
+		if _, found := catalog.Override("", base, own); len(found) != 1 || found[0].Code != "E047-costly-override" || found[0].Message != failure.Error() {
 			t.Errorf("%v: saving finds %v", failure, found)
 		}
 		_, _, _, err := carriedOut(t, plan, &engine.Request{ID: "7", Context: account(), Body: map[string]any{"first_name": "Ada"}}, `{"id":1}`)
@@ -115,7 +151,7 @@ func TestWorkerCompilesOverrides(t *testing.T) {
 			docs, _ := engine.Load(language, engine.Layer{FS: files})
 			catalog, _ := engine.Compile(docs, unifiedModels(t), nil)
 			// Only a compiler detects that this is not a valid expression.
-			_, found := catalog.Override(catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "name": 1 2 }`, false))
+			_, found := catalog.Override("", catalog.Plan("acme", usersUpdate), layer("a", "", "", `{ "name": 1 2 }`, false))
 			got := ""
 			for _, d := range found {
 				got += d.String() + "\n"

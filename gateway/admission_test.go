@@ -2,12 +2,18 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
+	"portolan/accounts"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/jsonata"
+	"portolan/schemas"
 )
 
 const (
@@ -80,7 +86,7 @@ func TestLargeAnswersWait(t *testing.T) {
 	}
 	outcome, p := call(t.Context(), &sizedProvider{bytes: map[string]int{"main": large, "new": large}})
 	if p != nil || len(outcome.Report.Result.Partial) > 0 {
-		t.Fatalf("two large answers: %v, %v", outcome, p)
+		t.Fatalf("two large answers: %v", p)
 	}
 	release := make(chan struct{})
 	holder := &sizedProvider{map[string]int{"main": large, "new": large}, map[string]chan struct{}{"new": release}, make(chan string, 3)}
@@ -117,11 +123,63 @@ func TestLargeAnswersWait(t *testing.T) {
 	time.Sleep(20 * time.Millisecond) // until it waits
 	close(release)
 	if outcome := <-held; outcome == nil || strings.Join(outcome.Report.Result.Partial, " ") != "new" {
-		t.Errorf("a second large answer while others wait: %+v", outcome)
+		t.Error("a second large answer while others wait does not fail its step alone")
 	}
 	if p := <-waiting; p != nil {
 		t.Errorf("when the others are done: %v", p)
 	}
+}
+
+// A call whose environment's overrides wait already may be repeated if nothing was written.
+func TestManyOverridesWait(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		override accounts.Override
+		status   int
+		retry    string
+	}{
+		"before the write": {accounts.Override{RequestBodyMapping: `{ "a": 1 }`}, 503, "1"},
+		"after the write":  {accounts.Override{ResponseMapping: `{ "a": 1 }`}, 500, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			unified, err := schemas.Unified()
+			if err != nil {
+				t.Fatal(err)
+			}
+			language := jsonata.NewLanguage(clock, rand.Reader, jsonata.Limits{EvalTimeout: time.Minute}).WithWorker(busyWorker{})
+			docs, _ := engine.Load(language, engine.Layer{FS: fstest.MapFS{"acme/integration.yaml": {Data: []byte(acmeYAML)}, "acme/ticketing.yaml": {Data: []byte(acmeTicketing)}}})
+			catalog, _ := engine.Compile(docs, gateway.Models(unified), nil)
+			snapshot, _, err := gateway.NewSnapshot(catalog, unified)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store, err := accounts.NewMemory(nil, []accounts.Account{{
+				ID: acmeID, Integration: "acme", Environment: "default", Context: accounts.Context{"key": "secret-of-acme"},
+				Overrides: accounts.Overrides{update().String(): tt.override},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, p := do(t, gateway.New(snapshot, engine.New(ada(), clock), store), &gateway.Input{Body: map[string]any{"first_name": "Ada"}})
+			const message = "the server is too busy: too many overrides of this environment wait to be evaluated"
+			if p == nil || p.Status != tt.status || p.RetryAfter != tt.retry || p.Message != message {
+				t.Errorf("got %+v", p)
+			}
+		})
+	}
+}
+
+// busyWorker evaluates for patient tenants only.
+type busyWorker struct{}
+
+func (busyWorker) Compile(context.Context, string) error { return nil }
+
+func (busyWorker) Evaluate(ctx context.Context, _ string, _ map[string]any) (any, bool, error) {
+	if !jsonata.TenantOf(ctx).Patient {
+		return nil, false, jsonata.ErrBusy
+	}
+	return map[string]any{"a": json.Number("1")}, true, nil
 }
 
 type providerKey struct{}

@@ -15,7 +15,7 @@ func NewPlanCache(catalog *engine.Catalog, maximum int) PlanCache {
 
 // Plan is planCache.plan for tests.
 func (c PlanCache) Plan(base *engine.Plan, layers ...engine.OverrideLayer) (*engine.Plan, source.Diagnostics) {
-	return c.plan(base, layers...)
+	return c.plan("", base, layers...)
 }
 
 // Kept returns how many plans c keeps.

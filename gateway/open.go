@@ -149,7 +149,7 @@ func withOverrides(snapshot *Snapshot, plan *engine.Plan, account accounts.Accou
 		return plan, nil
 	}
 	op := plan.Operation().String()
-	over, found := snapshot.Override(plan,
+	over, found := snapshot.Override(account.Environment, plan,
 		OverrideLayer(EnvironmentLayer, account.Inherited[account.Integration+"/"+op]),
 		OverrideLayer(AccountLayer, account.Overrides[op]))
 	for _, d := range found {

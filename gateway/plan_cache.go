@@ -41,15 +41,15 @@ func newPlanCache(catalog *engine.Catalog, maximum int) *planCache {
 }
 
 // plan returns what Catalog.Override returns. Concurrent callers with the same content wait for
-// one compilation.
-func (c *planCache) plan(base *engine.Plan, layers ...engine.OverrideLayer) (*engine.Plan, source.Diagnostics) {
+// one compilation, whatever their environment.
+func (c *planCache) plan(environment string, base *engine.Plan, layers ...engine.OverrideLayer) (*engine.Plan, source.Diagnostics) {
 	base = base.Base()
 	layers = slices.DeleteFunc(slices.Clone(layers), engine.OverrideLayer.IsEmpty)
 	if len(layers) == 0 {
 		return base, nil
 	}
 	e := c.entry(planKey{base, sha256.Sum256(fmt.Appendf(nil, "%#v", layers))})
-	e.compile.Do(func() { e.plan, e.found = c.catalog.Override(base, layers...) })
+	e.compile.Do(func() { e.plan, e.found = c.catalog.Override(environment, base, layers...) })
 	if e.found.Failed() { // the machine may have been busy: the next caller tries again
 		c.forget(e)
 	}

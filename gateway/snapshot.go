@@ -108,8 +108,8 @@ func compileMappingSchema(key string, declared func() (any, *source.Node), found
 func (s *Snapshot) Catalog() *engine.Catalog { return s.catalog }
 
 // Override returns what Catalog.Override returns, and keeps it for the next call.
-func (s *Snapshot) Override(base *engine.Plan, layers ...engine.OverrideLayer) (*engine.Plan, source.Diagnostics) {
-	return s.overridden.plan(base, layers...)
+func (s *Snapshot) Override(environment string, base *engine.Plan, layers ...engine.OverrideLayer) (*engine.Plan, source.Diagnostics) {
+	return s.overridden.plan(environment, base, layers...)
 }
 
 // Has reports whether there is such a unified method.

@@ -1,6 +1,7 @@
 package jsonata
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -23,8 +24,8 @@ func (r *Reader) Expr(n *source.Node, bindings ...string) *Expr {
 
 // UntrustedExpr is Expr for an expression of an override. Its memory is bounded, and it is
 // compiled and evaluated by a worker if the language has one.
-func (r *Reader) UntrustedExpr(n *source.Node, bindings ...string) *Expr {
-	return r.expr(n, r.Language.CompileUntrusted, bindings)
+func (r *Reader) UntrustedExpr(ctx context.Context, n *source.Node, bindings ...string) *Expr {
+	return r.expr(n, func(src string) (*Expr, error) { return r.Language.CompileUntrusted(ctx, src) }, bindings)
 }
 
 func (r *Reader) expr(n *source.Node, compile func(src string) (*Expr, error), bindings []string) *Expr {

@@ -23,7 +23,7 @@ func TestWorkerResultIsChecked(t *testing.T) {
 	for name, value := range map[string]any{
 		"large": strings.Repeat("x", 2000), "not finite": json.Number("1e999"), "deep": nested(1001), "no JSON": make(chan int), "many": make([]any, 50),
 	} {
-		x, err := NewLanguage(time.Now, rand.Reader, Limits{ResultBytes: 1000, Values: 50}).WithWorker(fixedWorker{value}).CompileUntrusted(`1`)
+		x, err := NewLanguage(time.Now, rand.Reader, Limits{ResultBytes: 1000, Values: 50}).WithWorker(fixedWorker{value}).CompileUntrusted(t.Context(), `1`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestWorkerResultIsChecked(t *testing.T) {
 // If there is a worker, this process compiles no override, and still knows the size of its
 // regular expressions.
 func TestWorkerCompilesAlone(t *testing.T) {
-	x, err := NewLanguage(time.Now, rand.Reader, Limits{}).WithWorker(fixedWorker{}).CompileUntrusted(`1 2 (/a{10}/)`)
+	x, err := NewLanguage(time.Now, rand.Reader, Limits{}).WithWorker(fixedWorker{}).CompileUntrusted(t.Context(), `1 2 (/a{10}/)`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func (a *adminCall) overridesOf(ctx context.Context, environment string, find fu
 		if ctx.Err() != nil || len(a.failures) > maxListed { // compiling takes time
 			break
 		}
-		_, found := a.server.gateway.Snapshot().Override(plan, append(below, gateway.OverrideLayer(name, override))...)
+		_, found := a.server.gateway.Snapshot().Override(environment, plan, append(below, gateway.OverrideLayer(name, override))...)
 		for _, d := range found {
 			f := overrideFailure(at, name, d)
 			switch {

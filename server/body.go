@@ -144,7 +144,7 @@ func bodyFailure(data []byte, f plain.Failure, first bool) gateway.Failure {
 		return gateway.Failuref("", gateway.CodeType, "the body %s", f.Message)
 	case plain.Syntax, plain.Trailing:
 		return gateway.Failuref("", gateway.CodeSyntax, "the body is not valid JSON: %s%s", place(), f.Message)
-	case plain.Depth:
+	case plain.Depth, plain.Count:
 		return gateway.Failuref("", gateway.CodeLimit, "%s%s", place(), f.Message)
 	case plain.Length:
 		return gateway.Failuref(f.Pointer, gateway.CodeLimit, "%s", f.Message)

@@ -15,6 +15,7 @@ import (
 	"portolan/accounts/oauth"
 	"portolan/engine"
 	"portolan/gateway"
+	"portolan/jsonata/worker"
 	"portolan/sandbox"
 	"portolan/server"
 	"portolan/upstream"
@@ -38,6 +39,7 @@ type serveCommand struct {
 	ResponsePolicy         gateway.Policy `default:"warn" enum:"off,warn,fail" help:"What to do if an answer violates the response schema: off, warn or fail."`
 	MaxBody                byteSize       `default:"1MiB" help:"Largest request body."`
 	DecodedAnswers         byteSize       `default:"10MiB" help:"Total size of the providers' answers over 64 KiB that are decoded at a time. Others wait."`
+	OverrideQueue          uint32         `default:"64" help:"How many evaluations of overrides may wait in one environment. Calls that need more are refused."`
 	MemoryLimit            byteSize       `default:"512MiB" help:"Soft memory limit of the garbage collector. GOMEMLIMIT takes precedence."`
 	LogLevel               string         `default:"info" enum:"debug,info,warn,error" help:"Lowest level that is logged: debug, info, warn or error."`
 }
@@ -53,7 +55,7 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	memory := c.tuneMemory(p)
-	workers := newWorkers(c.mappingFlags)
+	workers := newWorkers(c.mappingFlags, worker.WithQueue(int(c.OverrideQueue)))
 	defer workers.Close()
 	probes := c.probeFile(keys, c.EvalTimeout)
 	known := probes.read()

@@ -22,7 +22,7 @@ func (c *workerCommand) Run(ctx context.Context, p *process) error {
 }
 
 // newWorkers returns a pool of processes that run workerCommand.
-func newWorkers(flags mappingFlags) *worker.Pool {
+func newWorkers(flags mappingFlags, opts ...worker.Option) *worker.Pool {
 	command := []string{"portolan", "worker", "--eval-timeout", flags.EvalTimeout.String(), "--max-values", strconv.Itoa(int(flags.MaxValues))}
-	return worker.New(command, flags.EvalTimeout, worker.WithValues(int(flags.MaxValues)))
+	return worker.New(command, flags.EvalTimeout, append(opts, worker.WithValues(int(flags.MaxValues)))...)
 }

@@ -35,8 +35,12 @@ type Pool struct {
 	values  int             // in a result, at most
 	open    context.Context // done if the pool is closed
 	cancel  context.CancelFunc
+	turns   queue         // as many at a time as there are processes
 	idle    chan *process // nil: not started yet
 }
+
+// defaultQueue is how many evaluations of one tenant may wait. Each may keep a worker for about a second.
+const defaultQueue = 64
 
 // Option changes a default of New.
 type Option func(*Pool)
@@ -45,10 +49,15 @@ type Option func(*Pool)
 // the same limit.
 func WithValues(n int) Option { return func(p *Pool) { p.values = n } }
 
+// WithQueue limits the evaluations of one tenant that wait for a worker; 64 by default. Further ones
+// fail with jsonata.ErrBusy.
+func WithQueue(n int) Option { return func(p *Pool) { p.turns.limit = n } }
+
 // New builds a pool of workers. command is the command line, with the program's name, for which
 // this program runs Serve. timeout is the evaluation timeout of the workers.
 func New(command []string, timeout time.Duration, opts ...Option) *Pool {
 	p := &Pool{command: command, timeout: timeout, values: jsonata.DefaultValues, idle: make(chan *process, runtime.NumCPU())}
+	p.turns = queue{limit: defaultQueue, free: cap(p.idle), waiting: map[string][]chan struct{}{}}
 	for _, o := range opts {
 		o(p)
 	}
@@ -81,16 +90,21 @@ func (p *Pool) Evaluate(ctx context.Context, source string, bindings map[string]
 	return p.do(ctx, &request{source: source, bindings: bindings})
 }
 
-// do waits for an idle worker and sends it the request.
+// do waits for the turn of the context's tenant and sends an idle worker the request.
 func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, err error) {
-	frame, err := req.encode()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.open, func() { cancel(jsonata.ErrNoWorker) })() //nolint:contextcheck // the pool outlives the call
+	if err := p.turns.enter(ctx, jsonata.TenantOf(ctx)); err != nil {
+		return nil, false, err
+	}
+	defer p.turns.leave()
+	frame, err := req.encode() // the memory of a frame is used by those that have a turn
 	if err != nil {
 		return nil, false, fmt.Errorf("bindings: %w", err)
 	}
 	var w *process
 	select {
-	case <-p.open.Done():
-		return nil, false, jsonata.ErrNoWorker
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	case w = <-p.idle:
@@ -112,7 +126,7 @@ func (p *Pool) do(ctx context.Context, req *request) (value any, present bool, e
 		if err == nil {
 			return res.result()
 		}
-		if started && !errors.Is(err, jsonata.ErrOverrun) || ctx.Err() != nil || p.open.Err() != nil {
+		if started && !errors.Is(err, jsonata.ErrOverrun) || ctx.Err() != nil {
 			return nil, false, err
 		}
 	}
@@ -124,7 +138,7 @@ func (p *Pool) try(ctx context.Context, w *process, frame []byte) (_ *response, 
 	kill := func() { _ = w.command.Process.Kill() } // it may have ended already
 	var late atomic.Bool
 	timer := time.AfterFunc(startLimit, func() { late.Store(true); kill() })
-	stops := []func() bool{timer.Stop, context.AfterFunc(ctx, kill), context.AfterFunc(p.open, kill)} //nolint:contextcheck // the pool outlives the call
+	stops := []func() bool{timer.Stop, context.AfterFunc(ctx, kill)}
 	defer func() {
 		for _, stop := range stops {
 			w.killed = !stop() || w.killed // a late kill must not hit the next request
@@ -139,8 +153,6 @@ func (p *Pool) try(ctx context.Context, w *process, frame []byte) (_ *response, 
 		return res, started, nil
 	case ctx.Err() != nil:
 		return nil, started, context.Cause(ctx)
-	case p.open.Err() != nil:
-		return nil, started, jsonata.ErrNoWorker
 	case started && late.Load():
 		return nil, started, jsonata.ErrOverrun
 	case started: // the request was too much for it

@@ -82,7 +82,7 @@ func (s *server) respond(ctx context.Context, req *request) *response {
 	x := s.compiled[req.source]
 	if x == nil {
 		var err error
-		if x, err = s.language.CompileUntrusted(req.source); err != nil { //nolint:contextcheck // no other worker compiles for this one
+		if x, err = s.language.CompileUntrusted(ctx, req.source); err != nil {
 			return responseOf(nil, false, err)
 		}
 		if len(s.compiled) >= maxCompiled {

@@ -108,7 +108,7 @@ func TestWorkerReturnsTheSame(t *testing.T) {
 		`$reduce([1..1000], function($s, $i) { { "s": $s } }, {})`, `$reduce([1..1001], function($s, $i) { { "s": $s } }, 1)`, `[1..200000]`,
 	} {
 		eval := func(l *jsonata.Language) (any, bool, string) {
-			x, err := l.CompileUntrusted(src)
+			x, err := l.CompileUntrusted(t.Context(), src)
 			if err != nil {
 				t.Fatalf("%s: %v", src, err)
 			}
@@ -161,16 +161,16 @@ func TestWorkerCompiles(t *testing.T) {
 		`{ "a": b }`, `{ "a": }`, `$eval("1")`, `$match(a, /(/)`, `a & $match(a, /(a{1,100}){1,10}/)`, ``,
 		`$match(s, /` + strings.Repeat(`a{0,1000}`, 1500) + `/)`, `$match(s, /[` + strings.Repeat("B-\U0001e942", 2300) + `]/i)`,
 	} {
-		_, here := language.CompileUntrusted(src)
-		_, there := remote.CompileUntrusted(src)
+		_, here := language.CompileUntrusted(t.Context(), src)
+		_, there := remote.CompileUntrusted(t.Context(), src)
 		if diff := cmp.Diff(here, there); diff != "" {
 			t.Errorf("%.50s differs (-here +worker):\n%s", src, diff)
 		}
 	}
-	if _, err := remote.CompileUntrusted(`$error("evaluated")`); err != nil {
+	if _, err := remote.CompileUntrusted(t.Context(), `$error("evaluated")`); err != nil {
 		t.Errorf("compiling gave %v", err)
 	}
-	if x, err := remote.CompileUntrusted(`$contains("aaaaaaaaaaa", /(a{1,10}){1,10}/) ? "yes"`); err != nil || x.RegexpSize() == 0 {
+	if x, err := remote.CompileUntrusted(t.Context(), `$contains("aaaaaaaaaaa", /(a{1,10}){1,10}/) ? "yes"`); err != nil || x.RegexpSize() == 0 {
 		t.Fatalf("%+v, %v", x, err)
 	} else if v, _, err := x.Eval(t.Context(), nil); v != "yes" || err != nil {
 		t.Errorf("gave %v, %v", v, err)
