@@ -205,6 +205,9 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 	}
 	if e.Reply != nil {
 		text, _ := e.Reply.Text()
+		if e.Cause == engine.CauseTooManyValues { // it would be shown whole; now it is text, which is cut again
+			text = text[:min(len(text), 2*maxRawText)]
+		}
 		raw, cut := report.shownBody(text)
 		p.Remote.Status, p.Remote.Raw, p.Remote.Truncated = e.Reply.Status, raw, cut || e.Reply.Truncated
 		if p.Remote.Raw == nil {

@@ -32,6 +32,7 @@ func launch(t *testing.T, args ...string) *running {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	r.pid = command.Process.Pid
 	r.stop = func() { _ = command.Process.Kill() }
 	go func() {
 		_ = command.Wait()

@@ -56,19 +56,37 @@ func newProvider(t *testing.T) (*provider, string) {
 	p := &provider{}
 	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
 	t.Cleanup(p.Close)
+	return p, exampleFolder(t, p.Server)
+}
+
+// exampleFolder returns a folder with the mappings of the integration example, at server.
+func exampleFolder(t *testing.T, server *httptest.Server) string {
+	t.Helper()
 	root := t.TempDir()
 	folder := filepath.Join(root, "example")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"integration.yaml": fmt.Sprintf(exampleIntegration, p.Listener.Addr()), "ticketing.yaml": exampleMapping,
+		"integration.yaml": fmt.Sprintf(exampleIntegration, server.Listener.Addr()), "ticketing.yaml": exampleMapping,
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return p, root
+	return root
+}
+
+// answering starts a provider that answers a call for the name n with answers[n].
+func answering(t *testing.T, answers map[string]string) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Name string }
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		_, _ = io.WriteString(w, answers[body.Name])
+	}))
+	t.Cleanup(server.Close)
+	return server
 }
 
 func (p *provider) serve(w http.ResponseWriter, r *http.Request) {

@@ -28,6 +28,7 @@ type running struct {
 	stderr *lockedBuffer
 	stop   context.CancelFunc // as a signal would
 	exit   chan int
+	pid    int // of launch
 }
 
 type lockedBuffer struct {

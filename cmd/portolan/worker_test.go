@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -45,6 +46,42 @@ func (r *running) saveAccount(t *testing.T, override map[string]any) (int, map[s
 	}
 	res, answer := r.ask(t, http.MethodPost, accountsPath, demoAdminToken, body)
 	return res.StatusCode, answer
+}
+
+// The settings of limits are those of the server and of its workers.
+func TestServeLimits(t *testing.T) {
+	t.Setenv(masterKeysVariable, testKeys)
+	far := answering(t, map[string]string{
+		"many": `{"id":"u1","list":[` + strings.Repeat("1,", 100) + `1]}`, "few": `{"id":"u1","n":10}`, "more": `{"id":"u1","n":100}`,
+	})
+	store := []string{"--data", t.TempDir(), "--mappings", exampleFolder(t, far)}
+	admin := command(t, append([]string{"tokens", "create", "--name", "ops", "--role", "admin"}, store...)...)
+	r := launch(t, append(store, "--allow-insecure-upstreams", "--eval-timeout", "1s", "--max-values", "100", "--override-queue", "0")...)
+	made := r.must(t, http.StatusCreated, http.MethodPost, accountsPath, admin, map[string]any{
+		"integration": "example", "context": map[string]any{"api_key": "key-example"},
+		"overrides": map[string]any{"ticketing.users.update": map[string]any{
+			"request_body_mapping": `body.first_name = "loop" ? ( $f := function($x) { $f($x + 1) }; $f(1) ) : {}`,
+			"response_mapping":     `{ "custom": { "list": [1..response.n] } }`,
+		}},
+	})
+	for name, want := range map[string]int{"few": 200, "more": 500, "many": 502} {
+		if res, answer := r.ask(t, http.MethodPatch, userTarget(made["id"]), admin, map[string]any{"first_name": name}); res.StatusCode != want {
+			t.Errorf("%s: %d %v", name, res.StatusCode, answer)
+		}
+	}
+	var wait sync.WaitGroup
+	var refused atomic.Int64
+	for range runtime.NumCPU() + 3 {
+		wait.Go(func() {
+			res, _ := r.ask(t, http.MethodPatch, userTarget(made["id"]), admin, map[string]any{"first_name": "loop"})
+			if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "1" {
+				refused.Add(1)
+			}
+		})
+	}
+	if wait.Wait(); refused.Load() == 0 {
+		t.Error("no call is refused although none may wait")
+	}
 }
 
 // A killer is refused when it is saved. One that depends on the data of a call fails that call only.
