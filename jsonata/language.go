@@ -243,12 +243,13 @@ func (x *Expr) EvalBindings(ctx context.Context, bindings Bindings) (value any, 
 			value, present, err = nil, false, errInternal
 		}
 	}()
+	metered := ctx
 	if x.meter {
-		ctx = withMemoryMeter(ctx)
+		metered = withMemoryMeter(ctx)
 	}
-	v, err := x.prog(ctx, values)
+	v, err := x.prog(metered, values)
 	switch {
-	case err != nil && errors.Is(ctx.Err(), ErrMemory):
+	case err != nil && errors.Is(metered.Err(), ErrMemory):
 		return nil, false, ErrMemory
 	case err != nil && ctx.Err() != nil:
 		return nil, false, causeOf(ctx)
