@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // killers are small expressions that use so much time or memory in one step that the process cannot
@@ -82,6 +83,47 @@ func TestServeLimits(t *testing.T) {
 	if wait.Wait(); refused.Load() == 0 {
 		t.Error("no call is refused although none may wait")
 	}
+}
+
+// The costly overrides of one environment do not make another one wait for all of them.
+func TestServeIsFair(t *testing.T) {
+	t.Setenv(masterKeysVariable, testKeys)
+	far := answering(t, map[string]string{"Ada": `{"id":"u1","name":"Ada"}`})
+	store := []string{"--data", t.TempDir(), "--mappings", exampleFolder(t, far)}
+	command(t, append([]string{"environments", "create", "calm"}, store...)...)
+	tokens := map[string]string{}
+	for _, environment := range []string{"default", "calm"} {
+		tokens[environment] = command(t, append([]string{"tokens", "create", "--name", "ops", "--role", "admin", "--environment", environment}, store...)...)
+	}
+	r := launch(t, append(store, "--allow-insecure-upstreams", "--eval-timeout", "200ms", "--override-queue", "1000")...)
+	account := func(environment, body string) string {
+		made := r.must(t, http.StatusCreated, http.MethodPost, accountsPath, tokens[environment], map[string]any{
+			"integration": "example", "context": map[string]any{"api_key": "key-example"},
+			"overrides": map[string]any{"ticketing.users.update": map[string]any{"request_body_mapping": body}},
+		})
+		return userTarget(made["id"])
+	}
+	costly := account("default", `body.first_name = "loop" ? ( $f := function($x) { $f($x + 1) }; $f(1) ) : {}`)
+	modest := account("calm", `{ "name": body.first_name }`)
+	many := 8 * runtime.NumCPU()
+	var wait sync.WaitGroup
+	var sent, done atomic.Int64
+	for range many {
+		wait.Go(func() {
+			sent.Add(1)
+			r.ask(t, http.MethodPatch, costly, tokens["default"], map[string]any{"first_name": "loop"})
+			done.Add(1)
+		})
+	}
+	for int(sent.Load()) < many || done.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	before := done.Load()
+	r.must(t, http.StatusOK, http.MethodPatch, modest, tokens["calm"], ada)
+	if served := int(done.Load() - before); served > 3*runtime.NumCPU() {
+		t.Errorf("a call of another environment waited for %d of %d costly ones", served, many)
+	}
+	wait.Wait()
 }
 
 // A killer is refused when it is saved. One that depends on the data of a call fails that call only.
