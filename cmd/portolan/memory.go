@@ -9,7 +9,7 @@ import (
 
 const (
 	loadPercent = 70              // by how much the heap may grow while loading: most of it lasts, and the peak counts
-	heapFloor   = 14 << 20        // bytes that may be allocated until garbage is collected, however small the heap is
+	heapFloor   = 11 << 20        // bytes that may be allocated until garbage is collected, however small the heap is
 	minGarbage  = 4 << 20         // bytes for which it is worth to collect the garbage of an idle process
 	memoryCheck = 5 * time.Second // how often the memory is tended
 )
