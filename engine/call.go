@@ -114,6 +114,19 @@ func (r *Reply) Text() (text []byte, changed bool) {
 	return plain.ToUTF8(r.Body, r.HeaderValue("Content-Type"))
 }
 
+// PublicHeader returns the headers, names in lower case, repeated ones joined, without those that
+// are for authentication or set cookies.
+func (r *Reply) PublicHeader() map[string]any {
+	out := make(map[string]any, len(r.Header))
+	for name, values := range r.Header {
+		name = strings.ToLower(name)
+		if !strings.Contains(name, "cookie") && !strings.Contains(name, "authenticat") && !strings.Contains(name, "authoriz") {
+			out[name] = strings.Join(values, ", ")
+		}
+	}
+	return out
+}
+
 // Doer sends a Call once: the only I/O of a request. Its errors are *Error of KindUpstream
 // (no answer: refused, reset, TLS, redirect to another host), KindTimeout (deadline of ctx),
 // KindCanceled, KindProvider with the incomplete Reply (larger than the limit, cut off), or

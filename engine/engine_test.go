@@ -50,7 +50,7 @@ resources:
         - {name: note, call: people.note, run_if: $exists(body.last_name), request_body_mapping: '{ "text": body.last_name }'}
         - {name: read, call: people.read}
       record: after.read
-      response_mapping: 'after.read.{ "id": $string(id), "name": name, "etag": $$.headers.etag, "username": null }'
+      response_mapping: 'after.read.{ "id": $string(id), "name": name, "etag": $$.headers.(etag & $lookup($, "set-cookie") & $lookup($, "www-authenticate")), "username": null }'
 `
 
 // scripted answers calls by "METHOD path" and notes them.
@@ -73,7 +73,7 @@ func (s *scripted) Do(_ context.Context, c *engine.Call) (*engine.Reply, error) 
 }
 
 func reply(status int, body string) *engine.Reply {
-	return &engine.Reply{Status: status, Body: []byte(body), Header: http.Header{"Etag": {"v1"}}}
+	return &engine.Reply{Status: status, Body: []byte(body), Header: http.Header{"Etag": {"v1"}, "Set-Cookie": {"a"}, "Www-Authenticate": {"b"}}}
 }
 
 func stepsPlan(t *testing.T) *engine.Plan {

@@ -82,8 +82,8 @@ var (
 
 // Provider is a provider's failure, as the integration's `errors` reads it.
 type Provider struct {
-	Status  int // the status that the caller gets, 400 to 599
-	Message string
+	Status  int    // the status that the caller gets, 400 to 599
+	Message string // of any length, as everything that the provider says
 	Fields  []FieldError
 }
 

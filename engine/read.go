@@ -13,9 +13,6 @@ import (
 	"portolan/plain"
 )
 
-// maxMessage is the longest error message of a provider's, in bytes.
-const maxMessage = 2000
-
 // Read reads the main call's reply. Its error is an *Error of KindProvider, for a failure by the
 // integration's `errors`, KindMapping or KindCanceled. If needJSON is set and an expression reads the answer, a
 // body that is neither JSON nor empty is a failure too. Read does no I/O.
@@ -132,8 +129,8 @@ func (s *step) readFailure(ctx context.Context, title string, reply *Reply, bind
 		return nil, err
 	}
 	text, _ := message.(string)
-	if out.Message = truncate(strings.TrimSpace(text)); out.Message == "" {
-		out.Message = truncate(findMessage(bindings.Plain("error"), 0))
+	if out.Message = strings.TrimSpace(text); out.Message == "" {
+		out.Message = findMessage(bindings.Plain("error"), 0)
 	}
 	if out.Message == "" {
 		out.Message = fmt.Sprintf("the provider answered with status %d", reply.Status)
@@ -157,7 +154,7 @@ func fieldErrors(v any) []FieldError {
 		field, _ := object["field"].(string)
 		message, _ := object["message"].(string)
 		if field != "" {
-			out = append(out, FieldError{Field: field, Message: truncate(message)})
+			out = append(out, FieldError{Field: field, Message: message})
 		}
 	}
 	return out
@@ -190,14 +187,6 @@ func findMessage(v any, depth int) string {
 	return ""
 }
 
-// truncate shortens text to maxMessage bytes at a rune's boundary.
-func truncate(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
-}
-
 // RateLimit is the rate limit of a provider's answer; "" for what is unknown. Reset is in seconds
 // from now.
 type RateLimit struct{ Limit, Remaining, Reset string }
@@ -214,7 +203,7 @@ func (e *Engine) rateLimit(ctx context.Context, in *Integration, reply *Reply, e
 	}
 	ctx, cancel := in.language.WithDeadline(ctx)
 	defer cancel()
-	bindings := jsonata.NewBindings(map[string]any{"headers": headerBinding(reply), "status": statusBinding(reply)})
+	bindings := jsonata.NewBindings(map[string]any{"headers": reply.PublicHeader(), "status": statusBinding(reply)})
 	read := func(x *jsonata.Expr, otherwise string) string {
 		if x == nil {
 			return otherwise

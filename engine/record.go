@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"strings"
 
 	"portolan/jsonata"
 	"portolan/plain"
@@ -128,7 +127,7 @@ const maxAnswerDepth = jsonata.MaxValueDepth / 2
 
 // readAnswer parses reply, which may have so many values.
 func readAnswer(reply *Reply, values int) *Answer {
-	a := &Answer{reply: reply, header: headerBinding(reply)}
+	a := &Answer{reply: reply, header: reply.PublicHeader()}
 	a.text, _ = reply.Text()
 	doc, err := plain.Decode(a.text, plain.Options{Lenient: true, Depth: maxAnswerDepth, Values: values})
 	if failed, ok := errors.AsType[*plain.DecodeError](err); ok {
@@ -138,15 +137,6 @@ func readAnswer(reply *Reply, values int) *Answer {
 	}
 	a.body, a.isJSON = doc.Value, true
 	return a
-}
-
-// headerBinding returns the answer's headers, names in lower case, repeated ones joined.
-func headerBinding(reply *Reply) map[string]any {
-	out := make(map[string]any, len(reply.Header))
-	for name, values := range reply.Header {
-		out[strings.ToLower(name)] = strings.Join(values, ", ")
-	}
-	return out
 }
 
 // remote returns the JSON of the provider's record; nil if there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -141,8 +142,8 @@ func (r *Ready) finishedReport(req *engine.Request, receipts []engine.Receipt, o
 	if result != nil {
 		steps = result.Steps
 	}
-	out.secrets = sync.OnceValue(func() []string {
-		return secretForms(own.account, r.plan.Integration().Credentials, own.seen, steps)
+	out.secrets = sync.OnceValue(func() *masker {
+		return newMasker(own.account, r.plan.Integration().Credentials, own.seen, steps)
 	})
 	return out
 }
@@ -163,14 +164,18 @@ func transcoded(result *engine.Result) []string {
 	return warnings
 }
 
+// entityTag is the grammar of RFC 9110, section 8.8.3, for US-ASCII.
+var entityTag = regexp.MustCompile(`^(W/)?"[!#-~]*"$`)
+
 // rawOutcome returns the provider's answer, byte for byte.
 func rawOutcome(report *Report) *Outcome {
 	reply := report.Result.Main.Reply
 	header := report.Header()
-	for _, name := range []string{"Content-Type", "Etag"} {
-		if v := reply.HeaderValue(name); v != "" {
-			header = append(header, Header{name, v})
-		}
+	if v := reply.HeaderValue("Content-Type"); v != "" {
+		header = append(header, Header{"Content-Type", v})
+	}
+	if v := reply.HeaderValue("Etag"); entityTag.MatchString(v) {
+		header = append(header, Header{"Etag", v})
 	}
 	return &Outcome{Report: report, Status: reply.Status, Header: header, Body: reply.Body}
 }
@@ -234,8 +239,8 @@ func (g *Gateway) Verify(ctx context.Context, requestID string, account accounts
 	report.Result, report.ended = result, g.engine.Now()
 	tried := account
 	tried.Context = accounts.Context(checked)
-	report.secrets = sync.OnceValue(func() []string {
-		return secretForms(tried, endpoint.Integration.Credentials, own.seen, result.Steps)
+	report.secrets = sync.OnceValue(func() *masker {
+		return newMasker(tried, endpoint.Integration.Credentials, own.seen, result.Steps)
 	})
 	if err != nil {
 		return nil, problemOf(err, report)

@@ -24,3 +24,6 @@ func (c PlanCache) Kept() int {
 	defer c.mu.Unlock()
 	return len(c.entries)
 }
+
+// EntityTag reports whether an ETag of a provider passes.
+func EntityTag(value string) bool { return entityTag.MatchString(value) }

@@ -117,7 +117,7 @@ const adaBody = `{"id": "u1", "first": "Ada", "at": "2026-01-02T03:04:05+01:00"}
 // ada is a provider that answers with one person.
 func ada() *provider {
 	return &provider{reply: engine.Reply{
-		Status: 200, Header: map[string][]string{"Content-Type": {"application/json"}, "Etag": {"v7"}},
+		Status: 200, Header: map[string][]string{"Content-Type": {"application/json"}, "Etag": {`"v7"`}},
 		Body: []byte(adaBody),
 	}}
 }
@@ -345,9 +345,14 @@ func TestDoHeaders(t *testing.T) {
 	}
 	in.Options.Format = gateway.FormatRaw
 	outcome, _ = do(t, g, &in)
-	want := map[string]string{"Portolan-Mapping": mapping, "Portolan-Unsupported": "/last_name", "Content-Type": "application/json", "Etag": "v7"}
+	want := map[string]string{"Portolan-Mapping": mapping, "Portolan-Unsupported": "/last_name", "Content-Type": "application/json", "Etag": `"v7"`}
 	if diff := cmp.Diff(want, values(outcome.Header)); diff != "" {
 		t.Errorf("raw (-want +got)\n%s", diff)
+	}
+	for value, passes := range map[string]bool{`W/"a!~"`: true, `""`: true, `v7`: false, `"a"b"`: false, `"a b"`: false, `w/"a"`: false, `"a", "b"`: false} {
+		if got := gateway.EntityTag(value); got != passes {
+			t.Errorf("%s: %v", value, got)
+		}
 	}
 }
 

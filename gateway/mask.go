@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"html"
 	"net/url"
@@ -17,9 +18,9 @@ import (
 
 const masked = "***"
 
-// minSecret is the shortest secret that is masked in text, in bytes: shorter ones could be ordinary
-// words.
-const minSecret = 6
+// minSecret is the length of the shortest text that is masked inside other text, in bytes. Shorter
+// secrets could be parts of ordinary words: they are masked where they are a whole value.
+const minSecret = 8
 
 // maxRawText is the longest shown text of a body that is not JSON, in bytes.
 const maxRawText = 64 << 10
@@ -31,14 +32,12 @@ const maxEncodings = 3
 const escapes = `\&%`
 
 // redact masks the account's secrets, and the authorization computed from them, in text.
-func (r *Report) redact(text string) string { return redact(text, r.secretForms()) }
+func (r *Report) redact(text string) string { return r.masker().redact(text) }
 
-// shownBody returns a body without the account's secrets, as the function shownBody does.
-func (r *Report) shownBody(body []byte) (shown any, cut bool) {
-	return shownBody(body, r.secretForms())
-}
+// message returns a provider's message with secrets masked, at most maxMessage bytes of it.
+func (r *Report) message(text string) string { return cut(r.redact(text), maxMessage) }
 
-func (r *Report) secretForms() []string {
+func (r *Report) masker() *masker {
 	if r == nil || r.secrets == nil {
 		return nil
 	}
@@ -47,28 +46,55 @@ func (r *Report) secretForms() []string {
 
 // Redact masks the secrets in text.
 func Redact(text string, secrets ...accounts.Secret) string {
-	return redact(text, secretForms(accounts.Account{}, nil, secrets, nil))
+	return newMasker(accounts.Account{}, nil, secrets, nil).redact(text)
+}
+
+// ShortSecrets returns a warning for each secret of context that is masked as a whole value only.
+func ShortSecrets(credentials []engine.Credential, context map[string]any) []Failure {
+	var out []Failure
+	for _, c := range credentials {
+		if v, ok := context[c.Name].(string); ok && c.Secret && v != "" && len(v) < minSecret {
+			out = append(out, Failuref("/context/"+plain.EscapeToken(c.Name), CodeLength,
+				"context/%s is shorter than %d characters: it is masked only where it is a whole value", c.Name, minSecret))
+		}
+	}
+	return out
+}
+
+// masker masks secrets. nil masks nothing. Its cost is linear in the text.
+type masker struct {
+	long  *strings.Replacer // masks what is found anywhere
+	short []string          // masked where they are a whole value, longest first
+	least int               // length of the shortest
 }
 
 // redact masks secrets in text. Text that shows one only after its escapes or entities are undone
 // is returned without them, and masked.
-func redact(text string, secrets []string) string {
-	text = replaceSecrets(text, secrets)
-	if len(secrets) == 0 || !strings.ContainsAny(text, escapes) {
+func (m *masker) redact(text string) string {
+	if m == nil || len(text) < m.least {
+		return text
+	}
+	text = m.replace(text)
+	if !strings.ContainsAny(text, escapes) {
 		return text
 	}
 	decoders := []func(string) string{unescapeBackslashes, html.UnescapeString, unescapePercent, unescapeQuery}
 	for _, decode := range decoders {
-		if decoded := decode(text); containsSecret(decoded, secrets) {
-			text = replaceSecrets(decoded, secrets)
+		if decoded := decode(text); decoded != text {
+			if replaced := m.replace(decoded); replaced != decoded {
+				text = replaced
+			}
 		}
 	}
 	decoded := text
 	for range maxEncodings {
 		before := decoded
 		for _, decode := range decoders[:len(decoders)-1] {
-			if decoded = decode(decoded); containsSecret(decoded, secrets) {
-				decoded = replaceSecrets(decoded, secrets)
+			next := decode(decoded)
+			if next == decoded {
+				continue
+			}
+			if decoded = m.replace(next); decoded != next {
 				text = decoded
 			}
 		}
@@ -79,15 +105,39 @@ func redact(text string, secrets []string) string {
 	return text
 }
 
-func replaceSecrets(text string, secrets []string) string {
-	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, masked)
+// replace masks the secrets that text shows as it is.
+func (m *masker) replace(text string) string {
+	text = m.long.Replace(text)
+	for _, secret := range m.short {
+		text = replaceWhole(text, secret)
 	}
 	return text
 }
 
-func containsSecret(text string, secrets []string) bool {
-	return slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(text, secret) })
+// replaceWhole masks secret where neither side continues it to a longer word.
+func replaceWhole(text, secret string) string {
+	at := strings.Index(text, secret)
+	if at < 0 {
+		return text
+	}
+	var out strings.Builder
+	for copied, from := 0, 0; ; at = strings.Index(text[from:], secret) {
+		if at < 0 {
+			out.WriteString(text[copied:])
+			return out.String()
+		}
+		at += from
+		from = at + len(secret)
+		if at > 0 && isWordByte(text[at-1]) || from < len(text) && isWordByte(text[from]) {
+			continue
+		}
+		out.WriteString(text[copied:at] + masked)
+		copied = from
+	}
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || c == '-' || c >= utf8.RuneSelf || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 // unescapeBackslashes undoes the escapes of JSON. Others are left as they are.
@@ -189,19 +239,15 @@ func hexNumber(digits string) rune {
 	return n
 }
 
-// secretForms returns secrets in all forms in which text may contain them, longest first. Escapes
-// that redact undoes need no form of their own; the usual ones have one, so that the text around
-// them is shown as it came.
-func secretForms(account accounts.Account, credentials []engine.Credential, more []accounts.Secret, steps []engine.StepResult) []string {
-	var out []string
-	add := func(s string) {
-		quoted, _ := json.Marshal(s) // a string: cannot fail
-		for _, form := range []string{
-			s, url.QueryEscape(s), string(quoted[1 : len(quoted)-1]),
-			base64.RawStdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)),
-		} {
-			if len(form) >= minSecret && !slices.Contains(out, form) {
-				out = append(out, form)
+// newMasker returns a masker of the secrets of an account, of those in more, and of the
+// authorization of steps.
+func newMasker(account accounts.Account, credentials []engine.Credential, more []accounts.Secret, steps []engine.StepResult) *masker {
+	seen := map[string]bool{"": true}
+	var forms []string
+	add := func(secret string) {
+		for _, form := range secretForms(secret) {
+			if !seen[form] {
+				seen[form], forms = true, append(forms, form)
 			}
 		}
 	}
@@ -225,8 +271,41 @@ func secretForms(account accounts.Account, credentials []engine.Credential, more
 			addAuthorization(p, add)
 		}
 	}
-	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
-	return out
+	if len(forms) == 0 {
+		return nil
+	}
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	m := &masker{least: len(forms[len(forms)-1])}
+	var pairs []string
+	for _, form := range forms {
+		if len(form) < minSecret {
+			m.short = append(m.short, form)
+		} else {
+			pairs = append(pairs, form, masked)
+		}
+	}
+	m.long = strings.NewReplacer(pairs...)
+	return m
+}
+
+// secretForms returns a secret in the forms in which text may contain it. Escapes that redact undoes
+// need no form of their own; the usual ones have one, so that the text around them is shown as it
+// came.
+func secretForms(secret string) []string {
+	quoted, _ := json.Marshal(secret) // a string: cannot fail
+	inHex := hex.EncodeToString([]byte(secret))
+	forms := []string{secret, url.QueryEscape(secret), string(quoted[1 : len(quoted)-1]), inHex, strings.ToUpper(inHex)}
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		forms = append(forms, encoding.EncodeToString([]byte(secret)))
+		for before := range 3 { // bytes of other text in the secret's first group of three
+			if len(secret) < minSecret {
+				break
+			}
+			encoded := encoding.EncodeToString([]byte("\x00\x00"[:before] + secret))
+			forms = append(forms, encoded[(before*8+5)/6:(before+len(secret))*8/6]) // the characters that hold nothing else
+		}
+	}
+	return forms
 }
 
 // addAuthorization adds a secret parameter, the x of "Basic x", and what x stands for.
@@ -248,44 +327,41 @@ func addAuthorization(p engine.Param, add func(string)) {
 // shownBody returns a body without the secrets: as JSON if it is JSON, as text otherwise; nil for
 // none. Bytes that are not UTF-8 become U+FFFD. JSON is complete; text is cut to maxRawText, which
 // cut reports.
-func shownBody(body []byte, secrets []string) (shown any, cut bool) {
+func (m *masker) shownBody(body []byte) (shown any, cut bool) {
 	if len(body) == 0 {
 		return nil, false
 	}
-	text := string(plain.ValidUTF8(body))
-	if json.Valid([]byte(text)) {
-		if redacted := redactStrings(replaceSecrets(text, secrets), secrets); json.Valid([]byte(redacted)) {
-			return json.RawMessage(redacted), false
-		}
+	valid := plain.ValidUTF8(body)
+	if json.Valid(valid) {
+		return json.RawMessage(m.redactJSON(string(valid))), false
 	}
-	text = redact(text, secrets)
+	text := m.redact(string(valid))
 	if cut = len(text) > maxRawText; cut {
 		text = text[:maxRawText]
 	}
 	return strings.ToValidUTF8(text, "\uFFFD"), cut
 }
 
-// redactStrings masks the secrets in the strings of valid JSON, names included, after their
-// escapes are undone. Everything else is returned as it is.
-func redactStrings(text string, secrets []string) string {
-	if len(secrets) == 0 || !strings.ContainsAny(text, escapes) {
+// redactJSON masks the secrets in the strings of valid JSON, names included, after their escapes
+// are undone, and the numbers that are one. Everything else is returned as it is.
+func (m *masker) redactJSON(text string) string {
+	if m == nil {
 		return text
 	}
 	out := make([]byte, 0, len(text))
 	for {
-		start := strings.IndexByte(text, '"')
+		start := strings.IndexAny(text, `"-0123456789`)
 		if start < 0 {
 			return string(append(out, text...))
 		}
 		out, text = append(out, text[:start]...), text[start:]
 		literal := text[:literalEnd(text)]
 		text = text[len(literal):]
-		if len(literal) < minSecret || !strings.ContainsAny(literal, escapes) {
-			out = append(out, literal...)
-			continue
+		value := literal
+		if literal[0] == '"' {
+			value = unescapeBackslashes(literal[1 : len(literal)-1])
 		}
-		decoded := unescapeBackslashes(literal[1 : len(literal)-1])
-		if redacted := redact(decoded, secrets); redacted != decoded {
+		if redacted := m.redact(value); redacted != value {
 			out = plain.AppendString(out, redacted)
 		} else {
 			out = append(out, literal...)
@@ -293,8 +369,11 @@ func redactStrings(text string, secrets []string) string {
 	}
 }
 
-// literalEnd returns the length of the JSON string with which text begins.
+// literalEnd returns the length of the JSON string or number with which text begins.
 func literalEnd(text string) int {
+	if text[0] != '"' {
+		return len(text) - len(strings.TrimLeft(text, "+-.0123456789Ee"))
+	}
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
 		case '\\':

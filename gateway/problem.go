@@ -38,6 +38,8 @@ const (
 	MaxFailures = schemas.MaxViolations
 	// maxNamed is the longest name in a message, in bytes.
 	maxNamed = 100
+	// maxMessage is the longest message of a provider's, in bytes.
+	maxMessage = 2000
 )
 
 // busyRetryAfter is the Retry-After of a call that wrote nothing because the server is too busy or an
@@ -97,11 +99,14 @@ func Invalid(failures []Failure) *Problem {
 }
 
 // shortened returns name for a message, at most maxNamed bytes of it.
-func shortened(name string) string {
-	if len(name) <= maxNamed {
-		return name
+func shortened(name string) string { return cut(name, maxNamed) }
+
+// cut returns at most maximum bytes of text, and "…" if there are more.
+func cut(text string, maximum int) string {
+	if len(text) <= maximum {
+		return text
 	}
-	return strings.ToValidUTF8(name[:maxNamed], "") + "…"
+	return strings.ToValidUTF8(text[:maximum], "") + "…"
 }
 
 // Canceled returns the problem of a caller who left.
@@ -196,10 +201,10 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		p.Message = e.Err.Error()
 	}
 	if e.Provider != nil {
-		p.Status, p.Message = e.Provider.Status, report.redact(e.Provider.Message)
+		p.Status, p.Message = e.Provider.Status, report.message(e.Provider.Message)
 		for _, f := range e.Provider.Fields[:min(len(e.Provider.Fields), MaxFailures)] {
 			p.Failures = append(p.Failures, Failure{
-				Pointer: report.callerField(f.Field), Code: CodeProvider, Message: report.redact(f.Message), ProviderField: report.redact(f.Field),
+				Pointer: report.callerField(f.Field), Code: CodeProvider, Message: report.message(f.Message), ProviderField: report.message(f.Field),
 			})
 		}
 	}
@@ -208,7 +213,7 @@ func remoteProblem(e *engine.Error, report *Report) *Problem {
 		if e.Cause == engine.CauseTooManyValues { // it would be shown whole; now it is text, which is cut again
 			text = text[:min(len(text), 2*maxRawText)]
 		}
-		raw, cut := report.shownBody(text)
+		raw, cut := report.masker().shownBody(text)
 		p.Remote.Status, p.Remote.Raw, p.Remote.Truncated = e.Reply.Status, raw, cut || e.Reply.Truncated
 		if p.Remote.Raw == nil {
 			p.Remote.Raw = ""

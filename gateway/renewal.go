@@ -81,9 +81,7 @@ func (c *credentials) renewWith(ctx context.Context, renew func(context.Context,
 // grantProblem turns an error of the keeper into a problem.
 func (c *credentials) grantProblem(ctx context.Context, err error) *Problem {
 	refusal, answered := errors.AsType[*oauth.Error](err)
-	redacted := func(text string) string {
-		return redact(text, secretForms(c.account, nil, c.seen, nil))
-	}
+	redacted := newMasker(c.account, nil, c.seen, nil).redact
 	switch {
 	case answered && refusal.Kind == oauth.Refused:
 		return mustReconnect(redacted(refusal.Error()))

@@ -2,13 +2,13 @@ package gateway
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"portolan/engine"
+	"portolan/plain"
 )
 
 // Report is everything known of a call, whether it failed or not. It is immutable. Its fields may
@@ -25,10 +25,10 @@ type Report struct {
 
 	plan    *engine.Plan // nil: an endpoint without a mapping
 	body    map[string]any
-	secrets func() []string // of the account, in all forms, longest first; nil: none
-	refused bool            // the call was not carried out and has no headers
-	unsent  bool            // the call failed before its main call was begun
-	ended   time.Time       // zero: the call was not carried out
+	secrets func() *masker // of the account; nil: none
+	refused bool           // the call was not carried out and has no headers
+	unsent  bool           // the call failed before its main call was begun
+	ended   time.Time      // zero: the call was not carried out
 }
 
 func (r *Report) receipts() []engine.Receipt {
@@ -119,9 +119,15 @@ func (r *Report) Header() []Header {
 	if r.Result == nil {
 		return out
 	}
-	set("ratelimit-limit", r.Result.Rate.Limit)
-	set("ratelimit-remaining", r.Result.Rate.Remaining)
-	set("ratelimit-reset", r.Result.Rate.Reset)
+	rate := func(name, value string) {
+		if strings.Trim(value, "0123456789") != "" {
+			value = r.redact(value)
+		}
+		set(name, value)
+	}
+	rate("ratelimit-limit", r.Result.Rate.Limit)
+	rate("ratelimit-remaining", r.Result.Rate.Remaining)
+	rate("ratelimit-reset", r.Result.Rate.Reset)
 	set("Portolan-Partial", strings.Join(r.Result.Partial, ", "))
 	if main := r.Result.Main; main != nil && main.Reply != nil {
 		set("Retry-After", retryAfter(main.Reply.HeaderValue("Retry-After"), r.ended))
@@ -190,17 +196,17 @@ func (r *Report) Debug() Debug {
 	if call := main.Call; call != nil {
 		out.RequestURL = r.redact(call.ShownTarget())
 		out.RequestOptions.Method = call.Method
-		out.RequestOptions.Body, out.RequestOptions.BodyTruncated = r.shownBody(call.Body)
+		out.RequestOptions.Body, out.RequestOptions.BodyTruncated = r.masker().shownBody(call.Body)
 		for _, p := range call.Header {
 			out.RequestOptions.Headers[p.Name] = r.redact(p.Shown())
 		}
 	}
 	if reply := main.Reply; reply != nil {
 		text, _ := reply.Text()
-		data, cut := r.shownBody(text)
+		data, cut := r.masker().shownBody(text)
 		out.Data, out.DataTruncated = data, cut || reply.Truncated
-		for _, name := range slices.Sorted(maps.Keys(reply.Header)) {
-			out.ResponseHeaders[strings.ToLower(name)] = r.redact(strings.Join(reply.Header[name], ", "))
+		for name, value := range reply.PublicHeader() {
+			out.ResponseHeaders[name] = r.redact(plain.Text(value))
 		}
 	}
 	return out
@@ -234,7 +240,7 @@ func (r *Report) debugStep(s *engine.StepResult) DebugStep {
 		out.RequestURL, out.Method = r.redact(s.Call.ShownTarget()), s.Call.Method
 	}
 	if s.Err != nil {
-		out.Error = r.redact(s.Err.Error())
+		out.Error = r.message(s.Err.Error())
 	}
 	return out
 }

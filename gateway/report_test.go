@@ -33,7 +33,7 @@ func TestFailedCall(t *testing.T) {
 		{"a secret host", []engine.StepResult{{Name: "main", Call: call("https://canary-host/x"), Err: lost}}, &FailedCall{"main", "***", 0, engine.CauseReset}},
 		{"a user's name", []engine.StepResult{{Name: "main", Call: call("https://me:canary@a.example.com/x@y"), Err: lost}}, &FailedCall{"main", "a.example.com", 0, engine.CauseReset}},
 	} {
-		r := &Report{Result: &engine.Result{Steps: tt.steps}, secrets: func() []string { return []string{"canary-host"} }}
+		r := &Report{Result: &engine.Result{Steps: tt.steps}, secrets: func() *masker { return newMasker(accounts.Account{}, nil, []accounts.Secret{"canary-host"}, nil) }}
 		if diff := cmp.Diff(tt.want, r.Failed()); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", tt.name, diff)
 		}
@@ -78,13 +78,56 @@ func TestDebugMasks(t *testing.T) {
 		Reply: &engine.Reply{Status: 200, Body: []byte(`{"sent":"a2V5LTE6cGFzcy93b3Jk","as":"key-1:pass\/word","form":"key-1%3apass%2fword"}`)},
 	}
 	r := &Report{Result: &engine.Result{Steps: []engine.StepResult{main}, Main: &main}}
-	r.secrets = func() []string { return secretForms(accounts.Account{}, nil, nil, r.Result.Steps) }
+	r.secrets = func() *masker { return newMasker(accounts.Account{}, nil, nil, r.Result.Steps) }
+	main.Reply.Header = map[string][]string{"X-Echo": {"Key key-1:pass/word"}, "Set-Cookie": {"a"}, "Set-Cookie2": {"a"}, "Www-Authenticate": {"Basic"}, "Proxy-Authenticate": {"a"}, "Authentication-Info": {"a"}, "Authorization": {"a"}}
+	main.Reply.Header["X-Author"] = []string{"Ada"}
 	debug := r.Debug()
+	if diff := cmp.Diff(map[string]string{"x-echo": "Key ***", "x-author": "Ada"}, debug.ResponseHeaders); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 	if diff := cmp.Diff(`{"sent":"***","as":"***","form":"***"}`, fmt.Sprintf("%s", debug.Data)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if debug.DataTruncated || !debug.RequestOptions.BodyTruncated {
 		t.Errorf("dataTruncated %v, bodyTruncated %v", debug.DataTruncated, debug.RequestOptions.BodyTruncated)
+	}
+}
+
+// Headers that an integration computes from the provider's show no secret.
+func TestHeaderMasks(t *testing.T) {
+	r := &Report{Result: &engine.Result{Rate: engine.RateLimit{Limit: "100", Remaining: "secret-key", Reset: "30;w=secret-key"}}}
+	r.secrets = func() *masker { return newMasker(accounts.Account{}, nil, []accounts.Secret{"secret-key", "100"}, nil) }
+	want := []Header{{"ratelimit-limit", "100"}, {"ratelimit-remaining", "***"}, {"ratelimit-reset", "30;w=***"}}
+	if diff := cmp.Diff(want, r.Header()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// A long message is cut after its secrets are masked.
+func TestMessageMasks(t *testing.T) {
+	r := &Report{secrets: func() *masker { return newMasker(accounts.Account{}, nil, []accounts.Secret{"secret-key"}, nil) }}
+	failure := &engine.Error{Kind: engine.KindProvider, Provider: &engine.Provider{Status: 400, Message: strings.Repeat("é", 997) + " secret-key"}}
+	if got, want := problemOf(failure, r).Message, strings.Repeat("é", 997)+" ***"; got != want {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+	failure.Provider.Message = "é" + strings.Repeat("a", 1997) + "é"
+	if got, want := problemOf(failure, r).Message, "é"+strings.Repeat("a", 1997)+"…"; got != want {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
+// JSON stays JSON, whatever is masked in it.
+func TestShownJSON(t *testing.T) {
+	m := newMasker(accounts.Account{}, nil, []accounts.Secret{"12345678", "42", `a"b\c/d:,`, "null"}, nil)
+	for _, tt := range []struct{ body, want string }{
+		{`{"a":12345678,"b":-12345678.5e1,"c":123456789,"d":42,"e":420,"f":null}`, `{"a":"***","b":"-***.5e1","c":"***9","d":"***","e":420,"f":null}`},
+		{`{"a\"b\\c\/d:,":[1,2],"x":"42 \u0034\u0032"}`, `{"***":[1,2],"x":"*** ***"}`},
+		{` [ "\u0061\u0022b\\c/d:," , true , "" ] `, ` [ "***" , true , "" ] `},
+		{`"12345678`, `"***`}, // is not JSON
+	} {
+		if got, _ := m.shownBody([]byte(tt.body)); fmt.Sprintf("%s", got) != tt.want {
+			t.Errorf("%s: %s, want %s", tt.body, got, tt.want)
+		}
 	}
 }
 

@@ -90,6 +90,7 @@ func createAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		if own != nil {
 			n.Overrides = *own
 		}
+		warnings = append(warnings, a.shortSecrets(n.Integration, n.Context)...)
 		a.checkVerify(n.Integration)
 	}
 	if p := a.refusal(); p != nil {
@@ -135,6 +136,7 @@ func updateAccount(ctx context.Context, a *adminCall) (any, *gateway.Problem) {
 		return nil, p
 	}
 	change.Overrides = overrides
+	warnings = append(warnings, a.shortSecrets(before.Integration, change.Context)...)
 	a.checkVerify(before.Integration)
 	if p := a.refusal(); p != nil {
 		return nil, p

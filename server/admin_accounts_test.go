@@ -238,6 +238,28 @@ func TestAccountOverrides(t *testing.T) {
 	}
 }
 
+// A secret that is too short to be masked everywhere is stored with a warning.
+func TestAccountShortSecret(t *testing.T) {
+	o := newAdminFixture(t)
+	made := o.must(201, "ops", "POST", "/integrated-account", `{"integration":"example","context":{"site":"a","api_key":"canary1"}}`)
+	want := []any{map[string]any{
+		"pointer": "/context/api_key", "code": "length",
+		"message": "context/api_key is shorter than 8 characters: it is masked only where it is a whole value",
+	}}
+	if diff := cmp.Diff(want, made["warnings"]); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	mine := "/integrated-account/" + fmt.Sprint(made["id"])
+	if diff := cmp.Diff(want, o.must(200, "ops", "PATCH", mine, `{"context":{"api_key":"canary2"}}`)["warnings"]); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, change := range []string{`{"label":"x"}`, `{"context":{"api_key":"canary-3"}}`} {
+		if got := o.must(200, "ops", "PATCH", mine, change)["warnings"]; got != nil {
+			t.Errorf("%s: %v", change, got)
+		}
+	}
+}
+
 // An override of an account is compiled on top of those of its environment, as in calls.
 func TestAccountOverridesOverEnvironments(t *testing.T) {
 	o := newAdminFixture(t)

@@ -126,6 +126,11 @@ func addresses(o *engine.OAuth, context accounts.Context) [2]string {
 	return [2]string{authorize, token}
 }
 
+// shortSecrets returns a warning for each secret of context that is too short to be masked everywhere.
+func (a *adminCall) shortSecrets(integration string, context accounts.Context) []gateway.Failure {
+	return gateway.ShortSecrets(a.server.integration(integration).Credentials, context)
+}
+
 // contextFailure reports p as a failure of the body, with the pointer to the credential.
 func contextFailure(p engine.ContextProblem) gateway.Failure {
 	at := "/context/" + plain.EscapeToken(p.Credential.Name)

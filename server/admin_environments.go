@@ -144,7 +144,7 @@ func (a *adminCall) requireChange() {
 	a.failf("", gateway.CodeEmpty, "the body has nothing to change")
 }
 
-// withWarnings returns the answer with the warnings about overrides.
+// withWarnings returns the answer with warnings about what was stored.
 func withWarnings(out map[string]any, warnings []gateway.Failure) map[string]any {
 	if len(warnings) > 0 {
 		out["warnings"] = warnings

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"mime"
 	"net/http"
@@ -364,6 +365,9 @@ func (l *linkSession) connect(given accounts.Context, grant *accounts.Grant) (*a
 		return nil, &gateway.Problem{Status: http.StatusConflict, Message: "This account was changed in the meantime. Open your link again."}
 	case err != nil:
 		return nil, l.storeFailure(err)
+	}
+	for _, w := range gateway.ShortSecrets(l.server.integration(l.link.Integration).Credentials, given) {
+		l.server.log.LogAttrs(l.Context(), slog.LevelWarn, "short secret", slog.String("integrated_account_id", account.ID), slog.String("reason", w.Message))
 	}
 	a := l.page(http.StatusOK, linkPage{
 		Title: "Connected", Text: l.server.integration(l.link.Integration).Label + " is connected. You can close this page.",

@@ -353,6 +353,20 @@ func TestConnectAgainKeepsNothingBlank(t *testing.T) {
 	}
 }
 
+// The log warns of a secret that is too short to be masked everywhere.
+func TestConnectShortSecret(t *testing.T) {
+	w := newFixture(t, false)
+	const warning = "context/api_key is shorter than 8 characters"
+	for _, key := range []string{"key-canary", "canary"} {
+		if done := newBrowser(w).send("POST", w.link(`{"integration":"example"}`), url.Values{"site": {"acme"}, "api_key": {key}}); done.Code != 200 {
+			t.Fatalf("%d %s", done.Code, done.Body)
+		}
+		if warned := strings.Contains(w.logs.String(), warning); warned != (key == "canary") {
+			t.Errorf("%s: warned %v", key, warned)
+		}
+	}
+}
+
 // Over plain HTTP, for local use, the cookie is not Secure.
 func TestPlainPublicURL(t *testing.T) {
 	w := newFixture(t, true, server.WithPublicURL("http://127.0.0.1:8080"))

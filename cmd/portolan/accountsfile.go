@@ -11,6 +11,7 @@ import (
 
 	"portolan/accounts"
 	"portolan/engine"
+	"portolan/gateway"
 	"portolan/source"
 )
 
@@ -28,7 +29,7 @@ func (p *process) readAccounts(name string, b *bundle, opts accounts.Options) (*
 	for _, d := range found {
 		fmt.Fprintln(p.stderr, d)
 	}
-	if len(found) > 0 {
+	if found.Failed() {
 		return nil, errReported
 	}
 	return file, nil
@@ -86,6 +87,9 @@ func (b *bundle) checkAccounts(file *accounts.File) source.Diagnostics {
 		}
 		for _, problem := range engine.CheckContext(in.Credentials, engine.Context(a.Context)) {
 			found.Errorf(a.At("context"), "E085-bad-context", "%s", problem)
+		}
+		for _, w := range gateway.ShortSecrets(in.Credentials, a.Context) {
+			found.Warnf(a.At("context"), "W003-short-secret", "%s", w.Message)
 		}
 		checkNames(&found, a, in)
 	}
