@@ -30,6 +30,8 @@ var (
 	// ErrUnavailable: the store cannot be reached or cannot write. Nothing was changed,
 	// unless the connection broke during a commit: then the outcome is unknown.
 	ErrUnavailable = errors.New("account store is unavailable")
+	// ErrDamaged: a stored value cannot be read, although it can be opened.
+	ErrDamaged = errors.New("stored value is damaged")
 )
 
 // Directory looks up tokens and accounts. It is safe for concurrent use.

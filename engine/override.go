@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -136,8 +137,14 @@ func (p *Plan) withoutAuthorizing(query map[string]any) map[string]any {
 	return out
 }
 
-// Authorizes reports whether the query parameter called name authenticates. Many providers ignore
-// the case of names.
+// Authorizes reports whether the query parameter called name authenticates. Providers differ in what
+// they ignore of a name: case, brackets, or characters that are neither letters nor digits.
 func (p *Plan) Authorizes(name string) bool {
-	return slices.ContainsFunc(p.authorizingQuery, func(a string) bool { return strings.EqualFold(a, baseName(name)) })
+	first, _, _ := strings.Cut(strings.TrimLeft(name, "[]"), "[")
+	return slices.ContainsFunc(p.authorizingQuery, func(a string) bool {
+		a = separators.ReplaceAllString(a, "")
+		return strings.EqualFold(a, separators.ReplaceAllString(first, "")) || strings.EqualFold(a, separators.ReplaceAllString(name, ""))
+	})
 }
+
+var separators = regexp.MustCompile(`[^\pL\pN]+`)

@@ -327,3 +327,17 @@ func BenchmarkOverride(b *testing.B) {
 		})
 	}
 }
+
+// A parameter that authenticates is known in whatever spelling a provider may accept.
+func TestAuthorizes(t *testing.T) {
+	_, plan := stepsCatalog(t)
+	for name, want := range map[string]bool{
+		"signed": true, "SIGNED": true, "signed[]": true, "signed[a][b]": true, "[signed]": true, "[[signed]]": true, "]signed": true,
+		"sig ned": true, "signed\x00": true, "sig.ned": true, "s[igned": true, "\u017figned": true, // the long s
+		"sign": false, "signed2": false, "a[signed]": false, "": false, "[]": false,
+	} {
+		if got := plan.Authorizes(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

@@ -122,6 +122,17 @@ func mustReconnect(reason string) *Problem {
 // storeRetryAfter is the Retry-After if the store cannot be reached, in seconds.
 const storeRetryAfter = "5"
 
+// StoreProblem is 500 for a stored value that cannot be opened, and 503 for any other failure of the
+// account store.
+func StoreProblem(err error) *Problem {
+	for _, damaged := range []error{accounts.ErrUnknownKey, accounts.ErrSeal, accounts.ErrDamaged} {
+		if errors.Is(err, damaged) {
+			return &Problem{Status: statusInternal, Message: "a stored value cannot be read: it is damaged, or its master key is missing"}
+		}
+	}
+	return StoreUnavailable()
+}
+
 // StoreUnavailable is 503 for an account store that cannot be reached.
 func StoreUnavailable() *Problem {
 	return &Problem{Status: statusUnavailable, Message: "the account store cannot be reached", RetryAfter: storeRetryAfter}
@@ -133,7 +144,7 @@ func (g *Gateway) storeProblem(ctx context.Context, requestID string, err error)
 		return Canceled()
 	}
 	g.log.LogAttrs(ctx, slog.LevelError, "account store failed", slog.String("request_id", requestID), slog.Any("error", err))
-	return StoreUnavailable()
+	return StoreProblem(err)
 }
 
 // The names of the layers of overrides, in diagnostics.

@@ -60,5 +60,5 @@ func (s *Server) storeProblem(q *request, err error, what, conflict string) *gat
 		return gateway.Canceled()
 	}
 	s.log.LogAttrs(q.Context(), slog.LevelError, "account store failed", slog.String("request_id", q.id), slog.Any("error", err))
-	return gateway.StoreUnavailable()
+	return gateway.StoreProblem(err)
 }

@@ -234,6 +234,7 @@ type fixture struct {
 	clock     *clock
 	authority *authority
 	logs      *bytes.Buffer
+	file, key string // of db
 
 	mu       sync.Mutex
 	calls    []string // "PUT https://acme.example.com/api/users/u1 Bearer x"
@@ -272,12 +273,14 @@ func newFixture(t *testing.T, withApp bool, opts ...any) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.key = key
 	keys, err := accounts.ParseKeyring(key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(&lockedBuffer{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.db, err = database.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "portolan.db"), database.Options{Keys: keys, Now: w.clock.now, Log: log})
+	w.file = filepath.Join(t.TempDir(), "portolan.db")
+	w.db, err = database.OpenSQLite(t.Context(), w.file, database.Options{Keys: keys, Now: w.clock.now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

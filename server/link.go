@@ -135,8 +135,11 @@ func invalidLink() *gateway.Problem {
 
 // storeFailure logs an error of the store and returns its problem.
 func (l *linkSession) storeFailure(err error) *gateway.Problem {
-	_ = l.server.storeProblem(l.request, err, "", "")
-	return linkUnavailable()
+	p := linkUnavailable()
+	if failed := l.server.storeProblem(l.request, err, "", ""); failed.Status == http.StatusInternalServerError {
+		p = &gateway.Problem{Status: failed.Status, Message: "This service has a problem that does not go away by itself. Tell who sent you the link."}
+	}
+	return p
 }
 
 func linkUnavailable() *gateway.Problem {

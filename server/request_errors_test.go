@@ -103,6 +103,8 @@ func TestBadRequests(t *testing.T) {
 		{"remote_query authorizes", patch, hive + "&remote_query[user_id]=x", name, nil, 400, "?remote_query[user_id] unsupported", "must not replace a parameter that authenticates"},
 		{"remote_query authorizes in another case", patch, hive + "&remote_query[USER_ID]=x", name, nil, 400, "?remote_query[USER_ID] unsupported", "must not replace a parameter that authenticates"},
 		{"remote_query authorizes inside", patch, hive + "&remote_query[User_id][a]=x", name, nil, 400, "?remote_query[User_id] unsupported", ""},
+		{"remote_query authorizes to PHP", patch, hive + "&remote_query[%20user.id]=x", name, nil, 400, "?remote_query[ user.id] unsupported", ""},
+		{"remote_query authorizes to servers that ignore separators", patch, hive + "&remote_query[userId]=x", name, nil, 400, "?remote_query[userId] unsupported", ""},
 		{"unknown parameter, strict", patch, hive + "&colour=red", name, []string{"Prefer", "handling=strict"}, 400, "?colour unsupported", "colour is not supported"},
 		{"unsupported field, strict", patch, hive, `{"first_name":"A","roles":[{"id":"x"}]}`, []string{"Prefer", "handling=strict"}, 400, "/roles unsupported", "roles is not supported"},
 

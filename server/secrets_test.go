@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/accounts"
+	"portolan/accounts/database"
 	"portolan/accounts/oauth"
 	"portolan/engine"
 	"portolan/gateway"
@@ -254,6 +256,49 @@ func TestEchoes(t *testing.T) {
 				t.Errorf("%s (-want +got)\n%s", tt.answer, diff)
 			}
 		}
+	}
+}
+
+// A stored value that cannot be opened, because its master key was not given to this server, is a
+// failure that does not go away. The log states which value.
+func TestMissingMasterKey(t *testing.T) {
+	w := newFixture(t, true)
+	account := w.account(nil)
+	target := "/unified/ticketing/users/u1?integrated_account_id=" + account.ID
+	b := newBrowser(w)
+	callback := b.toCallback(w.link(`{"integration":"example"}`))
+	newKey, err := accounts.NewKey("k2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := accounts.ParseKeyring(newKey + "," + w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := database.OpenSQLite(t.Context(), w.file, database.Options{Keys: keys, Now: w.clock.now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	if n, err := other.Reseal(t.Context(), 100); err != nil || n < 3 {
+		t.Fatal(n, err)
+	}
+	const reason = "a stored value cannot be read: it is damaged, or its master key is missing"
+	for _, tt := range []struct{ method, target, body, want string }{
+		{"PATCH", target, `{"first_name":"Ada"}`, reason},
+		{"PATCH", "/integrated-account/" + account.ID, `{"label":"x","context":{"site":"acme"}}`, reason},
+	} {
+		w.logs.Reset()
+		answer := ask(w, tt.method, tt.target, tt.body, "Authorization", "Bearer "+adminToken)
+		if answer.Code != 500 || !strings.Contains(answer.Body.String(), tt.want) || answer.Header().Get("Retry-After") != "" {
+			t.Errorf("%s %s: %d %s", tt.method, tt.target, answer.Code, answer.Body)
+		}
+		if !strings.Contains(w.logs.String(), "of "+account.ID+": encrypted with a master key that is missing") {
+			t.Errorf("the log does not say which value: %s", w.logs)
+		}
+	}
+	if page := b.send("GET", callback, nil); page.Code != 500 || !strings.Contains(page.Body.String(), "This service has a problem that does not go away by itself.") {
+		t.Errorf("%d %s", page.Code, page.Body)
 	}
 }
 

@@ -57,10 +57,7 @@ const callTimeout = 5 * time.Second
 // attempts is how often a call with retryable errors is tried.
 const attempts = 3
 
-var (
-	errInvalid = errors.New("cannot be stored")
-	errDamaged = errors.New("stored value is damaged")
-)
+var errInvalid = errors.New("cannot be stored")
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", errInvalid, what) }
 
@@ -68,7 +65,7 @@ func invalid(what string) error { return fmt.Errorf("%w: %s", errInvalid, what) 
 func isDomainError(err error) bool {
 	for _, is := range []error{
 		accounts.ErrNotFound, accounts.ErrConflict, accounts.ErrUnauthorized, accounts.ErrUnavailable, accounts.ErrCursor,
-		accounts.ErrUnknownKey, accounts.ErrSeal, errInvalid, errDamaged,
+		accounts.ErrUnknownKey, accounts.ErrSeal, errInvalid, accounts.ErrDamaged,
 	} {
 		if errors.Is(err, is) {
 			return true

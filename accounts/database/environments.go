@@ -22,7 +22,7 @@ func scanEnvironment(row interface{ Scan(...any) error }) (accounts.Environment,
 	}
 	e.CreatedAt, e.UpdatedAt = fromMicros(createdAt), fromMicros(updatedAt)
 	if json.Unmarshal([]byte(origins), &e.AllowedOrigins) != nil {
-		return e, fmt.Errorf("allowed origins: %w", errDamaged)
+		return e, fmt.Errorf("allowed origins: %w", accounts.ErrDamaged)
 	}
 	if len(e.AllowedOrigins) == 0 {
 		e.AllowedOrigins = nil

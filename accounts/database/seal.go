@@ -94,7 +94,7 @@ func (d *DB) unsealAccount(s *accountRow) error {
 func decodeValue(text []byte) (any, error) {
 	doc, err := plain.Decode(text, plain.Options{Lenient: true})
 	if err != nil { // its text may show the value
-		return nil, errDamaged
+		return nil, accounts.ErrDamaged
 	}
 	return doc.Value, nil
 }
@@ -116,7 +116,7 @@ func parseOverrides(text string) (o accounts.Overrides, err error) {
 		return nil, nil
 	}
 	if json.Unmarshal([]byte(text), &o) != nil {
-		return nil, fmt.Errorf("overrides: %w", errDamaged)
+		return nil, fmt.Errorf("overrides: %w", accounts.ErrDamaged)
 	}
 	return o, nil
 }

@@ -50,6 +50,9 @@ func (c *serveCommand) Run(ctx context.Context, p *process) error {
 		return usagef("the tokens of --sandbox are public, and %s is not a loopback address: "+
 			"listen on 127.0.0.1, or set --allow-public-sandbox", c.Listen)
 	}
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	keys, err := c.databaseKeys(p)
 	if err != nil {
 		return err

@@ -3,8 +3,13 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +57,16 @@ func TestWorkerInheritsNothing(t *testing.T) {
 			t.Errorf("file %s is %s", f.Name(), target)
 		}
 	}
+	threads, err := filepath.Glob(proc + "task/*/status")
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("threads %q, %v", threads, err)
+	}
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil || !strings.Contains(string(status), "NoNewPrivs:\t1\n") || !strings.Contains(string(status), "Seccomp:\t2\n") {
+			t.Errorf("%s: %v %s", thread, err, status)
+		}
+	}
 	limits, err := os.ReadFile(proc + "limits")
 	if err != nil {
 		t.Fatal(err)
@@ -60,5 +75,48 @@ func TestWorkerInheritsNothing(t *testing.T) {
 		if strings.HasPrefix(line, "Max address space") && strings.Contains(line, "unlimited") {
 			t.Error(line)
 		}
+	}
+}
+
+// tryConfined prints what this process can still do after confine.
+func tryConfined() {
+	if err := confine(); err != nil {
+		fmt.Println(err)
+	}
+	attempts := map[string]func() error{
+		"reads a file":     func() error { _, err := os.ReadFile("/proc/self/status"); return err },
+		"makes a file":     func() error { _, err := os.Create("/tmp/portolan-confined"); return err },
+		"removes a file":   func() error { return syscall.Unlink("/nowhere") },
+		"makes a socket":   func() error { _, err := net.Listen("tcp", "127.0.0.1:0"); return err },
+		"makes a program":  func() error { return exec.Command("/bin/true").Run() },
+		"ends its parent":  func() error { return syscall.Kill(syscall.Getppid(), 0) },
+		"gains privileges": func() error { return syscall.Setuid(0) },
+		"looks at memory":  func() error { return syscall.PtraceAttach(syscall.Getppid()) },
+	}
+	for what, attempt := range attempts {
+		if err := attempt(); !errors.Is(err, syscall.EPERM) {
+			fmt.Println(what, err)
+		}
+	}
+	done := make(chan []byte)
+	for range 100 { // threads, memory and time still work
+		go func() { time.Sleep(time.Millisecond); done <- make([]byte, 1<<20) }()
+	}
+	for range 100 {
+		<-done
+	}
+	runtime.GC()
+	fmt.Println("done")
+}
+
+// A worker has no use of files, connections or programs, and cannot get it.
+func TestConfine(t *testing.T) {
+	program, err := ownProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := (&exec.Cmd{Path: program, Args: []string{"worker", "confined"}}).CombinedOutput()
+	if err != nil || string(out) != "done\n" {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

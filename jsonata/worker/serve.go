@@ -30,13 +30,16 @@ const (
 // errEndless means that an evaluation is still running after its deadline.
 var errEndless = errors.New("an evaluation does not end")
 
-// Serve makes this process a worker: it limits its memory and responds on out to the requests
-// on in, one after the other, until in ends or it has compiled maxRegexps. It ignores that ctx ends, because the pool ends its
+// Serve makes this process a worker: it limits its memory and its rights, and responds on out to the
+// requests on in, one after the other, until in ends or it has compiled maxRegexps. It ignores that ctx ends, because the pool ends its
 // workers. After an error the process must end, because an evaluation may still be running.
 func Serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io.Writer) error {
 	runtime.GOMAXPROCS(2) // one to evaluate, one to collect garbage and look at the time
 	debug.SetMemoryLimit(processHeap)
 	if err := limitMemory(processMemory); err != nil {
+		return err
+	}
+	if err := confine(); err != nil {
 		return err
 	}
 	return serve(context.WithoutCancel(ctx), language, in, out)

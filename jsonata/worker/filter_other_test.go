@@ -1,0 +1,6 @@
+//go:build !linux
+
+package worker
+
+// tryConfined does nothing: there is no filter.
+func tryConfined() {}
