@@ -241,7 +241,7 @@ func (b *builder) path(id string) (path, shown string) {
 				text = plain.Text(value)
 			}
 		}
-		encoded, err := encodeSegment(text)
+		encoded, err := encodeSegment(text, b.step.patterns[name])
 		switch {
 		case err != nil:
 			return "", b.variableError(name, v, err)
@@ -313,8 +313,7 @@ func (b *builder) query(value any, remote []Param, auth jsonata.Bindings, author
 				Err: errNotObject,
 			})
 		}
-		mapped := flattenParams(object)
-		out = replaceParams(out, mapped, sameBaseName)
+		out = replaceParams(out, flattenParams(object), sameBaseName)
 	}
 	return replaceParams(replaceParams(out, remote, sameBaseName), authorizing, sameBaseName)
 }
@@ -326,11 +325,11 @@ func replaceParams(params, added []Param, same func(a, b string) bool) []Param {
 	}), added...)
 }
 
-func sameBaseName(a, b string) bool { return baseName(a) == baseName(b) }
-
-func baseName(name string) string {
-	name, _, _ = strings.Cut(name, "[")
-	return name
+// sameBaseName reports whether a and b are the same before their brackets.
+func sameBaseName(a, b string) bool {
+	a, _, _ = strings.Cut(a, "[")
+	b, _, _ = strings.Cut(b, "[")
+	return a == b
 }
 
 func (b *builder) header(hasBody bool, forwarded []Param, auth jsonata.Bindings, authorizing []Param) []Param {

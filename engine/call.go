@@ -83,11 +83,11 @@ func (c *Call) target(base string, value func(Param) string) string {
 	for _, p := range c.Query {
 		b.WriteByte(separator)
 		b.WriteString(url.QueryEscape(p.Name) + "=")
-		if v := value(p); v == masked {
-			b.WriteString(v)
-		} else {
-			b.WriteString(url.QueryEscape(v))
+		v := value(p)
+		if v != masked {
+			v = url.QueryEscape(v)
 		}
+		b.WriteString(v)
 		separator = '&'
 	}
 	return b.String()

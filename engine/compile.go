@@ -102,7 +102,7 @@ func (c *compiler) integration(name string, doc *integrationDoc) *Integration {
 		}
 		in.endpoints[key] = &Endpoint{
 			Integration: in, Name: key, version: name + "/" + key + "@" + c.hash,
-			verb: m.verb, path: m.path, form: m.form, repeatable: m.repeatable,
+			verb: m.verb, path: m.path, patterns: m.patterns, form: m.form, repeatable: m.repeatable,
 			header: params(m.params.header, doc.credentials), query: params(m.params.query, doc.credentials),
 		}
 	}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"regexp"
+
 	"portolan/jsonata"
 	"portolan/source"
 )
@@ -50,11 +52,11 @@ type rateLimitDoc struct {
 
 // methodDoc is one HTTP method of a provider's resource.
 type methodDoc struct {
-	verb       string
-	path       *template
-	params     paramDocs
-	form       bool
-	repeatable bool
+	verb             string
+	path             *template
+	patterns         map[string]*regexp.Regexp // of values, by the path's variable
+	params           paramDocs
+	form, repeatable bool
 }
 
 // mappingDoc is <model>.yaml as read.
@@ -66,16 +68,15 @@ type mappingDoc struct {
 
 // operationDoc is one unified method of a mapping.
 type operationDoc struct {
-	node             *source.Node
-	pos              source.Pos // of the method's key
-	resource, method string
-	step             stepDoc // the main call
-	querySchema      *source.Node
-	bodySchema       *source.Node
-	response         *jsonata.Expr
-	record           *source.Node // a plain path; nil: response
-	remoteDataIn     *source.Node // a plain path; nil: the body itself
-	before, after    []*stepDoc
+	node                    *source.Node
+	pos                     source.Pos // of the method's key
+	resource, method        string
+	step                    stepDoc // the main call
+	querySchema, bodySchema *source.Node
+	response                *jsonata.Expr
+	record                  *source.Node // a plain path; nil: response
+	remoteDataIn            *source.Node // a plain path; nil: the body itself
+	before, after           []*stepDoc
 }
 
 // mainStep is the name of a method's main call.
@@ -83,11 +84,9 @@ const mainStep = "main"
 
 // stepDoc is one provider call: the main one or a before or after step.
 type stepDoc struct {
-	name          string
-	call          *source.Node
-	runIf         *jsonata.Expr
-	pathVariables []param
-	query         *jsonata.Expr
-	body          *jsonata.Expr
-	bodyPos       source.Pos // of the request_body_mapping key
+	name               string
+	call               *source.Node
+	pathVariables      []param
+	runIf, query, body *jsonata.Expr
+	bodyPos            source.Pos // of the request_body_mapping key
 }

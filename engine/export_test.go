@@ -6,5 +6,5 @@ func ExpandTemplate(text, value string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return t.expand(func(string) (string, error) { return encodeSegment(value) })
+	return t.expand(func(string) (string, error) { return encodeSegment(value, nil) })
 }

@@ -56,6 +56,7 @@ type Endpoint struct {
 
 	version, verb    string
 	path             *template
+	patterns         map[string]*regexp.Regexp // of values, by the path's variable
 	header, query    []param
 	form, repeatable bool
 }
@@ -76,13 +77,11 @@ type param struct {
 // step is one provider call of a method: an endpoint with the mapping's expressions.
 type step struct {
 	*Endpoint
-	name      string
-	variables map[string]param // by the path's variable
-	hidesPath bool             // one of them is secret
-	queryMap  *jsonata.Expr
-	bodyMap   *jsonata.Expr
-	runIf     *jsonata.Expr
-	record    []string // names of the path to the record in the answer; nil if it is in another one
+	name                     string
+	variables                map[string]param // by the path's variable
+	hidesPath                bool             // one of them is secret
+	runIf, queryMap, bodyMap *jsonata.Expr
+	record                   []string // names of the path to the record in the answer; nil if it is in another one
 }
 
 // exprs returns all expressions of s.

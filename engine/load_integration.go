@@ -135,7 +135,7 @@ func readParamList(r *reader, n *source.Node, bindings []string) []param {
 var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 func readMethod(r *reader, n *source.Node) *methodDoc {
-	m := &methodDoc{}
+	m := &methodDoc{patterns: map[string]*regexp.Regexp{}}
 	r.Object(n, source.Fields{
 		"method":     func(n *source.Node) { m.verb = r.OneOf(n, verbGet, "POST", "PUT", "PATCH", "DELETE") },
 		"path":       func(n *source.Node) { m.path = r.template(n) },
@@ -143,6 +143,14 @@ func readMethod(r *reader, n *source.Node) *methodDoc {
 		"query":      func(n *source.Node) { m.params.query = readParamList(r, n, authorizationBindings) },
 		"body":       func(n *source.Node) { m.form = r.OneOf(n, "json", "form") == "form" },
 		"repeatable": func(n *source.Node) { m.repeatable = r.Bool(n) },
+		"path_variables": func(variables *source.Node) {
+			r.Members(variables, func(e source.Entry) {
+				if path := n.Get("path"); path != nil && !strings.Contains(path.Text, "{"+e.Name+"}") {
+					r.Diags.Errorf(e.Pos, "E032-unused-path-variable", "the path has no variable %q", e.Name)
+				}
+				r.Object(e.Value, source.Fields{"pattern": func(n *source.Node) { m.patterns[e.Name] = r.pattern(n) }}, "pattern")
+			})
+		},
 	}, "method", "path")
 	return m
 }

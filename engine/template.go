@@ -77,25 +77,20 @@ func (t *template) String() string {
 	return s
 }
 
-var (
-	errEmptySegment   = errors.New("is empty")
-	errDotSegment     = errors.New(`must not be "." or ".."`)
-	errControlSegment = errors.New("contains a control character")
-	errNotUTF8        = errors.New("is not valid UTF-8")
-)
-
 // encodeSegment percent-encodes v as one path segment, all but unreserved characters. It refuses
-// values that are empty, invalid or would change the path's segments.
-func encodeSegment(v string) (string, error) {
+// values that are empty, invalid, do not match pattern (nil: any) or would change the path's segments.
+func encodeSegment(v string, pattern *regexp.Regexp) (string, error) {
 	switch {
 	case v == "":
-		return "", errEmptySegment
+		return "", errors.New("is empty")
 	case v == "." || v == "..":
-		return "", errDotSegment
+		return "", errors.New(`must not be "." or ".."`)
 	case !utf8.ValidString(v):
-		return "", errNotUTF8
+		return "", errors.New("is not valid UTF-8")
 	case strings.ContainsFunc(v, unicode.IsControl):
-		return "", errControlSegment
+		return "", errors.New("contains a control character")
+	case pattern != nil && !pattern.MatchString(v):
+		return "", errors.New("does not have the form that the provider expects")
 	}
 	return strings.ReplaceAll(url.QueryEscape(v), "+", "%20"), nil
 }

@@ -39,7 +39,7 @@ func tenants() ([]tenant, []accounts.Account) {
 			a.Integration, a.Context = "hive", accounts.Context{"api_key": "key-of-" + tag, "user_id": "caller-of-" + tag}
 		case 1:
 			a.Integration, a.Context = "pivotal_tracker", accounts.Context{"api_token": "key-of-" + tag}
-			t.query = "&collections[0][id]=project-" + tag
+			t.query = fmt.Sprintf("&collections[0][id]=%d", 1000+i)
 			t.body = fmt.Sprintf(`{"roles":[{"id":"owner"}],"remote_data":{"extra":"extra-%s"}}`, tag)
 		case 2:
 			a.Integration, a.Context = "planhat", accounts.Context{"api_token": "key-of-" + tag}
@@ -100,7 +100,7 @@ func echo(t *testing.T) doer {
 			status, body = http.StatusBadRequest, map[string]any{"message": "refused " + tag, "general_problem": "refused " + tag, "MESSAGE": "refused " + tag}
 		}
 		data, err := json.Marshal(body)
-		h := http.Header{"Content-Type": {"application/json"}, "Etag": {tag}, "X-Ratelimit-Limit": {tag}, "X-Tenant": {tag}}
+		h := http.Header{"Content-Type": {"application/json"}, "Etag": {`"` + tag + `"`}, "X-Ratelimit-Limit": {tag}, "X-Tenant": {tag}}
 		return &engine.Reply{Status: status, Header: h, Body: data}, err
 	}
 }
