@@ -1,3 +1,5 @@
 module portolan/bench
 
 go 1.26.0
+
+toolchain go1.26.8

@@ -33,6 +33,7 @@ type cli struct {
 	Completion   completionCommand   `cmd:"" help:"Print the completion script of a shell."`
 	Worker       workerCommand       `cmd:"" hidden:"" help:"Evaluate overrides for another process of this program."`
 	Version      versionCommand      `cmd:"" help:"Print the version; so does portolan --version."`
+	Licenses     licensesCommand     `cmd:"" help:"Print the licenses of everything that this program is built from."`
 	Help         helpCommand         `cmd:"" help:"Describe a command, or list all."`
 }
 
