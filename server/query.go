@@ -77,7 +77,8 @@ func nestedQuery(raw string) (query, []gateway.Failure) {
 // most are.
 func flatQuery(raw string) (map[string]any, bool) {
 	const few = 20
-	if strings.Contains(raw, remoteQuery) || strings.Count(raw, "&") >= few {
+	separators := strings.Count(raw, "&")
+	if strings.Contains(raw, remoteQuery) || separators >= few {
 		return nil, false
 	}
 	for i := range len(raw) {
@@ -85,7 +86,7 @@ func flatQuery(raw string) (map[string]any, bool) {
 			return nil, false
 		}
 	}
-	values := make(map[string]any, few/2)
+	values := make(map[string]any, separators+1)
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		if _, twice := values[name]; twice || isReserved(name) {
