@@ -62,7 +62,7 @@ func serve(ctx context.Context, language *jsonata.Language, in io.Reader, out io
 		if err := writeFrame(out, nil); err != nil { // the request is accepted
 			return fmt.Errorf("respond: %w", err)
 		}
-		res := inTime(language.EvalTimeout()+stepGrace, func() *response { return s.respond(ctx, req) })
+		res := inTime(language.EvalTimeout()+stepGrace, processorTime, func() *response { return s.respond(ctx, req) })
 		if err := writeFrame(out, res.encode()); err != nil {
 			return fmt.Errorf("respond: %w", err)
 		}
@@ -103,20 +103,20 @@ func (s *server) respond(ctx context.Context, req *request) *response {
 // endless is the response to a request that does not end in time.
 var endless = responseOf(nil, false, jsonata.ErrOverrun)
 
-// inTime returns what do returns, or endless if this process works on it for longer than limit. A
-// process that waits for a processor gets more time.
-func inTime(limit time.Duration, do func() *response) *response {
+// inTime returns what do returns, or endless if used, the processor time of this process, grows by
+// limit. A process that waits for a processor gets more time.
+func inTime(limit time.Duration, used func() time.Duration, do func() *response) *response {
 	done := make(chan *response, 1)
-	end := processorTime() + limit
+	end := used() + limit
 	go func() { done <- do() }()
 	for {
-		late := time.NewTimer(end - processorTime())
+		late := time.NewTimer(end - used())
 		select {
 		case res := <-done:
 			late.Stop()
 			return res
 		case <-late.C:
-			if processorTime() >= end {
+			if used() >= end {
 				return endless
 			}
 		}
