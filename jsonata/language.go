@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/recolabs/gnata"
 
@@ -183,6 +184,9 @@ type Expr struct {
 func (l *Language) Compile(src string) (*Expr, error) {
 	if len(src) > l.limits.SourceBytes {
 		return nil, &SyntaxError{Message: fmt.Sprintf("expression is longer than %d bytes", l.limits.SourceBytes), Code: "E020-bad-expression"}
+	}
+	if !utf8.ValidString(src) {
+		return nil, &SyntaxError{Message: "the expression is not valid UTF-8", Code: "E020-bad-expression"}
 	}
 	prog, err := gnataCompile(src)
 	if err != nil {

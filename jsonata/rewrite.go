@@ -115,7 +115,7 @@ func (r *rewriter) write() string {
 		raw := r.src[t.start:t.end]
 		switch {
 		case t.kind == tokenRegex && isPattern(raw):
-			raw = "$" + patternName(patterns)
+			raw = "$" + patternName(patterns) + " " // what follows is not part of the name
 			patterns++
 		case r.calls[t.start] != "":
 			raw = r.calls[t.start]
