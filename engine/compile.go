@@ -208,7 +208,7 @@ func (c *compiler) unknownOperation(m *mappingDoc, op *operationDoc) {
 	slices.Sort(methods)
 	switch {
 	case len(resources) == 0:
-		c.diags.Errorf(m.node.KeyPos("model"), "E040-unknown-operation", "there is no unified model %q", m.model)
+		c.diags.Errorf(m.node.KeyPos("model"), "E040-unknown-operation", "the unified model %q does not exist", m.model)
 	case len(methods) == 0:
 		c.diags.Errorf(m.node.Get("resources").KeyPos(op.resource), "E040-unknown-operation", "%s has no resource %q", m.model, op.resource)
 		c.diags.Suggest(op.resource, resources)

@@ -11,7 +11,7 @@ import (
 const smallAnswer = 64 << 10
 
 // WithDecodedAnswers limits the total size, in bytes, of the providers' answers over 64 KiB that are
-// decoded at a time. One answer of any size is always allowed. By default there is no limit.
+// decoded at a time. One answer of any size is always allowed. By default their size is not limited.
 //
 // A decoded answer takes up to 50 times its size.
 func WithDecodedAnswers(bytes int64) Option {

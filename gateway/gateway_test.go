@@ -196,10 +196,10 @@ func TestOpen(t *testing.T) {
 		"disabled":                   {caller, target(disabledID), 403, "the integrated account is disabled", false},
 		"needs reauth":               {caller, target(expiredID), 401, "the integrated account must be connected again: the grant was revoked", true},
 		"not mapped":                 {caller, target(bareID), 405, "the integration of this account does not map ticketing.users.update", false},
-		"unknown model":              {caller, operation("tickting", "users", "update"), 404, `there is no unified model "tickting" (did you mean "ticketing"?)`, false},
+		"unknown model":              {caller, operation("tickting", "users", "update"), 404, `the unified model "tickting" does not exist (did you mean "ticketing"?)`, false},
 		"unknown resource":           {caller, operation("ticketing", "user", "update"), 404, `there is no resource "user" in the unified model "ticketing" (did you mean "users"?)`, false},
 		"unknown method":             {caller, operation("ticketing", "users", "updat"), 404, `there is no method "updat" of the unified resource "ticketing.users" (did you mean "update"?)`, false},
-		"unknown before its account": {gateway.Caller{}, gateway.Target{Operation: engine.Operation{Model: "crm"}}, 404, `there is no unified model "crm"`, false},
+		"unknown before its account": {gateway.Caller{}, gateway.Target{Operation: engine.Operation{Model: "crm"}}, 404, `the unified model "crm" does not exist`, false},
 		"override that is broken":    {caller, target(brokenID), 500, "an override no longer fits the mapping: ", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -136,7 +136,7 @@ func (s *Snapshot) Unknown(op engine.Operation) *Problem {
 	p := &Problem{Status: statusNotFound}
 	switch {
 	case len(resources) == 0:
-		p.Message = fmt.Sprintf("there is no unified model %q%s", shortened(op.Model), near(op.Model, models))
+		p.Message = fmt.Sprintf("the unified model %q does not exist%s", shortened(op.Model), near(op.Model, models))
 	case len(methods) == 0:
 		p.Message = fmt.Sprintf("there is no resource %q in the unified model %q%s", shortened(op.Resource), op.Model, near(op.Resource, resources))
 	case op.Method == "":

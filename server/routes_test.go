@@ -70,7 +70,7 @@ func TestDoubledSlashHidesTheLink(t *testing.T) {
 // The unknown part of a path is named first, even if the path is too short or too long.
 func TestUnknownPart(t *testing.T) {
 	s := newServer(t, answers(200, hiveUser))
-	const model, resource = `there is no unified model "tickting" (did you mean "ticketing"?)`, `there is no resource "user" in the unified model "ticketing" (did you mean "users"?)`
+	const model, resource = `the unified model "tickting" does not exist (did you mean "ticketing"?)`, `there is no resource "user" in the unified model "ticketing" (did you mean "users"?)`
 	for path, want := range map[string]string{
 		"/unified/tickting":           model + "; the path has too few segments for /unified/{model}/{resource}/{id}",
 		"/unified/tickting/":          model + "; the path has too few segments for /unified/{model}/{resource}/{id}",
@@ -144,9 +144,9 @@ func TestReadCall(t *testing.T) {
 	for refused, want := range map[refusal]string{
 		{"PATCH", "/unified/ticketing/users/a/b"}: "there is no route /unified/ticketing/users/a/b: it has too many segments for /unified/{model}/{resource}/{id}",
 		{"PATCH", "/unified/ticketing/"}:          "there is no route /unified/ticketing/: it has too few segments for /unified/{model}/{resource}/{id}",
-		{"PATCH", "/unified/tickting/users/u1"}:   `there is no unified model "tickting" (did you mean "ticketing"?)`, // before the missing account
+		{"PATCH", "/unified/tickting/users/u1"}:   `the unified model "tickting" does not exist (did you mean "ticketing"?)`, // before the missing account
 		{"GET", "/unified/ticketing/user/u1"}:     `there is no resource "user" in the unified model "ticketing" (did you mean "users"?)`,
-		{"PATCH", "//unified/tickting"}:           `there is no unified model "tickting" (did you mean "ticketing"?); the path has too few segments for /unified/{model}/{resource}/{id}`,
+		{"PATCH", "//unified/tickting"}:           `the unified model "tickting" does not exist (did you mean "ticketing"?); the path has too few segments for /unified/{model}/{resource}/{id}`,
 		{"PATCH", "nowhere"}:                      "there is no route nowhere",
 		{"GET", "/unified/ticketing/users/u1"}:    "GET is not allowed for this route, which supports PATCH",
 	} {

@@ -25,12 +25,12 @@ const (
 // does not probe the same mappings again. It is sealed with the master keys: nobody else can change
 // what it says. A file that is damaged, or of another program, is like none.
 type probeFile struct {
-	keys *accounts.Keyring // nil: there is no file
+	keys *accounts.Keyring // nil: nothing is kept
 	path string
 	made string // the program and settings that the findings depend on
 }
 
-// probeFile returns the file; the zero value if there are no keys or no data directory.
+// probeFile returns the file. Without keys or a data directory it is the zero value, which keeps nothing.
 func (f storeFlags) probeFile(keys *accounts.Keyring, evalTimeout time.Duration) probeFile {
 	if keys == nil || f.DatabaseURL != "" {
 		return probeFile{}
