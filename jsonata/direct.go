@@ -278,22 +278,3 @@ func (r *directRun) trim(v any) any {
 	}
 	return v
 }
-
-func typeOf(v any) any {
-	switch v.(type) {
-	case undefinedValue:
-		return undefined
-	case nil:
-		return "null"
-	case bool:
-		return "boolean"
-	case string:
-		return "string"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	default:
-		return "number"
-	}
-}

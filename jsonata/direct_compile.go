@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"portolan/plain"
 )
 
 // compileDirect returns src for direct evaluation; nil if it has parts that only gnata knows. src
@@ -397,7 +399,13 @@ func (c *directCompiler) call(n *treeNode, scope map[string]int) evaluator {
 			return !r.truthy(v)
 		}
 	case "type":
-		return func(r *directRun, in any) any { return typeOf(first(r, in)) }
+		return func(r *directRun, in any) any {
+			v := first(r, in)
+			if v == undefined {
+				return undefined
+			}
+			return plain.TypeName(v)
+		}
 	case "string":
 		return func(r *directRun, in any) any {
 			v := first(r, in)

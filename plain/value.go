@@ -182,3 +182,21 @@ func Text(v any) string {
 	text, _ := Append(nil, v)
 	return string(text)
 }
+
+// TypeName returns the type of v as JSON Schema and JSONata call it: "object", "number" or "null".
+func TypeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	default:
+		return "number"
+	}
+}

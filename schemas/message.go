@@ -48,7 +48,7 @@ func typeMessage(at string, want []string, value any) string {
 	for i, t := range want {
 		names[i] = withArticle(t)
 	}
-	return fmt.Sprintf("%s must be %s, got %s", subject(at), alternativesOf(names), typeOf(value))
+	return fmt.Sprintf("%s must be %s, got %s", subject(at), alternativesOf(names), plain.TypeName(value))
 }
 
 func withArticle(name string) string {
@@ -69,23 +69,6 @@ func alternativesOf(names []string) string {
 		return strings.Join(names, "")
 	}
 	return strings.Join(names[:last], ", ") + " or " + names[last]
-}
-
-func typeOf(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "boolean"
-	case string:
-		return "string"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	default:
-		return "number"
-	}
 }
 
 func enumMessage(at string, allowed []any) string {
@@ -115,7 +98,7 @@ func valueText(value any) string {
 	}
 	source, err := plain.Append(nil, value)
 	if err != nil {
-		return typeOf(value)
+		return plain.TypeName(value)
 	}
 	return clip(string(source))
 }
