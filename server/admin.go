@@ -88,9 +88,6 @@ func (s *Server) managed(q *request) *answer {
 	if strings.Contains(q.path.Param("id"), "/") { // Echo's last parameter matches all remaining segments
 		return failed(noRoute(q.URL))
 	}
-	if p := s.checkSize(q); p != nil {
-		return failed(p)
-	}
 	route, verbs := s.adminRoute(q)
 	if a := answerVerb(q.Method, verbs); a != nil {
 		return a

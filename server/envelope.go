@@ -175,5 +175,5 @@ func (s *Server) handleError(err error, c echo.Context) {
 	if errors.Is(err, echo.ErrNotFound) {
 		p = noRoute(q.URL)
 	}
-	s.write(c.Response().Writer, q, failed(p))
+	s.write(c.Response().Writer, q, s.answered(q, func(*request) *answer { return failed(p) }))
 }

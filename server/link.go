@@ -54,7 +54,7 @@ func (s *Server) registerLinks(e *echo.Echo) {
 func (s *Server) linkHandler(handle func(*linkSession) (*answer, *gateway.Problem)) echo.HandlerFunc {
 	return s.handle(func(q *request) *answer {
 		l := &linkSession{request: q, server: s}
-		p := s.checkSize(q)
+		var p *gateway.Problem
 		if s.publicURL == "" { // forms and callbacks are checked against it
 			p = linkUnavailable()
 		}

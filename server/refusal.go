@@ -75,6 +75,9 @@ func (s *Server) refusal(written []byte) []byte {
 	if len(written) > protocol+status {
 		if n, err := strconv.Atoi(string(written[protocol : protocol+status])); err == nil {
 			p.Status = n
+			if n == http.StatusRequestHeaderFieldsTooLarge {
+				p.Message = "the target and the headers are too large"
+			}
 		}
 	}
 	_, text, _ := bytes.Cut(written, []byte("\r\n\r\n"))

@@ -132,6 +132,9 @@ func (s *Server) answered(q *request, h func(*request) *answer) (a *answer) {
 			slog.String("request_id", q.id), slog.String("type", fmt.Sprintf("%T", cause)), slog.String("stack", string(debug.Stack())))
 		a = failed(internalError())
 	}()
+	if p := s.checkSize(q); p != nil {
+		return failed(p)
+	}
 	return h(q)
 }
 
@@ -188,7 +191,7 @@ func (s *Server) logAnswer(q *request, a *answer) {
 		level = slog.LevelWarn
 	}
 	attrs := append(make([]slog.Attr, 0, 16), // enough for success
-		slog.String("request_id", q.id), slog.String("method", q.Method), slog.String("path", loggedPath(q.Request)),
+		slog.String("request_id", q.id), slog.String("method", q.Method[:min(len(q.Method), maxLoggedVerb)]), slog.String("path", loggedPath(q.Request)),
 		slog.Int("status", a.status), milli("duration_ms", s.now().Sub(q.start)))
 	if a.caller.ID != "" {
 		attrs = append(attrs, slog.String("token_id", a.caller.ID), slog.String("token_prefix", a.caller.Prefix))
@@ -258,15 +261,24 @@ func failedCallAttrs(f *gateway.FailedCall) []slog.Attr {
 // loggedPath returns the path of the request without secrets, such as that of a link.
 func loggedPath(r *http.Request) string {
 	const links = "/link/"
-	path := r.URL.EscapedPath()
+	path := r.URL.Path // decoded, because a secret may be sent with any escapes
 	if len(path) > len(links) && strings.EqualFold(path[:len(links)], links) {
 		return links + "***"
 	}
-	if strings.Count(path, "_") < 2 { // a secret has two
-		return path
+	if strings.Count(path, "_") >= 2 { // a secret has two
+		if masked := secretInText.ReplaceAllString(path, "${1}_***"); masked != path {
+			return masked
+		}
 	}
-	return secretInText.ReplaceAllString(path, "${1}_***")
+	path = r.URL.EscapedPath()
+	return path[:min(len(path), maxLoggedPath)]
 }
+
+// The longest verb and path that are logged, in bytes.
+const (
+	maxLoggedVerb = 32
+	maxLoggedPath = 2 << 10
+)
 
 // secretInText matches secrets of accounts.NewSecret, which may be sent as an id by mistake.
 var secretInText = regexp.MustCompile(`(?i)([a-z]{2,8}_[0-9a-f]{8})_[a-z0-9_-]+`)

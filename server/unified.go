@@ -22,9 +22,6 @@ func (s *Server) unified(q *request) *answer {
 	if len(verbs) == 0 {
 		return s.notFound(q, noRoute(q.URL), func() *gateway.Problem { return snapshot.Unknown(path.operation("")) })
 	}
-	if p := s.checkSize(q); p != nil {
-		return failed(p)
-	}
 	if a := answerVerb(q.Method, verbs); a != nil {
 		return a
 	}
@@ -41,9 +38,6 @@ func (s *Server) unified(q *request) *answer {
 
 // notFound answers 404. Only callers with a valid token get the problem that names what exists.
 func (s *Server) notFound(q *request, public *gateway.Problem, named func() *gateway.Problem) *answer {
-	if s.checkSize(q) != nil {
-		return failed(public)
-	}
 	token, p := s.authenticate(q)
 	if p != nil {
 		return failed(public)

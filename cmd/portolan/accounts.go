@@ -241,7 +241,7 @@ func (c *accountTokenCommand) Run(ctx context.Context, p *process, all *accounts
 }
 
 type linkAccountCommand struct {
-	Integration string        `required:"" placeholder:"NAME" help:"Name of the integration."`
+	Integration string        `placeholder:"NAME" help:"Name of the integration. Without it, and without --account, the customer chooses one."`
 	Account     string        `placeholder:"ID" help:"Reconnect this account instead of creating one."`
 	Label       string        `help:"Display name of the new account."`
 	TenantID    string        `name:"tenant-id" placeholder:"ID" help:"Id of the customer in your own system."`
@@ -256,9 +256,9 @@ func (c *linkAccountCommand) Run(ctx context.Context, p *process, all *accountsC
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"integration": c.Integration}
+	body := map[string]any{}
 	for name, value := range map[string]string{
-		"integrated_account_id": c.Account, "label": c.Label, "tenant_id": c.TenantID, "redirect_uri": c.RedirectURI,
+		"integration": c.Integration, "integrated_account_id": c.Account, "label": c.Label, "tenant_id": c.TenantID, "redirect_uri": c.RedirectURI,
 	} {
 		if value != "" {
 			body[name] = value

@@ -46,6 +46,9 @@ type serveCommand struct {
 
 // Run serves until ctx ends. It listens after everything is loaded.
 func (c *serveCommand) Run(ctx context.Context, p *process) error {
+	if c.UpstreamTimeout <= 0 || c.EvalTimeout <= 0 {
+		return usagef("--upstream-timeout and --eval-timeout must be longer than 0s")
+	}
 	if c.Sandbox && !c.AllowPublicSandbox && !isLoopback(c.Listen) {
 		return usagef("the tokens of --sandbox are public, and %s is not a loopback address: "+
 			"listen on 127.0.0.1, or set --allow-public-sandbox", c.Listen)
